@@ -1,0 +1,336 @@
+//! The data of a store: [`Cell`], [`Content`], and the [`Changes`] from one content to another.
+//!
+//! Nothing here knows of a store, of JSON or of a place. A [`Content`] is what a place holds; [`Changes`] are absolute
+//! assignments ("this cell is 5 now", "this row is gone now"), so applying them twice is the same as once, and only
+//! their order matters.
+
+use std::{borrow::Borrow, fmt, ops::Deref, sync::Arc};
+
+mod cell;
+mod map;
+
+pub use cell::{Cell, CellKind, Json, Number, Text};
+pub use map::Map;
+
+/// The id of a table, a row, a cell or a value: any text, shared when cloned.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id(Arc<str>);
+
+impl Id {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The cells of one row, by cell id.
+pub type Row = Map<Cell>;
+/// The rows of one table, by row id.
+pub type Table = Map<Row>;
+/// Tables, by table id.
+pub type Tables = Map<Table>;
+/// Values, by value id.
+pub type Values = Map<Cell>;
+
+/// Everything that a store or a place holds: `[tables, values]` in TinyBase's JSON.
+///
+/// A table without rows and a row without cells do not exist; [`Content::prune`] removes them from a content that was
+/// put together by hand. Two contents are equal when they hold the same cells and values, in whatever order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Content {
+    /// The tables.
+    pub tables: Tables,
+    /// The key values.
+    pub values: Values,
+}
+
+/// What happened to one row's cells; `None` is a deletion.
+pub type RowChanges = Map<Option<Cell>>;
+/// What happened to one table's rows; `None` is a deletion.
+pub type TableChanges = Map<Option<RowChanges>>;
+
+/// A set of changes that take effect together: `[tables, values, 1]` in TinyBase's JSON.
+///
+/// At each level an absent id means "as it was" and `None` means "deleted". Deleted is not [`Cell::Null`]: null is a
+/// value like any other.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Changes {
+    /// Changed tables; `None` is a deleted table.
+    pub tables: Map<Option<TableChanges>>,
+    /// Changed values; `None` is a deleted value.
+    pub values: Map<Option<Cell>>,
+}
+
+impl Content {
+    /// A content without tables and values.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Applies `changes`, all of them. What is deleted and not there is no error, as in TinyBase.
+    pub fn apply(&mut self, changes: &Changes) {
+        for (table_id, table_changes) in &changes.tables {
+            match table_changes {
+                None => {
+                    self.tables.remove(table_id);
+                }
+                Some(rows) => self.apply_table(table_id, rows),
+            }
+        }
+        for (value_id, value) in &changes.values {
+            match value {
+                None => {
+                    self.values.remove(value_id);
+                }
+                Some(value) => {
+                    self.values.insert(value_id.clone(), value.clone());
+                }
+            }
+        }
+    }
+
+    /// The changes that turn this content into `to`: cells that differ, and the highest level of what is gone.
+    pub fn diff(&self, to: &Self) -> Changes {
+        let mut changes = Changes::new();
+        for (table_id, table) in &to.tables {
+            let old = self.tables.get(table_id);
+            let rows = diff_table(old, table);
+            if !rows.is_empty() {
+                changes.tables.insert(table_id.clone(), Some(rows));
+            }
+        }
+        for table_id in self.tables.keys() {
+            if !to.tables.contains(table_id) {
+                changes.tables.insert(table_id.clone(), None);
+            }
+        }
+        changes.values = diff_row(Some(&self.values), &to.values);
+        changes
+    }
+
+    /// Removes rows without cells and tables without rows.
+    pub fn prune(&mut self) {
+        for table in self.tables.values_mut() {
+            table.retain(|_, row| !row.is_empty());
+        }
+        self.tables.retain(|_, table| !table.is_empty());
+    }
+
+    /// Whether there is neither a table nor a value.
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.values.is_empty()
+    }
+
+    /// One cell.
+    pub fn cell(&self, table_id: &str, row_id: &str, cell_id: &str) -> Option<&Cell> {
+        self.row(table_id, row_id)?.get(cell_id)
+    }
+
+    /// One row.
+    pub fn row(&self, table_id: &str, row_id: &str) -> Option<&Row> {
+        self.tables.get(table_id)?.get(row_id)
+    }
+
+    fn apply_table(&mut self, table_id: &Id, rows: &TableChanges) {
+        let table = self.tables.get_or_default(table_id);
+        for (row_id, row_changes) in rows {
+            match row_changes {
+                None => {
+                    table.remove(row_id);
+                }
+                Some(cells) => {
+                    let row = table.get_or_default(row_id);
+                    apply_row(row, cells);
+                    if row.is_empty() {
+                        table.remove(row_id);
+                    }
+                }
+            }
+        }
+        if table.is_empty() {
+            self.tables.remove(table_id);
+        }
+    }
+}
+
+impl Changes {
+    /// Changes that change nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether nothing at all is mentioned.
+    ///
+    /// A mentioned row without cells (`{"t":{"r":{}}}`) counts as something; see [`Changes::prune`].
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.values.is_empty()
+    }
+
+    /// Removes mentions of rows and tables in which nothing changes.
+    pub fn prune(&mut self) {
+        for table in self.tables.values_mut().flatten() {
+            table.retain(|_, row| row.as_ref().is_none_or(|cells| !cells.is_empty()));
+        }
+        self.tables.retain(|_, table| table.as_ref().is_none_or(|rows| !rows.is_empty()));
+    }
+
+    /// Records that a cell is `cell` now.
+    pub fn set_cell(&mut self, table_id: impl Into<Id>, row_id: impl Into<Id>, cell_id: impl Into<Id>, cell: Cell) {
+        self.row_mut(table_id.into(), row_id.into()).insert(cell_id.into(), Some(cell));
+    }
+
+    /// Records that a cell is gone.
+    pub fn del_cell(&mut self, table_id: impl Into<Id>, row_id: impl Into<Id>, cell_id: impl Into<Id>) {
+        self.row_mut(table_id.into(), row_id.into()).insert(cell_id.into(), None);
+    }
+
+    /// Records that a row is gone, in place of what was recorded of its cells.
+    pub fn del_row(&mut self, table_id: impl Into<Id>, row_id: impl Into<Id>) {
+        self.table_mut(table_id.into()).insert(row_id.into(), None);
+    }
+
+    /// Records that a table is gone, in place of what was recorded of its rows.
+    pub fn del_table(&mut self, table_id: impl Into<Id>) {
+        self.tables.insert(table_id.into(), None);
+    }
+
+    /// Records that a value is `value` now.
+    pub fn set_value(&mut self, value_id: impl Into<Id>, value: Cell) {
+        self.values.insert(value_id.into(), Some(value));
+    }
+
+    /// Records that a value is gone.
+    pub fn del_value(&mut self, value_id: impl Into<Id>) {
+        self.values.insert(value_id.into(), None);
+    }
+
+    /// The changes of one table, made present; a recorded deletion of the table is replaced.
+    fn table_mut(&mut self, table_id: Id) -> &mut TableChanges {
+        self.tables.get_or_default(&table_id).get_or_insert_default()
+    }
+
+    fn row_mut(&mut self, table_id: Id, row_id: Id) -> &mut RowChanges {
+        self.table_mut(table_id).get_or_default(&row_id).get_or_insert_default()
+    }
+}
+
+/// A content is the changes that make it out of nothing.
+impl From<&Content> for Changes {
+    fn from(content: &Content) -> Self {
+        Content::new().diff(content)
+    }
+}
+
+/// Applies the changes of one row to it. An empty result means that the row is gone.
+pub(crate) fn apply_row(row: &mut Row, changes: &RowChanges) {
+    for (cell_id, cell) in changes {
+        match cell {
+            None => {
+                row.remove(cell_id);
+            }
+            Some(cell) => {
+                row.insert(cell_id.clone(), cell.clone());
+            }
+        }
+    }
+}
+
+fn diff_table(old: Option<&Table>, new: &Table) -> TableChanges {
+    let mut rows = TableChanges::new();
+    for (row_id, row) in new {
+        let cells = diff_row(old.and_then(|old| old.get(row_id)), row);
+        if !cells.is_empty() {
+            rows.insert(row_id.clone(), Some(cells));
+        }
+    }
+    for row_id in old.into_iter().flat_map(Map::keys) {
+        if !new.contains(row_id) {
+            rows.insert(row_id.clone(), None);
+        }
+    }
+    rows
+}
+
+/// The changes from one row (or the values) to another, cell by cell.
+pub(crate) fn diff_row(old: Option<&Row>, new: &Row) -> RowChanges {
+    let mut cells = RowChanges::new();
+    for (cell_id, cell) in new {
+        if old.and_then(|old| old.get(cell_id)) != Some(cell) {
+            cells.insert(cell_id.clone(), Some(cell.clone()));
+        }
+    }
+    for cell_id in old.into_iter().flat_map(Map::keys) {
+        if !new.contains(cell_id) {
+            cells.insert(cell_id.clone(), None);
+        }
+    }
+    cells
+}
+
+impl Deref for Id {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Id {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for Id {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Id {
+    fn from(id: &str) -> Self {
+        Self(id.into())
+    }
+}
+
+impl From<String> for Id {
+    fn from(id: String) -> Self {
+        Self(id.into())
+    }
+}
+
+impl From<Arc<str>> for Id {
+    fn from(id: Arc<str>) -> Self {
+        Self(id)
+    }
+}
+
+impl From<&Id> for Id {
+    fn from(id: &Id) -> Self {
+        id.clone()
+    }
+}
+
+impl PartialEq<str> for Id {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Id {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}

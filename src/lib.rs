@@ -1,0 +1,15 @@
+//! A reactive store that keeps in step with a place.
+
+mod content;
+mod error;
+mod json;
+mod persister;
+mod runtime;
+
+pub use content::{
+    Cell, CellKind, Changes, Content, Id, Json, Map, Number, Row, RowChanges, Table, TableChanges, Tables, Text, Values,
+};
+pub use error::{Error, ErrorKind, Result};
+pub use json::Decoded;
+pub use persister::{Capability, Notice, Persister, Receipt, Save, Saved};
+pub use runtime::{Runtime, Threads, block_on};

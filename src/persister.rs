@@ -1,0 +1,198 @@
+//! The contract between an engine and a place.
+//!
+//! A *place* is where content lives when the program does not: a room, a file, a row of a database. A [`Persister`] is
+//! the way to it. It only carries: whether to retry, what to do with an edit made meanwhile, which of two contents
+//! wins, is decided by the [`Engine`](crate::Engine) that uses it, once, for all persisters alike.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use futures_core::stream::BoxStream;
+
+use crate::{
+    content::{Changes, Content},
+    error::Result,
+};
+
+/// The way to a place.
+///
+/// # Contract
+///
+/// Between an implementor and the engine:
+///
+/// * The engine never calls [`load`](Self::load) while a `save` runs, nor the other way round; it never has two saves or
+///   two loads under way. [`watch`](Self::watch) is called at most once at a time, and its stream may live beside either.
+/// * Any of the futures may be dropped before it is done. A save that was dropped may or may not have happened.
+/// * [`close`](Self::close) is called exactly once, last.
+/// * An error of kind [`Unavailable`](crate::ErrorKind::Unavailable) passes by itself: the engine tries again, with
+///   back-off. Any other error is for a person to see, and is reported.
+///
+/// What makes it converge:
+///
+/// * The place puts accepted changes in one order, and its content is the fold of them in that order.
+/// * The stream of [`watch`](Self::watch) tells in that order what was accepted since it was opened, this client's own
+///   changes included ([`Notice::Confirmed`] stands where they stand in the order).
+/// * What [`load`](Self::load) returns contains at least everything that the stream had told when it was called. The
+///   engine replays over it what the stream tells meanwhile; a notice that the content already has does no harm.
+///
+/// # Example
+///
+/// A place that is one variable. It has no notices, so [`Capability::watch`] is false, and a save is durable at once:
+///
+/// ```
+/// use std::sync::Mutex;
+///
+/// use async_trait::async_trait;
+/// use roommate::{Capability, Content, Persister, Result, Save, Saved};
+///
+/// #[derive(Debug, Default)]
+/// struct Variable(Mutex<Option<Content>>);
+///
+/// #[async_trait]
+/// impl Persister for Variable {
+///     fn capability(&self) -> Capability {
+///         Capability::default()
+///     }
+///
+///     async fn load(&self) -> Result<Option<Content>> {
+///         Ok(self.0.lock().expect("nobody panics with this lock").clone())
+///     }
+///
+///     async fn save(&self, save: Save<'_>) -> Result<Saved> {
+///         *self.0.lock().expect("nobody panics with this lock") = Some(save.content());
+///         Ok(Saved::Done)
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Persister: Debug + Send + Sync + 'static {
+    /// What this persister can do. Does not change over its life.
+    fn capability(&self) -> Capability;
+
+    /// Reads what the place holds.
+    ///
+    /// # Behavior
+    ///
+    /// * Loading a place where nothing was ever saved is no error: it is `None`.
+    /// * A content that was saved and is empty is `Some`, not `None`.
+    async fn load(&self) -> Result<Option<Content>>;
+
+    /// Writes to the place.
+    ///
+    /// # Behavior
+    ///
+    /// * A place that takes changes takes [`Save::changes`], all at once or not at all; another takes [`Save::content`].
+    /// * A whole content never overwrites a place that others share and that holds something: the answer is
+    ///   [`Saved::Found`], and nothing was written.
+    /// * An error means that nothing was written, or that it may safely be written again.
+    async fn save(&self, save: Save<'_>) -> Result<Saved>;
+
+    /// Listens to the place until the stream is dropped.
+    ///
+    /// # Behavior
+    ///
+    /// * Once the future resolves nothing is missed: what is accepted from then on is told by the stream, or summed up by
+    ///   [`Notice::Stale`].
+    /// * An error in the stream is reported and does not end it. A stream that ends is opened again, with back-off.
+    /// * Without [`Capability::watch`] it is never called; the default answers `Unsupported`.
+    async fn watch(&self) -> Result<BoxStream<'static, Result<Notice>>> {
+        Err(crate::Error::new(crate::ErrorKind::Unsupported, "this persister cannot watch its place"))
+    }
+
+    /// Ends what the persister has open. Called exactly once, after everything else. The default does nothing.
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What a persister can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capability {
+    /// It can tell what happens in the place: [`Persister::watch`] works.
+    pub watch: bool,
+    /// Several clients share the place, each writing changes. Then content that was in the store before the engine
+    /// began is offered to an empty place only; else it is written over what is there.
+    pub shared: bool,
+}
+
+impl Capability {
+    /// Sets whether the place can be watched.
+    pub fn with_watch(mut self, watch: bool) -> Self {
+        self.watch = watch;
+        self
+    }
+
+    /// Sets whether the place is shared.
+    pub fn with_shared(mut self, shared: bool) -> Self {
+        self.shared = shared;
+        self
+    }
+}
+
+/// What a place tells.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The place holds exactly this now (on joining it, on coming back to it).
+    Content(Content),
+    /// Somebody's changes were accepted.
+    Changes(Changes),
+    /// A save that was answered with [`Saved::Later`] was accepted, here in the order.
+    Confirmed {
+        /// Which save.
+        receipt: Receipt,
+        /// The part of it that was refused; empty if none was.
+        refused: Changes,
+    },
+    /// Something happened that cannot be told: the engine loads.
+    Stale,
+}
+
+/// Names a save whose outcome is told later, by [`Notice::Confirmed`]. Chosen by the persister, unique over its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Receipt(pub u64);
+
+/// How a save ended.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Saved {
+    /// It is durable in the place.
+    Done,
+    /// It is on its way; the stream of [`Persister::watch`] tells when it is accepted.
+    Later(Receipt),
+    /// A whole content was offered, and the place holds this one. What of it is not this client's own is adopted; edits
+    /// that it does not show are saved again, as changes.
+    Found(Content),
+}
+
+/// What to save: the content as it is when asked for, and the changes that made it so.
+#[derive(Clone, Copy)]
+pub struct Save<'a> {
+    content: &'a (dyn Fn() -> Content + Send + Sync),
+    changes: Option<&'a Changes>,
+}
+
+impl<'a> Save<'a> {
+    /// A save of `content`, which is asked for when and if it is needed, because of `changes`; `None` for a save of
+    /// everything.
+    pub fn new(content: &'a (dyn Fn() -> Content + Send + Sync), changes: Option<&'a Changes>) -> Self {
+        Self { content, changes }
+    }
+
+    /// The whole content, as it is now. It includes the changes, and perhaps edits made since.
+    pub fn content(&self) -> Content {
+        (self.content)()
+    }
+
+    /// What changed, or `None` where everything is to be saved.
+    pub fn changes(&self) -> Option<&'a Changes> {
+        self.changes
+    }
+}
+
+impl Debug for Save<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Save").field("changes", &self.changes).finish_non_exhaustive()
+    }
+}

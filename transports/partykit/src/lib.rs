@@ -1,0 +1,1 @@
+//! PartyKit rooms for Roommate.
