@@ -10,6 +10,7 @@ mod cell;
 mod map;
 
 pub use cell::{Cell, CellKind, Json, Number, Text};
+pub(crate) use cell::{DELETED, JSON_MARK};
 pub use map::Map;
 
 /// The id of a table, a row, a cell or a value: any text, shared when cloned.

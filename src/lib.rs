@@ -10,6 +10,6 @@ pub use content::{
     Cell, CellKind, Changes, Content, Id, Json, Map, Number, Row, RowChanges, Table, TableChanges, Tables, Text, Values,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use json::Decoded;
+pub use json::{Decoded, Payload};
 pub use persister::{Capability, Notice, Persister, Receipt, Save, Saved};
 pub use runtime::{Runtime, Threads, block_on};

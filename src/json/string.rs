@@ -1,0 +1,153 @@
+//! JSON strings, their escapes, and the ids that JavaScript takes for array indices.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// What stands between the quotes of a JSON string whose grammar is checked.
+#[derive(Clone, Copy)]
+pub(super) struct JsonString<'a> {
+    inside: &'a str,
+    escaped: bool,
+}
+
+/// One escape sequence, read.
+enum Unit {
+    Char(char),
+    /// Half of a pair without its other half: legal in JavaScript's strings, not in Rust's.
+    LoneSurrogate(u16),
+}
+
+impl<'a> JsonString<'a> {
+    /// `inside` holds well-formed escape sequences if `escaped`, else none.
+    pub(super) fn new(inside: &'a str, escaped: bool) -> Self {
+        Self { inside, escaped }
+    }
+
+    /// The string, unless it holds a lone surrogate.
+    pub(super) fn decode(self) -> Option<Cow<'a, str>> {
+        if !self.escaped {
+            return Some(Cow::Borrowed(self.inside));
+        }
+        let mut decoded = String::with_capacity(self.inside.len());
+        let mut rest = self.inside;
+        while let Some((plain, unit, behind)) = next_escape(rest) {
+            decoded.push_str(plain);
+            match unit {
+                Unit::Char(char) => decoded.push(char),
+                Unit::LoneSurrogate(_) => return None,
+            }
+            rest = behind;
+        }
+        decoded.push_str(rest);
+        Some(Cow::Owned(decoded))
+    }
+
+    /// Whether the string is `other`.
+    pub(super) fn is(self, other: &str) -> bool {
+        if self.escaped { self.decode().is_some_and(|decoded| decoded == other) } else { self.inside == other }
+    }
+
+    /// Writes the string, in its quotes, as `JSON.stringify` does. Two strings are equal when this is.
+    pub(super) fn write(self, out: &mut String) {
+        out.push('"');
+        let mut rest = self.inside;
+        while self.escaped
+            && let Some((plain, unit, behind)) = next_escape(rest)
+        {
+            out.push_str(plain);
+            match unit {
+                Unit::Char(char) => write_escaped(out, char.encode_utf8(&mut [0; 4])),
+                Unit::LoneSurrogate(surrogate) => write_unicode_escape(out, surrogate),
+            }
+            rest = behind;
+        }
+        out.push_str(rest);
+        out.push('"');
+    }
+}
+
+/// Writes `text`, in quotes, as `JSON.stringify` does.
+pub(super) fn write_string(out: &mut String, text: &str) {
+    out.push('"');
+    write_escaped(out, text);
+    out.push('"');
+}
+
+/// Writes `text` without quotes.
+pub(super) fn write_escaped(out: &mut String, text: &str) {
+    let mut written = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        if byte >= b' ' && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.push_str(&text[written..at]);
+        written = at + 1;
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            0x08 => out.push_str("\\b"),
+            0x0C => out.push_str("\\f"),
+            _ => write_unicode_escape(out, byte.into()),
+        }
+    }
+    out.push_str(&text[written..]);
+}
+
+/// The number that JavaScript takes `id` for when it orders an object's keys: "0" to "4294967294", as JavaScript would
+/// write them. These come first, ascending; all other keys follow in the order of their insertion.
+pub(super) fn array_index(id: &str) -> Option<u32> {
+    let canonical = match id.as_bytes() {
+        [b'0'] => true,
+        [b'1'..=b'9', rest @ ..] => rest.len() < 10 && rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    if canonical { id.parse().ok().filter(|index| *index != u32::MAX) } else { None }
+}
+
+/// Where an object's key comes among the others; equal for those that stay in the order of their insertion.
+pub(super) fn rank(id: &str) -> u32 {
+    array_index(id).unwrap_or(u32::MAX)
+}
+
+/// The text up to the next escape sequence, that sequence, and the text behind it.
+fn next_escape(text: &str) -> Option<(&str, Unit, &str)> {
+    let (plain, escape) = text.split_once('\\')?;
+    let mut behind = escape.get(1..)?;
+    let char = match escape.as_bytes()[0] {
+        b'b' => '\u{8}',
+        b'f' => '\u{C}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => {
+            let unit = hex(behind)?;
+            behind = &behind[4..];
+            return match char::from_u32(unit.into()) {
+                Some(char) => Some((plain, Unit::Char(char), behind)),
+                None => Some(match low_surrogate(unit, behind) {
+                    Some(char) => (plain, Unit::Char(char), &behind[6..]),
+                    None => (plain, Unit::LoneSurrogate(unit), behind),
+                }),
+            };
+        }
+        itself => char::from(itself),
+    };
+    Some((plain, Unit::Char(char), behind))
+}
+
+/// The character that `high` makes together with an escaped low surrogate right behind it.
+fn low_surrogate(high: u16, behind: &str) -> Option<char> {
+    let low = hex(behind.strip_prefix("\\u")?)?;
+    char::decode_utf16([high, low]).next()?.ok()
+}
+
+fn hex(text: &str) -> Option<u16> {
+    u16::from_str_radix(text.get(..4)?, 16).ok()
+}
+
+fn write_unicode_escape(out: &mut String, unit: u16) {
+    write!(out, "\\u{unit:04x}").expect("a String takes everything");
+}
