@@ -5,6 +5,7 @@ mod error;
 mod json;
 mod persister;
 mod runtime;
+mod store;
 
 pub use content::{
     Cell, CellKind, Changes, Content, Id, Json, Map, Number, Row, RowChanges, Table, TableChanges, Tables, Text, Values,
@@ -13,3 +14,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use json::{Decoded, Payload};
 pub use persister::{Capability, Notice, Persister, Receipt, Save, Saved};
 pub use runtime::{Runtime, Threads, block_on};
+pub use store::{
+    ANY, CellChange, CellEvent, CellIdsEvent, Pattern, RowEvent, RowIdsEvent, Store, Subscription, TableEvent,
+    TableIdsEvent, TablesEvent, TransactionEvent, ValueEvent, ValueIdsEvent, ValuesEvent,
+};

@@ -1,0 +1,169 @@
+//! What an engine sees of a commit, and how it writes without mistaking its own writes for edits.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::content::{Cell, Changes, Map, Row, diff_row};
+
+use super::{
+    Store,
+    data::Data,
+    shared::{Shared, lock},
+};
+
+/// Who wrote: tells one engine's notices from edits and from other engines' notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Origin(u64);
+
+/// One committed transaction.
+#[derive(Debug)]
+pub(crate) struct Commit<'a> {
+    /// Who wrote; `None` is the application.
+    pub(crate) origin: Option<Origin>,
+    /// Net changes of the whole transaction.
+    pub(crate) changes: &'a Changes,
+    /// How everything was that the transaction touched.
+    pub(crate) before: &'a Before,
+    /// With an origin: the net changes that others (will-finish listeners) made after the origin's own body was done,
+    /// and how things were then. `None` if there are none.
+    ///
+    /// Together they may amount to no change: then `changes` is empty, and these are not.
+    pub(crate) derived: Option<(&'a Changes, &'a Before)>,
+}
+
+/// How everything was that a transaction touched.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Before {
+    /// The full old state of every touched row, so all rows of a deleted table. An empty row did not exist.
+    pub(crate) tables: Map<Map<Row>>,
+    /// The old state of every touched value.
+    pub(crate) values: Map<Option<Cell>>,
+}
+
+/// A hook on every commit; ends on drop.
+///
+/// A call that is under way on another thread goes on after the drop; none begins after it.
+#[must_use = "the hook ends when this is dropped"]
+pub(crate) struct CommitHook {
+    shared: Weak<Shared>,
+    number: u64,
+}
+
+pub(super) type Hook = Arc<dyn for<'a> Fn(&Commit<'a>) + Send + Sync>;
+
+impl Origin {
+    /// An origin unlike every other one.
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Store {
+    /// Calls `hook` for every committed transaction that changed something, on the committing thread, which still owns
+    /// the write turn: no other transaction begins before the hook returns.
+    ///
+    /// It is called before any listener, and before another thread can read what was committed. It may read the store
+    /// and must not write: a write is refused.
+    pub(crate) fn on_commit(&self, hook: Hook) -> CommitHook {
+        let mut hooks = lock(&self.shared.hooks);
+        let number = hooks.next;
+        hooks.next += 1;
+        hooks.list.push((number, hook));
+        CommitHook { shared: Arc::downgrade(&self.shared), number }
+    }
+
+    /// Runs `body` in the write turn without a transaction: none begins or commits meanwhile on another thread.
+    pub(crate) fn quiet<R>(&self, body: impl FnOnce(&Self) -> R) -> R {
+        let _turn = self.shared.turn.take();
+        body(self)
+    }
+}
+
+/// The hooks of a store, in the order in which they were added.
+#[derive(Default)]
+pub(super) struct Hooks {
+    next: u64,
+    pub(super) list: Vec<(u64, Hook)>,
+}
+
+impl Before {
+    /// Adds how things were that something later touched; what is known already is older, and stays.
+    pub(super) fn extend(&mut self, later: Self) {
+        for (table_id, rows) in later.tables {
+            let known = self.tables.get_or_default(&table_id);
+            for (row_id, row) in rows {
+                if !known.contains(&row_id) {
+                    known.insert(row_id, row);
+                }
+            }
+        }
+        for (value_id, value) in later.values {
+            if !self.values.contains(&value_id) {
+                self.values.insert(value_id, value);
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.values.is_empty()
+    }
+
+    /// The changes from how things were to how they are.
+    pub(super) fn changes_to(&self, data: &Data) -> Changes {
+        let mut changes = Changes::new();
+        for (table_id, rows) in &self.tables {
+            let Some(table) = data.tables.get(table_id) else {
+                // Every row that the table had was touched since, or it would still be there.
+                if rows.values().any(|row| !row.is_empty()) {
+                    changes.del_table(table_id);
+                }
+                continue;
+            };
+            for (row_id, old) in rows {
+                match table.rows.get(row_id) {
+                    None if old.is_empty() => {}
+                    None => changes.del_row(table_id, row_id),
+                    Some(row) => {
+                        for (cell_id, cell) in diff_row(Some(old), row) {
+                            match cell {
+                                Some(cell) => changes.set_cell(table_id, row_id, cell_id, cell),
+                                None => changes.del_cell(table_id, row_id, cell_id),
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        for (value_id, old) in &self.values {
+            let new = data.values.get(value_id);
+            if old.as_ref() != new {
+                changes.values.insert(value_id, new.cloned());
+            }
+        }
+        changes
+    }
+}
+
+impl Drop for CommitHook {
+    fn drop(&mut self) {
+        let Some(shared) = self.shared.upgrade() else { return };
+        let mut hooks = lock(&shared.hooks);
+        let index = hooks.list.iter().position(|(number, _)| *number == self.number);
+        let removed = index.map(|index| hooks.list.remove(index));
+        // What the hook captured is dropped without the lock: its destructors may use the store.
+        drop(hooks);
+        drop(removed);
+    }
+}
+
+impl fmt::Debug for CommitHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommitHook").finish_non_exhaustive()
+    }
+}

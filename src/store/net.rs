@@ -1,0 +1,104 @@
+//! What transactions changed in the end: old and new, and nothing of what came and went between.
+
+use crate::content::{Cell, Changes, Map};
+
+/// The net difference that one transaction made, or several.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Net {
+    pub(super) tables: Map<NetTable>,
+    pub(super) values: Map<Change>,
+}
+
+/// A table in which something changed.
+#[derive(Clone, Debug)]
+pub(super) struct NetTable {
+    /// Whether there was such a table.
+    pub(super) before: bool,
+    /// Whether there is one now.
+    pub(super) after: bool,
+    pub(super) rows: Map<NetRow>,
+}
+
+/// A row in which something changed.
+#[derive(Clone, Debug)]
+pub(super) struct NetRow {
+    pub(super) before: bool,
+    pub(super) after: bool,
+    pub(super) cells: Map<Change>,
+}
+
+/// What a cell or a value held, and what it holds.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Change {
+    pub(super) old: Option<Cell>,
+    pub(super) new: Option<Cell>,
+}
+
+impl Net {
+    pub(super) fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.values.is_empty()
+    }
+
+    /// Adds what was changed later.
+    pub(super) fn extend(&mut self, later: Self) {
+        if self.is_empty() {
+            *self = later;
+            return;
+        }
+        for (table_id, later) in later.tables {
+            let Some(table) = self.tables.get_mut(&table_id) else {
+                self.tables.insert(table_id, later);
+                continue;
+            };
+            table.extend(later);
+            if table.rows.is_empty() {
+                self.tables.remove(&table_id);
+            }
+        }
+        extend(&mut self.values, later.values);
+    }
+
+    /// What is gone at the highest level at which it is gone, else cells, as TinyBase's `getTransactionChanges`.
+    pub(super) fn changes(&self) -> Changes {
+        let cells = |cells: &Map<Change>| cells.iter().map(|(id, change)| (id, change.new.clone())).collect();
+        let rows = |table: &NetTable| {
+            table.rows.iter().map(|(id, row)| (id, (row.after || !row.before).then(|| cells(&row.cells)))).collect()
+        };
+        let tables = self.tables.iter().map(|(id, table)| (id, (table.after || !table.before).then(|| rows(table))));
+        Changes { tables: tables.collect(), values: cells(&self.values) }
+    }
+
+    pub(super) fn cell(&self, table_id: &str, row_id: &str, cell_id: &str) -> Option<&Change> {
+        self.tables.get(table_id)?.rows.get(row_id)?.cells.get(cell_id)
+    }
+}
+
+impl NetTable {
+    fn extend(&mut self, later: Self) {
+        self.after = later.after;
+        for (row_id, later) in later.rows {
+            let Some(row) = self.rows.get_mut(&row_id) else {
+                self.rows.insert(row_id, later);
+                continue;
+            };
+            row.after = later.after;
+            extend(&mut row.cells, later.cells);
+            if row.cells.is_empty() {
+                self.rows.remove(&row_id);
+            }
+        }
+    }
+}
+
+fn extend(changes: &mut Map<Change>, later: Map<Change>) {
+    for (id, later) in later {
+        let Some(change) = changes.get_mut(&id) else {
+            changes.insert(id, later);
+            continue;
+        };
+        change.new = later.new;
+        if change.old == change.new {
+            changes.remove(&id);
+        }
+    }
+}
