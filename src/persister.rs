@@ -94,6 +94,8 @@ pub trait Persister: Debug + Send + Sync + 'static {
     /// * Once the future resolves nothing is missed: what is accepted from then on is told by the stream, or summed up by
     ///   [`Notice::Stale`].
     /// * An error in the stream is reported and does not end it. A stream that ends is opened again, with back-off.
+    /// * With the stream go its receipts: what was [`Saved::Later`] and is not confirmed when the stream ends or is dropped
+    ///   is saved again by the engine, and must not be sent by the persister any more.
     /// * Without [`Capability::watch`] it is never called; the default answers `Unsupported`.
     async fn watch(&self) -> Result<BoxStream<'static, Result<Notice>>> {
         Err(crate::Error::new(crate::ErrorKind::Unsupported, "this persister cannot watch its place"))

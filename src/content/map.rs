@@ -34,6 +34,11 @@ impl<V> Map<V> {
         self.0.shift_remove(id)
     }
 
+    /// Removes an entry at once, and moves the last one to its place: for maps whose order says nothing.
+    pub(crate) fn swap_remove(&mut self, id: &str) -> Option<V> {
+        self.0.swap_remove(id)
+    }
+
     /// The entry of `id`, made by `Default` if there was none.
     pub fn get_or_default(&mut self, id: &Id) -> &mut V
     where

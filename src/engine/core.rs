@@ -1,0 +1,490 @@
+//! The queue, and every decision of an engine.
+//!
+//! [`Core`] is pure: it has no clock, task, socket or lock. The law: after every [`Core::handle`], take [`Core::next`] until
+//! it is `None`, carrying out each [`Effect`] before asking for the next. What an effect starts (a load, a save, a watch)
+//! comes back as an [`Input`] when it ends. At most one load, save or action is under way.
+
+use std::{collections::VecDeque, time::Duration};
+
+use super::replica::{EditId, Show};
+use crate::{
+    content::{Changes, Content},
+    error::{Error, ErrorKind, Result},
+    persister::{Capability, Notice, Receipt, Saved},
+};
+
+mod backoff;
+mod calls;
+
+use backoff::Backoff;
+pub(crate) use calls::{Call, CallId};
+use calls::{Queued, Step};
+
+/// How many edits may be on their way, unconfirmed, before further ones wait and are merged.
+const MAX_SENT: usize = 256;
+
+/// How often in a row a place may answer a save with "found" before that counts as a failure.
+const MAX_FOUND: u32 = 3;
+
+/// What an engine is doing. TinyBase's `Status`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// Nothing.
+    #[default]
+    Idle,
+    /// It reads the place, or takes in what the place tells.
+    Loading,
+    /// It writes to the place.
+    Saving,
+}
+
+/// How often an engine loaded and saved: what was begun, with what was taken in from the place as loads. TinyBase's
+/// `getStats`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Loads begun, and notices taken in.
+    pub loads: u64,
+    /// Saves begun.
+    pub saves: u64,
+}
+
+/// What does not change over an engine's life.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) capability: Capability,
+    pub(crate) save_interval: Duration,
+    pub(crate) min_retry_delay: Duration,
+    pub(crate) max_retry_delay: Duration,
+    pub(crate) empty_poll_interval: Duration,
+    /// Where the jitter of the delays begins.
+    pub(crate) seed: u64,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Called(CallId, Call),
+    Watching(Result<()>),
+    Noticed(Result<Notice>),
+    WatchEnded,
+    Loaded(Result<Option<Content>>),
+    Saved(Result<Saved>),
+    Acted(Result<()>),
+    Closed(Result<()>),
+    Woke(Timer),
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    Watch,
+    Unwatch,
+    Load,
+    /// Take what waits and save it; `whole`: all of the store.
+    Save {
+        whole: bool,
+    },
+    /// Drop the load, save or action under way.
+    Abandon,
+    Act(CallId),
+    Close,
+    Apply(Apply),
+    Wake(Timer, Duration),
+    Answer(CallId, Result<()>),
+    Report(Error),
+    Status(Status),
+    /// The engine is at its end.
+    End,
+}
+
+/// What the replica and the store have to take.
+#[derive(Debug)]
+pub(crate) enum Apply {
+    Content(Content),
+    Changes(Changes, Show),
+    Confirmed(Receipt, Changes, Show),
+    SaveDone(Show),
+    SaveSent(Receipt),
+    SaveFailed,
+    /// The stream ended: whatever it had not confirmed is saved again.
+    ReceiptsLost,
+}
+
+/// Alarm clocks; setting one again replaces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Timer {
+    Retry,
+    Hold,
+    Poll,
+    Deadline,
+}
+
+/// What the core has to know of the replica, as of now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Summary {
+    pub(crate) waiting: bool,
+    pub(crate) sent: usize,
+    pub(crate) oldest: Option<EditId>,
+    pub(crate) newest: EditId,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Busy {
+    Watch,
+    Load,
+    Save,
+    Act,
+    Close,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Running,
+    /// Saving what is left, until the deadline if `flush`.
+    Ending {
+        flush: bool,
+    },
+    Ended,
+}
+
+/// The state of one engine.
+#[derive(Debug)]
+pub(crate) struct Core {
+    settings: Settings,
+    effects: VecDeque<Effect>,
+    calls: VecDeque<Queued>,
+    flushes: Vec<(CallId, EditId)>,
+    destroys: Vec<CallId>,
+    deadline: Duration,
+    busy: Option<Busy>,
+    /// The step of the first call is what is under way; else it is done on the engine's own account.
+    busy_for_call: bool,
+    life: Life,
+    auto_load: bool,
+    auto_save: bool,
+    watching: bool,
+    /// Whether the place holds something, as far as is known.
+    known: Option<bool>,
+    /// A load is due.
+    stale: bool,
+    /// Saves are held back until the interval has passed.
+    held: bool,
+    polling: bool,
+    backoff: Backoff,
+    /// A permanent failure was reported: nothing is tried on the engine's own account until the application calls or the
+    /// place is heard from.
+    halted: bool,
+    found: u32,
+    status: Status,
+    stats: Stats,
+}
+
+impl Core {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let backoff = Backoff::new(settings.min_retry_delay, settings.max_retry_delay, settings.seed);
+        Self {
+            settings,
+            effects: VecDeque::new(),
+            calls: VecDeque::new(),
+            flushes: Vec::new(),
+            destroys: Vec::new(),
+            deadline: Duration::ZERO,
+            busy: None,
+            busy_for_call: false,
+            life: Life::Running,
+            auto_load: false,
+            auto_save: false,
+            watching: false,
+            known: None,
+            stale: false,
+            held: false,
+            polling: false,
+            backoff,
+            halted: false,
+            found: 0,
+            status: Status::Idle,
+            stats: Stats::default(),
+        }
+    }
+
+    /// Takes in what happened.
+    pub(crate) fn handle(&mut self, input: Input, summary: &Summary) {
+        match input {
+            Input::Called(id, call) => self.called(id, call, summary),
+            Input::Watching(result) => self.watching(result),
+            Input::Noticed(Ok(notice)) => self.noticed(notice),
+            Input::Noticed(Err(error)) => self.report(error),
+            Input::WatchEnded => {
+                self.watching = false;
+                self.stale = true;
+                self.apply(Apply::ReceiptsLost);
+                if self.life != Life::Ended {
+                    self.back_off();
+                }
+            }
+            Input::Loaded(result) => self.loaded(result),
+            Input::Saved(result) => self.saved(result),
+            Input::Acted(result) => {
+                self.end_busy();
+                match result {
+                    // A destroyed engine has answered already.
+                    _ if !self.busy_for_call => {}
+                    Ok(()) => self.step_done(),
+                    Err(error) => self.call_failed(error),
+                }
+            }
+            Input::Closed(result) => {
+                self.busy = None;
+                if let Err(error) = result {
+                    self.report(error);
+                }
+                self.end();
+            }
+            Input::Woke(timer) => self.woke(timer),
+        }
+    }
+
+    /// What to do next; `None`: wait for an input.
+    #[must_use]
+    pub(crate) fn next(&mut self, summary: &Summary) -> Option<Effect> {
+        if self.effects.is_empty() {
+            self.answer_flushes(summary);
+        }
+        if self.effects.is_empty() && self.busy.is_none() {
+            match self.life {
+                Life::Running => self.decide(summary),
+                Life::Ending { flush } => self.decide_end(flush, summary),
+                Life::Ended => {}
+            }
+        }
+        self.effects.pop_front()
+    }
+
+    /// Whether the next notice may be taken from the stream. Not while a load or a save runs, whose answer may be older
+    /// than the notice: the notice is replayed over it afterwards.
+    pub(crate) fn listens(&self) -> bool {
+        self.watching && !matches!(self.busy, Some(Busy::Load | Busy::Save))
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.status
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    pub(crate) fn is_auto_loading(&self) -> bool {
+        self.auto_load
+    }
+
+    pub(crate) fn is_auto_saving(&self) -> bool {
+        self.auto_save
+    }
+
+    fn decide(&mut self, summary: &Summary) {
+        while self.effects.is_empty() && self.busy.is_none() {
+            let Some(call) = self.calls.front() else { break };
+            let Some(step) = call.step() else { break };
+            if let Step::Act = step {
+                let id = call.id;
+                return self.begin(Busy::Act, true, Effect::Act(id));
+            }
+            if self.backoff.is_waiting() {
+                return;
+            }
+            match step {
+                Step::Watch if self.settings.capability.watch && !self.watching => {
+                    return self.begin(Busy::Watch, true, Effect::Watch);
+                }
+                Step::Load { .. } => return self.begin_load(true),
+                Step::Save { whole } => {
+                    let whole = self.is_whole(*whole);
+                    if whole || summary.waiting {
+                        return self.begin_save(whole, true);
+                    }
+                }
+                Step::BeginAutoLoad => self.auto_load = true,
+                Step::BeginAutoSave => self.auto_save = true,
+                Step::Watch | Step::Act | Step::Flush(_) => {}
+            }
+            self.step_done();
+        }
+        if !self.effects.is_empty() || self.busy.is_some() || self.halted || self.backoff.is_waiting() {
+            return;
+        }
+        let watches = self.auto_load || (self.settings.capability.shared && (self.auto_save || summary.sent > 0));
+        if watches && self.settings.capability.watch && !self.watching {
+            self.begin(Busy::Watch, false, Effect::Watch);
+        } else if !watches && self.watching {
+            self.watching = false;
+            self.effects.push_back(Effect::Unwatch);
+        } else if self.stale && self.auto_load {
+            self.begin_load(false);
+        } else if self.auto_save && !self.held && summary.sent < MAX_SENT {
+            let whole = self.is_whole(false);
+            if whole || summary.waiting {
+                self.hold();
+                self.begin_save(whole, false);
+            }
+        }
+    }
+
+    fn decide_end(&mut self, flush: bool, summary: &Summary) {
+        let unconfirmed = summary.waiting || summary.sent > 0;
+        if flush && unconfirmed && !self.halted {
+            if self.backoff.is_waiting() {
+                return;
+            }
+            if self.settings.capability.watch && self.settings.capability.shared && !self.watching {
+                return self.begin(Busy::Watch, false, Effect::Watch);
+            }
+            if summary.waiting && summary.sent < MAX_SENT {
+                return self.begin_save(self.is_whole(false), false);
+            }
+            if summary.sent > 0 && self.watching {
+                return;
+            }
+        }
+        if self.watching {
+            self.watching = false;
+            self.effects.push_back(Effect::Unwatch);
+        }
+        self.effects.push_back(Effect::Wake(Timer::Deadline, self.deadline));
+        self.begin(Busy::Close, false, Effect::Close);
+    }
+
+    fn watching(&mut self, result: Result<()>) {
+        self.end_busy();
+        match result {
+            Ok(()) => {
+                self.watching = true;
+                self.succeeded();
+                if self.busy_for_call {
+                    self.step_done();
+                } else {
+                    // Whatever happened while nobody listened was missed.
+                    self.stale = true;
+                }
+            }
+            Err(error) => self.failed(error),
+        }
+    }
+
+    fn noticed(&mut self, notice: Notice) {
+        self.halted = false;
+        match notice {
+            Notice::Stale => {
+                // The place is back: what failed because it was away need not wait any longer.
+                self.backoff.reset();
+                self.stale = true;
+            }
+            Notice::Confirmed { receipt, refused } => {
+                self.apply(Apply::Confirmed(receipt, refused, self.show()));
+            }
+            // A place that was empty and tells changes was made by somebody: there is more than these changes.
+            Notice::Changes(_) if self.known == Some(false) => self.stale = true,
+            Notice::Changes(changes) => self.take_in(Apply::Changes(changes, self.show())),
+            Notice::Content(content) => {
+                self.known = Some(true);
+                if self.auto_load {
+                    self.stale = false;
+                    self.take_in(Apply::Content(content));
+                } else {
+                    self.stale = true;
+                }
+            }
+        }
+    }
+
+    fn loaded(&mut self, result: Result<Option<Content>>) {
+        match result {
+            Ok(content) => {
+                self.succeeded();
+                self.stale = false;
+                self.known = Some(content.is_some());
+                let initial = match self.calls.front_mut().filter(|_| self.busy_for_call).and_then(Queued::step_mut) {
+                    Some(Step::Load { initial }) => initial.take(),
+                    _ => None,
+                };
+                if let Some(content) = content.or(initial) {
+                    self.apply(Apply::Content(content));
+                }
+                self.poll_while_empty();
+                self.end_busy();
+                if self.busy_for_call {
+                    self.step_done();
+                }
+            }
+            Err(error) => {
+                self.end_busy();
+                self.failed(error);
+            }
+        }
+    }
+
+    fn saved(&mut self, result: Result<Saved>) {
+        let result = match result {
+            Ok(Saved::Found(content)) => {
+                self.known = Some(true);
+                self.apply(Apply::SaveFailed);
+                self.apply(Apply::Content(content));
+                self.end_busy();
+                self.found += 1;
+                if self.found < MAX_FOUND {
+                    // The step, or auto-save, goes on with what the found content does not show.
+                    return self.succeeded();
+                }
+                Err(Error::new(ErrorKind::Unavailable, "the place goes on answering saves with what it holds already"))
+            }
+            Ok(saved) => {
+                self.known = Some(true);
+                self.apply(match saved {
+                    Saved::Later(receipt) => Apply::SaveSent(receipt),
+                    _ => Apply::SaveDone(self.show()),
+                });
+                self.end_busy();
+                Ok(())
+            }
+            Err(error) => {
+                self.apply(Apply::SaveFailed);
+                self.end_busy();
+                Err(error)
+            }
+        };
+        self.found = 0;
+        match result {
+            Ok(()) => {
+                self.succeeded();
+                if self.busy_for_call {
+                    self.step_done();
+                }
+            }
+            Err(error) => self.failed(error),
+        }
+    }
+
+    fn woke(&mut self, timer: Timer) {
+        match timer {
+            Timer::Retry => self.backoff.waited(),
+            Timer::Hold => self.held = false,
+            Timer::Poll => {
+                self.polling = false;
+                self.stale |= self.known == Some(false);
+            }
+            Timer::Deadline => {
+                if let Life::Ending { flush } = &mut self.life {
+                    *flush = false;
+                    match self.busy {
+                        Some(Busy::Close) => {
+                            self.effects.push_back(Effect::Abandon);
+                            self.end();
+                        }
+                        Some(_) => self.abandon(),
+                        None => {}
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The one loop that does what [`Core`] says.
+
+use std::{
+    collections::HashMap,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_channel::oneshot;
+use futures_core::{future::BoxFuture, stream::BoxStream};
+use futures_util::{FutureExt, StreamExt};
+
+use super::{
+    Refused,
+    core::{Apply, CallId, Core, Effect, Input, Timer},
+    shared::{Incoming, Public, Request, Shared},
+};
+use crate::{
+    content::Changes,
+    error::{Error, ErrorKind, Result},
+    persister::{Notice, Save},
+    runtime::Runtime,
+    store::CommitHook,
+};
+
+/// An action that the application scheduled.
+pub(super) type Action = BoxFuture<'static, Result<()>>;
+
+type NoticeStream = BoxStream<'static, Result<Notice>>;
+
+/// What has ended, of what was under way.
+enum Done {
+    Input(Input),
+    Watching(Result<NoticeStream>),
+}
+
+pub(super) struct Driver {
+    shared: Arc<Shared>,
+    runtime: Arc<dyn Runtime>,
+    core: Core,
+    under_way: Option<BoxFuture<'static, Done>>,
+    stream: Option<NoticeStream>,
+    timers: HashMap<Timer, BoxFuture<'static, ()>>,
+    answers: HashMap<CallId, oneshot::Sender<Result<()>>>,
+    actions: HashMap<CallId, Action>,
+    calls: u64,
+    hook: Option<CommitHook>,
+    ended: bool,
+}
+
+impl Driver {
+    pub(super) fn new(shared: Arc<Shared>, runtime: Arc<dyn Runtime>, core: Core) -> Self {
+        Self {
+            shared,
+            runtime,
+            core,
+            under_way: None,
+            stream: None,
+            timers: HashMap::new(),
+            answers: HashMap::new(),
+            actions: HashMap::new(),
+            calls: 0,
+            hook: None,
+            ended: false,
+        }
+    }
+
+    /// Runs until the engine is destroyed.
+    pub(super) async fn run(mut self) {
+        while !self.ended {
+            // An edit is no input: the core sees by the summary that something waits.
+            if let Some(done) = poll_fn(|context| self.poll(context)).await {
+                self.take(done);
+            }
+            while let Some(effect) = self.core.next(&self.shared.summary()) {
+                self.carry_out(effect);
+            }
+            self.publish();
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Done>> {
+        match self.shared.poll_incoming(context) {
+            Poll::Ready(Incoming::Request(request)) => return Poll::Ready(Some(self.requested(request))),
+            Poll::Ready(Incoming::Edited) => return Poll::Ready(None),
+            Poll::Pending => {}
+        }
+        if let Some(under_way) = &mut self.under_way
+            && let Poll::Ready(done) = under_way.poll_unpin(context)
+        {
+            self.under_way = None;
+            return Poll::Ready(Some(done));
+        }
+        if self.core.listens()
+            && let Some(stream) = &mut self.stream
+            && let Poll::Ready(notice) = stream.poll_next_unpin(context)
+        {
+            return Poll::Ready(Some(Done::Input(match notice {
+                Some(notice) => Input::Noticed(notice),
+                None => {
+                    self.stream = None;
+                    Input::WatchEnded
+                }
+            })));
+        }
+        for timer in [Timer::Retry, Timer::Hold, Timer::Poll, Timer::Deadline] {
+            if let Some(sleep) = self.timers.get_mut(&timer)
+                && sleep.poll_unpin(context).is_ready()
+            {
+                self.timers.remove(&timer);
+                return Poll::Ready(Some(Done::Input(Input::Woke(timer))));
+            }
+        }
+        Poll::Pending
+    }
+
+    fn requested(&mut self, request: Request) -> Done {
+        self.calls += 1;
+        let id = CallId(self.calls);
+        self.answers.insert(id, request.answer);
+        // Until the first call the store's content is what the application begins with, not an edit.
+        if self.hook.is_none() {
+            self.hook = Some(self.shared.capture());
+        }
+        if let Some(action) = request.action {
+            self.actions.insert(id, action);
+        }
+        Done::Input(Input::Called(id, request.call))
+    }
+
+    fn take(&mut self, done: Done) {
+        let input = match done {
+            Done::Input(input) => input,
+            Done::Watching(Ok(stream)) => {
+                let stream = AssertUnwindSafe(stream).catch_unwind();
+                self.stream = Some(stream.map(|notice| notice.unwrap_or_else(|_| Err(panicked("the stream")))).boxed());
+                Input::Watching(Ok(()))
+            }
+            Done::Watching(Err(error)) => Input::Watching(Err(error)),
+        };
+        self.core.handle(input, &self.shared.summary());
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Watch => self.begin(Done::Watching, |shared| async move { shared.persister.watch().await }),
+            Effect::Unwatch => self.stream = None,
+            Effect::Load => self.begin(
+                |result| Done::Input(Input::Loaded(result)),
+                |shared| async move { shared.persister.load().await },
+            ),
+            Effect::Save { whole } => {
+                let taken = self.shared.replica().take_waiting();
+                let changes = if whole { None } else { taken };
+                self.begin(
+                    |result| Done::Input(Input::Saved(result)),
+                    |shared| async move {
+                        let content = || shared.store.content();
+                        shared.persister.save(Save::new(&content, changes.as_ref())).await
+                    },
+                );
+            }
+            Effect::Act(id) => {
+                let action = self.actions.remove(&id);
+                self.begin(
+                    |result| Done::Input(Input::Acted(result)),
+                    |_| async move {
+                        match action {
+                            Some(action) => action.await,
+                            None => Ok(()),
+                        }
+                    },
+                );
+            }
+            Effect::Close => self.begin(
+                |result| Done::Input(Input::Closed(result)),
+                |shared| async move { shared.persister.close().await },
+            ),
+            Effect::Abandon => self.under_way = None,
+            Effect::Apply(apply) => self.apply(apply),
+            Effect::Wake(timer, after) => {
+                self.timers.insert(timer, self.runtime.sleep(after));
+            }
+            Effect::Answer(id, result) => self.answer(id, result),
+            Effect::Report(error) => self.report(error),
+            Effect::Status(status) => {
+                self.publish();
+                self.guarded("a status listener", |shared| shared.statuses.tell(&status));
+            }
+            Effect::End => self.end(),
+        }
+    }
+
+    /// Begins something of the persister's or the application's. If that panics, it has failed.
+    fn begin<T, F>(
+        &mut self,
+        done: impl FnOnce(Result<T>) -> Done + Send + 'static,
+        begin: impl FnOnce(Arc<Shared>) -> F,
+    ) where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let future = AssertUnwindSafe(begin(self.shared.clone())).catch_unwind();
+        self.under_way = Some(Box::pin(async move { done(future.await.unwrap_or_else(|_| Err(panicked("it")))) }));
+    }
+
+    fn apply(&self, apply: Apply) {
+        let mut refused = Changes::new();
+        self.guarded("a listener of the store", |shared| shared.apply(apply, &mut refused));
+        if !refused.is_empty() {
+            let refused = Refused { changes: refused };
+            self.guarded("a listener of refusals", |shared| shared.refusals.tell(&refused));
+        }
+    }
+
+    fn answer(&mut self, id: CallId, result: Result<()>) {
+        let Some(answer) = self.answers.remove(&id) else { return };
+        self.publish();
+        // Nobody waits for the answer: an error is told all the same.
+        if let Err(Err(error)) = answer.send(result) {
+            self.report(error);
+        }
+    }
+
+    fn report(&self, error: Error) {
+        // A panic of the very callback that hears of panics is heard by nobody.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.shared.report(error)));
+    }
+
+    /// Calls code of the application, whose panic must not end the engine.
+    fn guarded(&self, whose: &str, call: impl FnOnce(&Shared)) {
+        if catch_unwind(AssertUnwindSafe(|| call(&self.shared))).is_err() {
+            self.report(panicked(whose));
+        }
+    }
+
+    fn publish(&self) {
+        self.shared.publish(Public {
+            status: self.core.status(),
+            stats: self.core.stats(),
+            auto_loading: self.core.is_auto_loading(),
+            auto_saving: self.core.is_auto_saving(),
+        });
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.hook = None;
+        self.stream = None;
+        self.publish();
+        for request in self.shared.end() {
+            // Whoever asked may be gone.
+            let _ = request.answer.send(Err(Error::new(ErrorKind::Closed, "the engine is destroyed")));
+        }
+        self.shared.statuses.end();
+        self.shared.refusals.end();
+    }
+}
+
+fn panicked(whose: &str) -> Error {
+    Error::new(ErrorKind::Callback, format!("{whose} panicked"))
+}

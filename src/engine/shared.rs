@@ -1,0 +1,245 @@
+//! What an engine's handles, its driver and the store's commit hook share.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use futures_channel::oneshot;
+use futures_util::task::AtomicWaker;
+
+use super::{
+    Refused, Stats, Status,
+    core::{Apply, Call, Summary},
+    driver::Action,
+    listeners::Listeners,
+    replica::{Replica, View},
+};
+use crate::{
+    content::{Cell, Changes, Content, Id, Row},
+    error::{Error, ErrorKind, Result},
+    persister::Persister,
+    store::{Commit, CommitHook, Origin, Store},
+};
+
+/// How many calls may wait for the driver to take them.
+const MAX_REQUESTS: usize = 4096;
+
+/// The lock order: the store's write turn, then the replica. Nothing else is locked together.
+pub(super) struct Shared {
+    pub(super) store: Store,
+    pub(super) persister: Arc<dyn Persister>,
+    pub(super) statuses: Listeners<Status>,
+    pub(super) refusals: Listeners<Refused>,
+    pub(super) on_ignored_error: Option<OnIgnoredError>,
+    origin: Origin,
+    replica: Mutex<Replica>,
+    inbox: Mutex<Inbox>,
+    waker: AtomicWaker,
+    public: Mutex<Public>,
+}
+
+pub(super) type OnIgnoredError = Box<dyn Fn(Error) + Send + Sync>;
+
+#[derive(Default)]
+struct Inbox {
+    requests: VecDeque<Request>,
+    edited: bool,
+    ended: bool,
+}
+
+/// What handles may ask without waiting for the driver.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Public {
+    pub(super) status: Status,
+    pub(super) stats: Stats,
+    pub(super) auto_loading: bool,
+    pub(super) auto_saving: bool,
+}
+
+/// What came in for the driver.
+pub(super) enum Incoming {
+    Request(Request),
+    Edited,
+}
+
+/// A call on its way to the driver.
+pub(super) struct Request {
+    pub(super) call: Call,
+    /// What [`Call::Schedule`] is to run.
+    pub(super) action: Option<Action>,
+    pub(super) answer: oneshot::Sender<Result<()>>,
+}
+
+impl Shared {
+    pub(super) fn new(store: Store, persister: Arc<dyn Persister>, on_ignored_error: Option<OnIgnoredError>) -> Self {
+        Self {
+            store,
+            persister,
+            statuses: Listeners::default(),
+            refusals: Listeners::default(),
+            on_ignored_error,
+            origin: Origin::next(),
+            replica: Mutex::default(),
+            inbox: Mutex::default(),
+            waker: AtomicWaker::new(),
+            public: Mutex::default(),
+        }
+    }
+
+    /// From here on every edit is captured, in the critical section that commits it (R3).
+    pub(super) fn capture(self: &Arc<Self>) -> CommitHook {
+        let shared = Arc::downgrade(self);
+        self.store.on_commit(Arc::new(move |commit: &Commit<'_>| {
+            if let Some(shared) = shared.upgrade() {
+                shared.committed(commit);
+            }
+        }))
+    }
+
+    /// Makes the replica and the store take something, in one critical section (R3). Returns what was refused.
+    ///
+    /// A listener of the store that panics on it panics here, when everything is done.
+    pub(super) fn apply(&self, apply: Apply, refused: &mut Changes) {
+        match apply {
+            Apply::SaveSent(receipt) => self.replica().save_sent(receipt),
+            Apply::SaveFailed => self.replica().save_failed(),
+            Apply::ReceiptsLost => self.replica().receipts_lost(),
+            Apply::Content(content) => self.transact(|replica, store| replica.replaced(&content, store)),
+            Apply::Changes(changes, show) => self.transact(|replica, store| replica.changed(&changes, store, show)),
+            Apply::SaveDone(show) => self.transact(|replica, store| replica.save_done(store, show)),
+            Apply::Confirmed(receipt, named, show) => self.transact(|replica, store| {
+                let step = replica.confirmed(receipt, &named, store, show);
+                *refused = step.refused;
+                step.apply
+            }),
+        }
+    }
+
+    /// Gives up every unconfirmed edit.
+    pub(super) fn discard(&self) -> Vec<Changes> {
+        let mut discarded = Vec::new();
+        self.transact(|replica, store| {
+            let apply;
+            (discarded, apply) = replica.discard(store);
+            apply
+        });
+        discarded
+    }
+
+    pub(super) fn replica(&self) -> MutexGuard<'_, Replica> {
+        lock(&self.replica)
+    }
+
+    pub(super) fn summary(&self) -> Summary {
+        let replica = self.replica();
+        Summary {
+            waiting: replica.has_waiting(),
+            sent: replica.sent(),
+            oldest: replica.oldest(),
+            newest: replica.newest(),
+        }
+    }
+
+    /// Hands a call to the driver; gives it back if there is none any more, or if too many wait.
+    pub(super) fn request(&self, request: Request) -> Result<(), (Request, Error)> {
+        let mut inbox = lock(&self.inbox);
+        if inbox.ended {
+            return Err((request, Error::new(ErrorKind::Closed, "the engine is destroyed")));
+        }
+        if inbox.requests.len() == MAX_REQUESTS {
+            let message = format!("{MAX_REQUESTS} calls are waiting for the engine already: await some first");
+            return Err((request, Error::new(ErrorKind::Invalid, message)));
+        }
+        inbox.requests.push_back(request);
+        drop(inbox);
+        self.waker.wake();
+        Ok(())
+    }
+
+    pub(super) fn poll_incoming(&self, context: &mut Context<'_>) -> Poll<Incoming> {
+        self.waker.register(context.waker());
+        let mut inbox = lock(&self.inbox);
+        if let Some(request) = inbox.requests.pop_front() {
+            return Poll::Ready(Incoming::Request(request));
+        }
+        if std::mem::take(&mut inbox.edited) { Poll::Ready(Incoming::Edited) } else { Poll::Pending }
+    }
+
+    /// Takes no call any more; returns those that came too late.
+    pub(super) fn end(&self) -> VecDeque<Request> {
+        let mut inbox = lock(&self.inbox);
+        inbox.ended = true;
+        std::mem::take(&mut inbox.requests)
+    }
+
+    pub(super) fn public(&self) -> Public {
+        *lock(&self.public)
+    }
+
+    pub(super) fn publish(&self, public: Public) {
+        *lock(&self.public) = public;
+    }
+
+    pub(super) fn report(&self, error: Error) {
+        if let Some(on_ignored_error) = &self.on_ignored_error {
+            on_ignored_error(error);
+        }
+    }
+
+    fn committed(&self, commit: &Commit<'_>) {
+        let (changes, before) = match (commit.origin == Some(self.origin), commit.derived) {
+            (false, _) => (commit.changes, commit.before),
+            (true, Some(derived)) => derived,
+            (true, None) => return,
+        };
+        self.replica().capture(changes, before);
+        lock(&self.inbox).edited = true;
+        self.waker.wake();
+    }
+
+    fn transact(&self, step: impl FnOnce(&mut Replica, &Store) -> Changes) {
+        let applied = self.store.transact_as(self.origin, |store| {
+            let apply = step(&mut self.replica(), store);
+            store.apply_changes(&apply)
+        });
+        if let Err(error) = applied {
+            self.report(error);
+        }
+    }
+}
+
+impl View for Store {
+    fn row(&self, table_id: &str, row_id: &str) -> Option<Row> {
+        let row = Self::row(self, table_id, row_id);
+        (!row.is_empty()).then_some(row)
+    }
+
+    fn row_ids(&self, table_id: &str) -> Vec<Id> {
+        Self::row_ids(self, table_id)
+    }
+
+    fn value(&self, value_id: &str) -> Option<Cell> {
+        Self::value(self, value_id)
+    }
+
+    fn content(&self) -> Content {
+        Self::content(self)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("persister", &self.persister)
+            .field("state", &self.public())
+            .field("unconfirmed", &self.replica().unconfirmed().len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
