@@ -63,6 +63,8 @@ struct Edit {
 pub(crate) struct Replica {
     shadow: Shadow,
     edits: VecDeque<Edit>,
+    /// Given up while a save had them: not shown, but the place may yet accept them.
+    discarded: Vec<Edit>,
     made: u64,
 }
 
@@ -87,10 +89,16 @@ impl Replica {
             self.made += 1;
             (EditId(self.made), Changes::new())
         });
+        // A deletion of a table no longer covers all of it once rows are added again.
+        let mut narrowed = Changes::new();
+        for table_id in changes.tables.keys().filter(|table_id| covers_table(&merged, table_id)) {
+            narrowed.del_table(table_id);
+        }
         merge(&mut merged, changes, self);
         self.push_waiting(id, merged);
         // What the two edits took back of each other nothing covers any more.
         self.shadow.uncover(changes, &self.edits);
+        self.shadow.uncover(&narrowed, &self.edits);
     }
 
     /// Gives all that waits to a save, as one atomic change. `None` when nothing waits.
@@ -102,6 +110,7 @@ impl Replica {
 
     /// The running save has to be made again: what it had taken waits once more, before what was edited since.
     pub(crate) fn save_failed(&mut self) {
+        self.discarded.retain(|edit| edit.stage != Stage::Saving);
         let later = self.pop_waiting();
         let Some(saving) = self.saving().and_then(|index| self.edits.remove(index)) else {
             if let Some((id, changes)) = later {
@@ -122,14 +131,16 @@ impl Replica {
 
     /// The running save is on its way; `receipt` names it in the stream.
     pub(crate) fn save_sent(&mut self, receipt: Receipt) {
-        if let Some(index) = self.saving() {
-            self.edits[index].stage = Stage::Sent(receipt);
+        let edits = self.edits.iter_mut().chain(&mut self.discarded);
+        for edit in edits.filter(|edit| edit.stage == Stage::Saving) {
+            edit.stage = Stage::Sent(receipt);
         }
     }
 
     /// The stream ended, and took with it whatever would have confirmed what is on its way: all of that waits again,
     /// as one edit.
     pub(crate) fn receipts_lost(&mut self) {
+        self.discarded.clear();
         let lost = std::mem::take(&mut self.edits);
         let Some(id) = lost.front().map(|edit| edit.id) else { return };
         let mut merged = Changes::new();
@@ -146,7 +157,7 @@ impl Replica {
     pub(crate) fn save_done(&mut self, view: &impl View, show: Show) -> Changes {
         match self.saving() {
             Some(index) => self.confirm(index, &Changes::new(), view, show).apply,
-            None => Changes::new(),
+            None => self.accepted_after_all(Stage::Saving, &Changes::new(), view, show),
         }
     }
 
@@ -154,8 +165,10 @@ impl Replica {
     pub(crate) fn confirmed(&mut self, receipt: Receipt, refused: &Changes, view: &impl View, show: Show) -> Step {
         match self.edits.iter().position(|edit| edit.stage == Stage::Sent(receipt)) {
             Some(index) => self.confirm(index, refused, view, show),
-            // Confirmed twice, or discarded meanwhile: the edit's place in the order no longer matters to anybody here.
-            None => Step::default(),
+            None => {
+                let apply = self.accepted_after_all(Stage::Sent(receipt), refused, view, show);
+                Step { apply, refused: Changes::new() }
+            }
         }
     }
 
@@ -204,7 +217,8 @@ impl Replica {
 
     /// Gives up all unconfirmed edits, and returns them with what shows the confirmed state again.
     pub(crate) fn discard(&mut self, view: &impl View) -> (Vec<Changes>, Changes) {
-        let discarded: Vec<_> = self.edits.drain(..).map(|edit| edit.changes).collect();
+        let discarded: Vec<_> = self.edits.iter().map(|edit| edit.changes.clone()).collect();
+        self.discarded.extend(self.edits.drain(..).filter(|edit| edit.stage != Stage::Waiting));
         let mut apply = Changes::new();
         let shadow = std::mem::take(&mut self.shadow);
         for (table_id, rows) in &shadow.tables {
@@ -243,6 +257,17 @@ impl Replica {
     /// The newest edit ever made. Everything made so far is confirmed once [`Replica::oldest`] is beyond it.
     pub(crate) fn newest(&self) -> EditId {
         EditId(self.made)
+    }
+
+    /// What was given up too late is anybody's change now.
+    fn accepted_after_all(&mut self, stage: Stage, refused: &Changes, view: &impl View, show: Show) -> Changes {
+        match self.discarded.iter().position(|edit| edit.stage == stage) {
+            Some(index) => {
+                let (accepted, _) = without(&self.discarded.remove(index).changes, refused);
+                self.changed(&accepted, view, show)
+            }
+            None => Changes::new(),
+        }
     }
 
     fn push_waiting(&mut self, id: EditId, changes: Changes) {
@@ -404,3 +429,6 @@ fn show_row(table_id: &Id, row_id: &Id, shown: &Row, view: &impl View, apply: &m
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,7 +107,11 @@ impl Shared {
             Apply::SaveSent(receipt) => self.replica().save_sent(receipt),
             Apply::SaveFailed => self.replica().save_failed(),
             Apply::ReceiptsLost => self.replica().receipts_lost(),
-            Apply::Content(content) => self.transact(|replica, store| replica.replaced(&content, store)),
+            Apply::Content(mut content) => {
+                // A place may name tables and rows that hold nothing; a store has none such.
+                content.prune();
+                self.transact(|replica, store| replica.replaced(&content, store));
+            }
             Apply::Changes(changes, show) => self.transact(|replica, store| replica.changed(&changes, store, show)),
             Apply::SaveDone(show) => self.transact(|replica, store| replica.save_done(store, show)),
             Apply::Confirmed(receipt, named, show) => self.transact(|replica, store| {
