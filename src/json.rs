@@ -199,3 +199,6 @@ fn is_loosely_one(lexer: &mut Lexer<'_>) -> Result<bool> {
     }
     Ok(text.parse() == Ok(1.0) || value == "true")
 }
+
+#[cfg(test)]
+mod tests;
