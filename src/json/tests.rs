@@ -17,7 +17,7 @@ fn value_on_the_socket(json: &str) -> Option<String> {
     let read = Changes::from_json(&format!(r#"[{{}},{{"v":{json}}},1]"#)).unwrap();
     let value = read.value.values.get("v");
     assert_eq!(read.unrepresentable, usize::from(value.is_none()), "{json}");
-    value.map(|value| value.as_ref().map_or("deleted".into(), Cell::to_json))
+    value.map(|value| value.as_ref().map_or_else(|| "deleted".to_owned(), Cell::to_json))
 }
 
 fn content(json: &str) -> Content {
