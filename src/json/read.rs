@@ -153,6 +153,7 @@ impl<'a> Reader<'a> {
         entry: impl Fn(&mut Self) -> Result<Option<V>>,
     ) -> Result<Map<V>> {
         self.lexer.expect(b'{')?;
+        // Most rows fit, and take one allocation.
         let mut entries: Vec<(Id, Option<V>)> = Vec::with_capacity(8);
         let (mut complete, mut sorted, mut first) = (true, true, true);
         while self.lexer.next(b'}', first)? {
