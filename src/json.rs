@@ -8,18 +8,7 @@
 //! JavaScript peer would end with: numbers rounded to `f64`, array-like ids first and ascending, the last of duplicate
 //! keys in the place of the first, objects and arrays that arrive unencoded as `JSON.stringify` prints them.
 //!
-//! # What cannot be represented
-//!
-//! Some leaves are legal JSON and yet nothing here can stand for them:
-//!
-//! - a string or an id with a lone surrogate (a web page that cuts a text in the middle of an emoji sends one),
-//! - a number beyond `f64`, such as `1e999`,
-//! - a string that begins with U+FFFD and goes on with anything but a JSON object or array,
-//! - a string that is exactly U+FFFC where that is not a deletion: in a content,
-//! - an unencoded object or array that is nested deeper than 128.
-//!
-//! They are one case: that leaf, or the entry of that id, is left out and counted in [`Decoded::unrepresentable`], and
-//! all the rest is read. TinyBase's server drops a whole message for one `1e999`; leaving out the leaf loses less. An
+//! A leaf that is legal JSON and that nothing here can stand for costs that leaf; [`Decoded`] says which these are. An
 //! error of structure (no JSON, a `null` for a row, a missing half) refuses the whole text.
 
 use crate::{
@@ -40,14 +29,23 @@ use read::{Leaf, Reader};
 pub(crate) use value::{cell_from_value, value_from_cell};
 
 /// What was read, and how much of it had to be left out.
+///
+/// Some leaves are legal JSON and yet nothing here can stand for them:
+///
+/// - a string or an id with a lone surrogate, such as a web page sends that cuts a text in the middle of an emoji,
+/// - a number beyond `f64`, such as `1e999`,
+/// - a string that begins with U+FFFD and goes on with anything but a JSON object or array,
+/// - a string that is exactly U+FFFC where that is no deletion: in a content,
+/// - an object or array that is not encoded as a string, and nested deeper than 128.
+///
+/// They are one case: that leaf alone, or the entry of that id, is left out and counted. TinyBase's server drops a whole
+/// message for one `1e999`; this loses less.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decoded<T> {
     /// What was read.
     pub value: T,
-    /// How many leaves, or entries by their id, were left out because nothing here can stand for them.
-    ///
-    /// Lone surrogates, numbers beyond `f64`, reserved strings that encode nothing, and unencoded objects nested deeper
-    /// than 128 are left out. Whatever was written by [`Content::to_json`] or [`Changes::to_json`] has none.
+    /// How many leaves, or entries by their id, were left out. None, in what [`Content::to_json`] and
+    /// [`Changes::to_json`] write.
     pub unrepresentable: usize,
 }
 
@@ -157,7 +155,7 @@ impl Cell {
     /// Reads one cell or value, as a room stores it: an object or array as its encoded string, or as itself.
     ///
     /// Fails with [`ErrorKind::Corrupt`] when `text` is no JSON, and with [`ErrorKind::Invalid`] when nothing here can
-    /// stand for it, as [`Decoded::unrepresentable`] says.
+    /// stand for it, as [`Decoded`] says.
     pub fn from_json(text: &str) -> Result<Self> {
         let mut reader = Reader::new(text, Marks::Strings);
         let leaf = reader.leaf()?;
@@ -199,3 +197,6 @@ fn is_loosely_one(lexer: &mut Lexer<'_>) -> Result<bool> {
     }
     Ok(text.parse() == Ok(1.0) || value == "true")
 }
+
+#[cfg(test)]
+mod tests;

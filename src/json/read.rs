@@ -1,5 +1,7 @@
 //! Contents, changes and cells out of JSON.
 
+use std::collections::HashSet;
+
 use super::{
     Decoded,
     lexer::Lexer,
@@ -20,6 +22,8 @@ pub(super) struct Reader<'a> {
     pub(super) lexer: Lexer<'a>,
     pub(super) unrepresentable: usize,
     marks: Marks,
+    /// Cell ids: every row has the same few, so they are shared and not made anew.
+    cell_ids: HashSet<Id>,
 }
 
 /// What a leaf is.
@@ -31,7 +35,7 @@ pub(super) enum Leaf {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a str, marks: Marks) -> Self {
-        Self { lexer: Lexer::new(text), unrepresentable: 0, marks }
+        Self { lexer: Lexer::new(text), unrepresentable: 0, marks, cell_ids: HashSet::new() }
     }
 
     /// Makes sure that nothing is left to read, and gives `value` its count.
@@ -43,18 +47,18 @@ impl<'a> Reader<'a> {
     /// Reads `[tables, values` of a content.
     pub(super) fn content(&mut self) -> Result<Content> {
         self.lexer.expect(b'[')?;
-        let tables = self.map(Self::table)?;
+        let tables = self.map(Self::id, Self::table)?;
         self.lexer.expect(b',')?;
-        let values = self.map(Self::cell)?;
+        let values = self.map(Self::id, Self::cell)?;
         Ok(Content { tables, values })
     }
 
     /// Reads `[tables, values` of changes.
     pub(super) fn changes(&mut self) -> Result<Changes> {
         self.lexer.expect(b'[')?;
-        let tables = self.map(Self::table_changes)?;
+        let tables = self.map(Self::id, Self::table_changes)?;
         self.lexer.expect(b',')?;
-        let values = self.map(Self::cell_change)?;
+        let values = self.map(Self::id, Self::cell_change)?;
         Ok(Changes { tables, values })
     }
 
@@ -90,11 +94,11 @@ impl<'a> Reader<'a> {
     }
 
     fn row(&mut self) -> Result<Option<Row>> {
-        self.map(Self::cell).map(Some)
+        self.map(Self::cell_id, Self::cell).map(Some)
     }
 
     fn table(&mut self) -> Result<Option<Table>> {
-        self.map(Self::row).map(Some)
+        self.map(Self::id, Self::row).map(Some)
     }
 
     fn cell_change(&mut self) -> Result<Option<Option<Cell>>> {
@@ -109,11 +113,15 @@ impl<'a> Reader<'a> {
     }
 
     fn row_changes(&mut self) -> Result<Option<Option<RowChanges>>> {
-        if self.mark()? { Ok(Some(None)) } else { self.map(Self::cell_change).map(|cells| Some(Some(cells))) }
+        if self.mark()? {
+            Ok(Some(None))
+        } else {
+            self.map(Self::cell_id, Self::cell_change).map(|cells| Some(Some(cells)))
+        }
     }
 
     fn table_changes(&mut self) -> Result<Option<Option<TableChanges>>> {
-        if self.mark()? { Ok(Some(None)) } else { self.map(Self::row_changes).map(|rows| Some(Some(rows))) }
+        if self.mark()? { Ok(Some(None)) } else { self.map(Self::id, Self::row_changes).map(|rows| Some(Some(rows))) }
     }
 
     /// Reads a mark in the place of an object, where there is one.
@@ -124,24 +132,42 @@ impl<'a> Reader<'a> {
         if self.lexer.string()?.is(DELETED) { Ok(true) } else { Err(self.lexer.unexpected("an object or U+FFFC")) }
     }
 
+    fn id(&mut self, id: &str) -> Id {
+        Id::from(id)
+    }
+
+    fn cell_id(&mut self, id: &str) -> Id {
+        if let Some(id) = self.cell_ids.get(id) {
+            return id.clone();
+        }
+        let id = Id::from(id);
+        self.cell_ids.insert(id.clone());
+        id
+    }
+
     /// Reads an object. Its entries end in the order in which `JSON.parse` leaves them, and the last of those with one
     /// id in the place of the first.
-    fn map<V>(&mut self, entry: impl Fn(&mut Self) -> Result<Option<V>>) -> Result<Map<V>> {
+    fn map<V>(
+        &mut self,
+        id: impl Fn(&mut Self, &str) -> Id,
+        entry: impl Fn(&mut Self) -> Result<Option<V>>,
+    ) -> Result<Map<V>> {
         self.lexer.expect(b'{')?;
-        let mut entries: Vec<(Id, Option<V>)> = Vec::new();
+        // Most rows fit, and take one allocation.
+        let mut entries: Vec<(Id, Option<V>)> = Vec::with_capacity(8);
         let (mut complete, mut sorted, mut first) = (true, true, true);
         while self.lexer.next(b'}', first)? {
             first = false;
             let key = self.lexer.key()?;
             let count = self.unrepresentable;
             let value = entry(self)?;
-            let Some(id) = key.decode() else {
+            let Some(key) = key.decode() else {
                 self.unrepresentable = count + 1;
                 continue;
             };
             complete &= value.is_some();
-            sorted &= array_index(&id).is_none();
-            entries.push((Id::from(&*id), value));
+            sorted &= array_index(&key).is_none();
+            entries.push((id(self, &key), value));
         }
         if !sorted {
             entries.sort_by_cached_key(|(id, _)| rank(id));

@@ -1,7 +1,6 @@
 //! JSON strings, their escapes, and the ids that JavaScript takes for array indices.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 /// What stands between the quotes of a JSON string whose grammar is checked.
 #[derive(Clone, Copy)]
@@ -149,5 +148,5 @@ fn hex(text: &str) -> Option<u16> {
 }
 
 fn write_unicode_escape(out: &mut String, unit: u16) {
-    write!(out, "\\u{unit:04x}").expect("a String takes everything");
+    out.push_str(&format!("\\u{unit:04x}"));
 }
