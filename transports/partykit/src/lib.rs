@@ -1,1 +1,3 @@
 //! PartyKit rooms for Roommate.
+
+pub mod proto;

@@ -1,0 +1,97 @@
+//! How a server is set up.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use roommate_partykit::proto::{MAIN_PARTY, RoomConfig};
+
+/// How a server is set up.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    pub(crate) room: RoomConfig,
+    /// `None` is any.
+    pub(crate) parties: Option<BTreeSet<String>>,
+    pub(crate) heartbeat: Duration,
+    pub(crate) body_timeout: Duration,
+    pub(crate) close_timeout: Duration,
+    pub(crate) max_rooms: usize,
+    pub(crate) max_queued_frames: usize,
+    pub(crate) max_queued_bytes: usize,
+}
+
+impl ServerConfig {
+    /// The party `main`, rooms as [`RoomConfig::new`] sets them up, and limits that suit most.
+    pub fn new() -> Self {
+        Self {
+            room: RoomConfig::new(),
+            parties: Some([MAIN_PARTY.to_owned()].into()),
+            heartbeat: Duration::from_secs(20),
+            body_timeout: Duration::from_secs(60),
+            close_timeout: Duration::from_secs(3),
+            max_rooms: 100_000,
+            max_queued_frames: 1024,
+            max_queued_bytes: 8 << 20,
+        }
+    }
+
+    /// Sets how each room is set up.
+    pub fn with_room(mut self, room: RoomConfig) -> Self {
+        self.room = room;
+        self
+    }
+
+    /// Sets the parties that there are, percent-encoded as in URLs; `main` otherwise. Others are answered with 404.
+    pub fn with_parties(mut self, parties: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.parties = Some(parties.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Lets there be any party that a client names.
+    pub fn with_any_party(mut self) -> Self {
+        self.parties = None;
+        self
+    }
+
+    /// Sets how often each connection is pinged; 20 seconds otherwise. One that is silent for twice as long is ended.
+    pub fn with_heartbeat(mut self, interval: Duration) -> Self {
+        self.heartbeat = interval;
+        self
+    }
+
+    /// Sets how long the body of a `PUT` may take to arrive; a minute otherwise. Longer is answered with 408.
+    pub fn with_body_timeout(mut self, timeout: Duration) -> Self {
+        self.body_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a client may take to answer the end of its connection, and the server to shut down; 3 seconds
+    /// otherwise.
+    pub fn with_close_timeout(mut self, timeout: Duration) -> Self {
+        self.close_timeout = timeout;
+        self
+    }
+
+    /// Sets how many rooms there may be at once; 100,000 otherwise. One more is answered with 503.
+    pub fn with_max_rooms(mut self, rooms: usize) -> Self {
+        self.max_rooms = rooms;
+        self
+    }
+
+    /// Sets how many frames, and bytes in all of them, may wait for a connection; 1024 and 8 MiB otherwise.
+    ///
+    /// A client that reads too slowly for that is cut off with code 1013. A single frame may be of any size.
+    pub fn with_max_queued(mut self, frames: usize, bytes: usize) -> Self {
+        self.max_queued_frames = frames.max(1);
+        self.max_queued_bytes = bytes;
+        self
+    }
+
+    pub(crate) fn has_party(&self, party: &str) -> bool {
+        self.parties.as_ref().is_none_or(|parties| parties.contains(party))
+    }
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}

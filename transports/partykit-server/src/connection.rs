@@ -1,0 +1,167 @@
+//! One WebSocket connection: a bounded queue out, and every message in.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    body::Bytes,
+    extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket},
+};
+use futures_util::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tokio_tungstenite::tungstenite;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::{config::ServerConfig, host::Command, rooms::Membership};
+
+/// The room's end of a connection's queue.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    frames: mpsc::Sender<Utf8Bytes>,
+    queued_bytes: Arc<AtomicUsize>,
+    max_queued_bytes: usize,
+    farewell: oneshot::Sender<CloseFrame>,
+}
+
+/// The connection's end of its queue.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    frames: mpsc::Receiver<Utf8Bytes>,
+    queued_bytes: Arc<AtomicUsize>,
+    farewell: oneshot::Receiver<CloseFrame>,
+}
+
+const GOING_AWAY: CloseFrame = CloseFrame { code: 1001, reason: Utf8Bytes::from_static("the room is gone") };
+const RESTARTING: CloseFrame = CloseFrame { code: 1012, reason: Utf8Bytes::from_static("the server is restarting") };
+const TOO_BIG: CloseFrame = CloseFrame { code: 1009, reason: Utf8Bytes::from_static("message too big") };
+const SILENT: CloseFrame = CloseFrame { code: 1001, reason: Utf8Bytes::from_static("no answer to pings") };
+
+/// Both ends of a queue as large as the server allows.
+pub(crate) fn queue(config: &ServerConfig) -> (Outbox, Mailbox) {
+    let (frames, queued_frames) = mpsc::channel(config.max_queued_frames);
+    let (farewell, heard_farewell) = oneshot::channel();
+    let queued_bytes = Arc::new(AtomicUsize::new(0));
+    (
+        Outbox { frames, queued_bytes: Arc::clone(&queued_bytes), max_queued_bytes: config.max_queued_bytes, farewell },
+        Mailbox { frames: queued_frames, queued_bytes, farewell: heard_farewell },
+    )
+}
+
+impl Outbox {
+    /// Queues a frame, or says that there is no room for it. Whoever has gone needs none.
+    pub(crate) fn push(&self, frame: Utf8Bytes) -> bool {
+        let bytes = frame.len();
+        // Only this end adds, so what it reads can only have become less.
+        let queued = self.queued_bytes.load(Ordering::Relaxed);
+        if queued > 0 && queued.saturating_add(bytes) > self.max_queued_bytes {
+            return false;
+        }
+        self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        !matches!(self.frames.try_send(frame), Err(mpsc::error::TrySendError::Full(_)))
+    }
+
+    /// Closes the connection, whatever is still queued.
+    pub(crate) fn close(self, farewell: CloseFrame) {
+        let _gone_already = self.farewell.send(farewell);
+    }
+}
+
+/// Serves a connection until it ends, from either side.
+pub(crate) async fn serve(
+    socket: WebSocket,
+    membership: Membership,
+    mailbox: Mailbox,
+    config: Arc<ServerConfig>,
+    stop: CancellationToken,
+) {
+    let (mut sink, mut stream) = socket.split();
+    let Mailbox { frames, queued_bytes, farewell } = mailbox;
+    // Reading and writing wait for different things, so neither may wait for the other.
+    let farewell = tokio::select! {
+        farewell = read(&mut stream, &membership, config.heartbeat) => farewell,
+        () = write(&mut sink, frames, &queued_bytes, config.heartbeat) => None,
+        farewell = farewell => Some(farewell.unwrap_or(GOING_AWAY)),
+        () = stop.cancelled() => Some(RESTARTING),
+    };
+    // The room has no use for the connection any more; the farewell may take a while.
+    drop(membership);
+    let Some(farewell) = farewell else { return };
+    debug!(code = farewell.code, reason = %farewell.reason, "closing");
+    let _too_late = timeout(config.close_timeout, async {
+        if sink.send(Message::Close(Some(farewell))).await.is_ok() {
+            // Dropped with unread input, the socket would be reset, and the farewell perhaps never read.
+            while let Some(Ok(_)) = stream.next().await {}
+        }
+    })
+    .await;
+}
+
+/// Hands in what arrives, until nothing more does. Returns what to say in parting, if anything is to be said.
+async fn read(stream: &mut SplitStream<WebSocket>, membership: &Membership, heartbeat: Duration) -> Option<CloseFrame> {
+    let connection = membership.connection();
+    loop {
+        match timeout(heartbeat.saturating_mul(2), stream.next()).await {
+            Err(_silent) => return Some(SILENT),
+            Ok(None) => return None,
+            Ok(Some(Err(error))) => return is_too_big(&error).then_some(TOO_BIG),
+            Ok(Some(Ok(Message::Text(text)))) => {
+                if !membership.send(Command::Message { connection, text }).await {
+                    return Some(GOING_AWAY);
+                }
+            }
+            // Binary frames are nobody's, pings are answered below, and a close is answered by reading on.
+            Ok(Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Close(_)))) => {}
+        }
+    }
+}
+
+/// Sends what is queued, and a ping every now and then, until the other end is gone.
+async fn write(
+    sink: &mut SplitSink<WebSocket, Message>,
+    mut frames: mpsc::Receiver<Utf8Bytes>,
+    queued_bytes: &AtomicUsize,
+    heartbeat: Duration,
+) {
+    let mut pings = interval(heartbeat);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let mut next = tokio::select! {
+            frame = frames.recv() => match frame {
+                Some(frame) => Some(Message::Text(frame)),
+                // The room let go of this connection, and says so by the farewell.
+                None => return std::future::pending().await,
+            },
+            _ = pings.tick() => Some(Message::Ping(Bytes::new())),
+        };
+        // What has gathered meanwhile goes out at one stroke.
+        while let Some(message) = next {
+            let bytes = if let Message::Text(frame) = &message { frame.len() } else { 0 };
+            if sink.feed(message).await.is_err() {
+                return;
+            }
+            queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            next = frames.try_recv().ok().map(Message::Text);
+        }
+        if sink.flush().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn is_too_big(error: &axum::Error) -> bool {
+    let source = std::error::Error::source(error);
+    let error = source.and_then(|source| source.downcast_ref::<tungstenite::Error>());
+    matches!(error, Some(tungstenite::Error::Capacity(tungstenite::error::CapacityError::MessageTooLong { .. })))
+}

@@ -1,0 +1,141 @@
+//! The task that drives one room.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use axum::{
+    body::Bytes,
+    extract::ws::{CloseFrame, Utf8Bytes},
+};
+use roommate_partykit::proto::{ConnectionId, Context, Input, Output, RequestId, Response, Room};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tracing::{debug, warn};
+
+use crate::connection::Outbox;
+
+/// What is asked of a room.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Let a connection in. The answer is the refusal, if it is one.
+    Connect { connection: ConnectionId, context: Context, outbox: Outbox, answer: oneshot::Sender<Option<Response>> },
+    /// Forget a connection.
+    Close { connection: ConnectionId },
+    /// Take a message.
+    Message { connection: ConnectionId, text: Utf8Bytes },
+    /// Answer a request.
+    Request { context: Context, body: Bytes, answer: oneshot::Sender<Response> },
+}
+
+/// Drives one [`Room`]: hands it what arrives, and does what it says, in order.
+#[derive(Debug)]
+pub(crate) struct Host {
+    room: Room,
+    outboxes: HashMap<ConnectionId, Outbox>,
+    answers: BTreeMap<RequestId, oneshot::Sender<Response>>,
+    refusals: BTreeMap<ConnectionId, oneshot::Sender<Option<Response>>>,
+    requests: u64,
+}
+
+/// WebSocket's code for "try again later".
+const TOO_SLOW: CloseFrame = CloseFrame { code: 1013, reason: Utf8Bytes::from_static("reading too slowly") };
+
+impl Host {
+    pub(crate) fn new(room: Room) -> Self {
+        Self { room, outboxes: HashMap::new(), answers: BTreeMap::new(), refusals: BTreeMap::new(), requests: 0 }
+    }
+
+    /// Runs until nobody can ask for anything any more, or `retire` allows a room with nothing in it to go.
+    ///
+    /// `released` tells that somebody who could ask has gone. `retire` is told whether nothing waits in the inbox.
+    pub(crate) async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Command>,
+        released: Arc<Notify>,
+        retire: impl Fn(&mpsc::Receiver<Command>) -> bool,
+    ) {
+        loop {
+            tokio::select! {
+                // What arrived is done before anything is made of somebody's going.
+                biased;
+                command = inbox.recv() => match command {
+                    Some(command) => self.take(command),
+                    None => return,
+                },
+                () = released.notified() => {}
+            }
+            if self.room.is_idle() && retire(&inbox) {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, command: Command) {
+        let outputs = match command {
+            Command::Connect { connection, context, outbox, answer } => {
+                self.outboxes.insert(connection, outbox);
+                self.refusals.insert(connection, answer);
+                self.room.handle(Input::Connect { connection, context })
+            }
+            Command::Close { connection } => {
+                self.outboxes.remove(&connection);
+                self.room.handle(Input::Close { connection })
+            }
+            Command::Message { connection, text } => self.room.handle(Input::Message { connection, text: &text }),
+            Command::Request { context, body, answer } => {
+                self.requests += 1;
+                let request = RequestId(self.requests);
+                self.answers.insert(request, answer);
+                self.room.handle(Input::Request { request, context, body: &body })
+            }
+        };
+        for output in outputs {
+            self.put_out(output);
+        }
+        // Whoever was not refused is in.
+        while let Some((_, answer)) = self.refusals.pop_first() {
+            let _gone_meanwhile = answer.send(None);
+        }
+    }
+
+    fn put_out(&mut self, output: Output) {
+        match output {
+            // A room in memory is its own storage: it is as durable as it gets.
+            Output::Commit(_) => {}
+            Output::Send { to, frame } => self.send(&to, frame.into()),
+            Output::Respond { request, response } => {
+                if let Some(answer) = self.answers.remove(&request) {
+                    let _gone_meanwhile = answer.send(response);
+                }
+            }
+            Output::Refuse { connection, response } => {
+                self.outboxes.remove(&connection);
+                if let Some(answer) = self.refusals.remove(&connection) {
+                    let _gone_meanwhile = answer.send(Some(response));
+                }
+            }
+            Output::Close { connection, code, reason } => {
+                debug!(connection = connection.0, code, reason, "closing");
+                if let Some(outbox) = self.outboxes.remove(&connection) {
+                    outbox.close(CloseFrame { code, reason: Utf8Bytes::from_static(reason) });
+                }
+            }
+        }
+    }
+
+    /// Queues one frame, which all its readers share.
+    fn send(&mut self, to: &[ConnectionId], frame: Utf8Bytes) {
+        for connection in to {
+            if self.outboxes.get(connection).is_none_or(|outbox| outbox.push(frame.clone())) {
+                continue;
+            }
+            warn!(connection = connection.0, "cut off: reads too slowly");
+            if let Some(outbox) = self.outboxes.remove(connection) {
+                outbox.close(TOO_SLOW);
+            }
+            // A connection that leaves puts nothing out.
+            let _nothing = self.room.handle(Input::Close { connection: *connection });
+        }
+    }
+}

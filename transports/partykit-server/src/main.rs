@@ -1,0 +1,106 @@
+//! `roommate`: serves rooms.
+
+use std::{
+    error::Error,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use roommate_partykit::proto::RoomConfig;
+use roommate_server::{Server, ServerConfig};
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// Rooms that TinyBase pages and Roommate programs share.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve rooms until interrupted. They live in memory, and end with the program.
+    Serve(Serve),
+}
+
+#[derive(Debug, clap::Args)]
+struct Serve {
+    /// Where to listen; port 0 takes any that is free
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1999")]
+    listen: String,
+
+    /// What the path of a room's store ends with
+    #[arg(long, value_name = "PATH", default_value = "/store")]
+    store_path: String,
+
+    /// What each message begins with
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    message_prefix: String,
+
+    /// What each storage key begins with
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    storage_prefix: String,
+
+    /// A party that there is; may be repeated
+    #[arg(long, value_name = "NAME", default_value = "main", conflicts_with = "any_party")]
+    party: Vec<String>,
+
+    /// Let there be any party that a client names
+    #[arg(long)]
+    any_party: bool,
+
+    /// What to log: off, error, warn, info, debug, trace; or by module, as in `info,roommate_server=debug`
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log: Targets,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Args { command: Command::Serve(serve) } = Args::parse();
+    match serve.run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                eprintln!("  caused by: {error}");
+                cause = error.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Serve {
+    async fn run(self) -> Result<(), roommate_server::Error> {
+        let log = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+        tracing_subscriber::registry().with(log).with(self.log).init();
+        let room = RoomConfig::new()
+            .with_store_path(self.store_path)
+            .with_message_prefix(self.message_prefix)
+            .with_storage_prefix(self.storage_prefix);
+        let config = ServerConfig::new().with_room(room);
+        let config = if self.any_party { config.with_any_party() } else { config.with_parties(self.party) };
+        let server = Server::bind(self.listen, config).await?;
+        // Whoever reads this may have gone, and the rooms are there all the same.
+        let _unread = writeln!(io::stdout(), "listening on http://{}", server.local_addr());
+        server.serve(interrupted()).await
+    }
+}
+
+/// Resolves when the program is asked to end.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => return,
+                _ = tokio::signal::ctrl_c() => return,
+            }
+        }
+    }
+    let _cannot_wait = tokio::signal::ctrl_c().await;
+}

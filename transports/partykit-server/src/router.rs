@@ -1,0 +1,155 @@
+//! The routes to the rooms.
+
+use std::{io, net::SocketAddr};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{ConnectInfo, FromRequestParts, Request, State, WebSocketUpgrade},
+    http::{HeaderMap, header, request::Parts},
+    response::{IntoResponse, Response as Answer},
+    routing::any,
+};
+use futures_util::StreamExt;
+use roommate_partykit::proto::{Context, Headers, Response, RoomPath};
+use tokio::{sync::oneshot, time::timeout};
+use tracing::debug;
+
+use crate::{
+    answer::{add_headers, answer},
+    connection,
+    host::Command,
+    rooms::{Lease, NoRoom, Rooms},
+};
+
+pub(crate) fn router(rooms: Rooms) -> Router {
+    Router::new().route("/party/{*rest}", any(visit)).route("/parties/{*rest}", any(visit)).with_state(rooms)
+}
+
+/// What a path that leads to no room is answered with.
+pub(crate) fn not_found(headers: &Headers) -> Answer {
+    answer(Response::not_found(headers))
+}
+
+async fn visit(State(rooms): State<Rooms>, request: Request) -> Answer {
+    let (parts, body) = request.into_parts();
+    let headers = rooms.config().room.response_headers();
+    let path = parts.uri.path().to_owned();
+    let Some(path) = RoomPath::parse(&path) else {
+        return not_found(headers);
+    };
+    if !rooms.config().has_party(path.party) {
+        return answer(Response::party_not_found(path.party, headers));
+    }
+    let lease = match rooms.lease(path) {
+        Ok(lease) => lease,
+        Err(NoRoom::TooMany) => return answer(Response::text(503, headers, "there are too many rooms")),
+        Err(NoRoom::Stopping) => return unavailable(headers),
+    };
+    let context = context(&parts, path);
+    if wants_websocket(&parts.headers) {
+        connect(&rooms, lease, context, parts).await
+    } else {
+        request_room(&rooms, &lease, context, body).await
+    }
+}
+
+/// Opens a WebSocket connection into the room.
+///
+/// The room has let the connection in, and sends to it, before the client learns that it is open.
+async fn connect(rooms: &Rooms, lease: Lease, context: Context, mut parts: Parts) -> Answer {
+    let config = rooms.config();
+    let headers = config.room.response_headers();
+    let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => {
+            let mut answer = rejection.into_response();
+            add_headers(&mut answer, headers);
+            return answer;
+        }
+    };
+    let membership = rooms.membership(lease);
+    let connection = membership.connection();
+    let (outbox, mailbox) = connection::queue(config);
+    let protocol = context.header("sec-websocket-protocol").and_then(|offered| offered.split(',').next());
+    let protocol = protocol.map(|protocol| protocol.trim().to_owned());
+    let (let_in, refusal) = oneshot::channel();
+    membership.send(Command::Connect { connection, context, outbox, answer: let_in }).await;
+    match refusal.await {
+        Ok(None) => {}
+        Ok(Some(refusal)) => return answer(refusal),
+        Err(_gone) => return unavailable(headers),
+    }
+    // Larger messages than the room takes are read all the same, up to a point, so that it can say so in good order.
+    let max_size = config.room.max_message_size().saturating_mul(2);
+    // A browser that offers protocols accepts no answer without one.
+    let upgrade = upgrade.max_message_size(max_size).max_frame_size(max_size).protocols(protocol);
+    let serve = {
+        let (config, stop) = (config.clone(), rooms.stop().clone());
+        move |socket| connection::serve(socket, membership, mailbox, config, stop)
+    };
+    let tasks = rooms.tasks().clone();
+    upgrade
+        .on_failed_upgrade(move |error| debug!(connection = connection.0, %error, "the upgrade failed"))
+        .on_upgrade(move |socket| tasks.track_future(serve(socket)))
+}
+
+/// Answers an HTTP request.
+async fn request_room(rooms: &Rooms, lease: &Lease, context: Context, body: Body) -> Answer {
+    let config = rooms.config();
+    let headers = config.room.response_headers();
+    let body = if context.method == "PUT" {
+        match timeout(config.body_timeout, read_body(body, config.room.max_body_size())).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(error)) => return answer(Response::text(400, headers, error.to_string())),
+            Err(_elapsed) => return answer(Response::text(408, headers, "the body took too long to arrive")),
+        }
+    } else {
+        Bytes::new()
+    };
+    let (reply, response) = oneshot::channel();
+    lease.send(Command::Request { context, body, answer: reply }).await;
+    match response.await {
+        Ok(response) => answer(response),
+        Err(_gone) => unavailable(headers),
+    }
+}
+
+/// Reads a body of up to `max_size` bytes; of a larger one enough for the room to see that it is.
+async fn read_body(body: Body, max_size: usize) -> io::Result<Bytes> {
+    let mut chunks = body.into_data_stream();
+    let mut body = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(io::Error::other)?;
+        if body.is_empty() && chunk.len() > max_size {
+            return Ok(chunk);
+        }
+        body.extend_from_slice(&chunk);
+        if body.len() > max_size {
+            break;
+        }
+    }
+    Ok(body.into())
+}
+
+fn unavailable(headers: &Headers) -> Answer {
+    answer(Response::text(503, headers, "the room is shutting down: try again"))
+}
+
+fn wants_websocket(headers: &HeaderMap) -> bool {
+    headers.get(header::UPGRADE).is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+fn context(parts: &Parts, path: RoomPath<'_>) -> Context {
+    let mut context = Context::default();
+    context.party = path.party.to_owned();
+    context.room = path.room.to_owned();
+    context.method = parts.method.as_str().to_owned();
+    context.path = parts.uri.path().to_owned();
+    context.query = parts.uri.query().unwrap_or_default().to_owned();
+    let headers = parts.headers.iter();
+    context.headers =
+        headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect();
+    context.peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    context
+}

@@ -1,0 +1,151 @@
+//! Who may do what in a room.
+
+use std::{fmt::Debug, net::SocketAddr};
+
+use roommate::{Cell, Id};
+
+/// Names one connection of a room. Chosen by the host, never used twice over the life of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub u64);
+
+/// What is known of a request or a connection: the HTTP request that it is or that opened it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Context {
+    /// The party, percent-encoded as it came.
+    pub party: String,
+    /// The room, percent-encoded as it came.
+    pub room: String,
+    /// The method, upper case; `GET` where a connection is opened.
+    pub method: String,
+    /// The whole path, percent-encoded as it came.
+    pub path: String,
+    /// What follows the `?`, without it.
+    pub query: String,
+    /// The headers, names in lower case. Values that are no text are left out.
+    pub headers: Vec<(String, String)>,
+    /// The other end, where there is one.
+    pub peer: Option<SocketAddr>,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// The request, or the one that opened the connection.
+    pub context: &'a Context,
+    /// The connection, unless it is a request.
+    pub connection: Option<ConnectionId>,
+}
+
+/// Decides who may connect, request, and change what.
+///
+/// The last eight methods are TinyBase's hooks under their names in snake case, and nest as there:
+///
+/// * A cell is set if the table, the row and the cell may be set; deleted, if the table and the row may be set and the
+///   cell may be deleted.
+/// * A row is deleted if its table may be set and the row may be deleted.
+/// * A table is deleted if it may be deleted; a value is set or deleted if it may be.
+///
+/// A part that is refused is left out, and the rest is accepted. Everything is allowed unless a method says otherwise.
+///
+/// The methods are called in the order of the room's inputs, never two at once for one room, and must not block: the
+/// room waits. A method that panics makes the input fail as a whole, and nothing else.
+pub trait Policy: Debug + Send + Sync + 'static {
+    /// Whether somebody may open a connection. Whoever may not is answered with 401.
+    fn can_connect(&self, _asker: Asker<'_>) -> bool {
+        true
+    }
+
+    /// Whether somebody may request anything of the room by HTTP. Whoever may not is answered with 401.
+    fn can_request(&self, _asker: Asker<'_>) -> bool {
+        true
+    }
+
+    /// Whether anything in a table may be set, or any of its rows deleted.
+    fn can_set_table(&self, _table_id: &Id, _asker: Asker<'_>) -> bool {
+        true
+    }
+
+    /// Whether a table may be deleted.
+    fn can_del_table(&self, _table_id: &Id, _asker: Asker<'_>) -> bool {
+        true
+    }
+
+    /// Whether anything in a row may be set, or any of its cells deleted.
+    fn can_set_row(&self, _table_id: &Id, _row_id: &Id, _asker: Asker<'_>) -> bool {
+        true
+    }
+
+    /// Whether a row may be deleted.
+    fn can_del_row(&self, _table_id: &Id, _row_id: &Id, _asker: Asker<'_>) -> bool {
+        true
+    }
+
+    /// Whether a cell may become `cell`; it was `old` before, `None` if it was not there.
+    fn can_set_cell(
+        &self,
+        _table_id: &Id,
+        _row_id: &Id,
+        _cell_id: &Id,
+        _cell: &Cell,
+        _old: Option<&Cell>,
+        _asker: Asker<'_>,
+    ) -> bool {
+        true
+    }
+
+    /// Whether a cell may be deleted.
+    fn can_del_cell(&self, _table_id: &Id, _row_id: &Id, _cell_id: &Id, _asker: Asker<'_>) -> bool {
+        true
+    }
+
+    /// Whether a value may become `value`; it was `old` before, `None` if it was not there.
+    fn can_set_value(&self, _value_id: &Id, _value: &Cell, _old: Option<&Cell>, _asker: Asker<'_>) -> bool {
+        true
+    }
+
+    /// Whether a value may be deleted.
+    fn can_del_value(&self, _value_id: &Id, _asker: Asker<'_>) -> bool {
+        true
+    }
+}
+
+/// Allows everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AllowAll;
+
+impl Policy for AllowAll {}
+
+impl Asker<'_> {
+    /// Whether this is the first content of a room, by `PUT`; else it is a change, by a connection.
+    pub fn initial_save(&self) -> bool {
+        self.connection.is_none()
+    }
+}
+
+impl Context {
+    /// The first header of that name, which is given in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find_map(|(header, value)| (header == name).then_some(&**value))
+    }
+
+    /// The first parameter of that name in the query, percent-encoded as it came.
+    pub fn query_parameter(&self, name: &str) -> Option<&str> {
+        self.query
+            .split('&')
+            .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_parameter_of_a_name_counts() {
+        let context = Context { query: "a=1&_pk=one&_pk=two&x".into(), ..Context::default() };
+        assert_eq!(context.query_parameter("_pk"), Some("one"));
+        assert_eq!(context.query_parameter("pk"), None);
+        assert_eq!(context.query_parameter("x"), None);
+    }
+}

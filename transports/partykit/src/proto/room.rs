@@ -1,0 +1,313 @@
+//! One room: what it holds, who is in it, and what it answers.
+
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    str,
+};
+
+use roommate::{Cell, Changes, Content, Decoded};
+
+use super::{
+    http::{Headers, Response},
+    policy::{Asker, ConnectionId, Context},
+    storage::{Batch, StorageKey},
+    wire::Wire,
+};
+
+mod accept;
+mod config;
+mod contents;
+
+use accept::accept;
+pub use config::RoomConfig;
+use contents::Contents;
+
+/// A room as TinyBase's PartyKit server keeps it, without a clock, socket, task or lock.
+///
+/// # Law
+///
+/// The host hands in one [`Input`] after the other, and does what [`Room::handle`] puts out *in that order*, an
+/// [`Output::Commit`] durably before anything behind it. Then nobody hears of a change that a crash can take back. It
+/// may handle several inputs, commit all their batches at once, and go on from there. A host that cannot commit has to
+/// drop the room, close its connections and [restore](Room::restore) it: the room is ahead of its storage.
+///
+/// What it does with each input is what the original does, with two exceptions: connections are told apart by
+/// themselves and not by the name that they give themselves, and a leaf that nothing here can stand for is left out as
+/// if it were refused, where the original refuses the whole.
+#[derive(Clone, Debug)]
+pub struct Room {
+    config: RoomConfig,
+    wire: Wire,
+    exists: bool,
+    contents: Contents,
+    connections: BTreeMap<ConnectionId, Context>,
+}
+
+/// Names one HTTP request until it is answered. Chosen by the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// What happens to a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input<'a> {
+    /// Somebody wants to open a connection. Unless [`Output::Refuse`] follows they are in the room and hear it from
+    /// now on, so the host hands this in before it tells the client that the connection is open.
+    Connect {
+        /// The new connection.
+        connection: ConnectionId,
+        /// The request that opens it.
+        context: Context,
+    },
+    /// A connection ended. One that is not in the room is no error.
+    Close {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// A text message arrived. One by a connection that is not in the room is ignored.
+    Message {
+        /// From whom.
+        connection: ConnectionId,
+        /// The whole frame.
+        text: &'a str,
+    },
+    /// An HTTP request arrived. Exactly one [`Output::Respond`] follows.
+    Request {
+        /// The name that the answer will carry.
+        request: RequestId,
+        /// The request.
+        context: Context,
+        /// Its body.
+        body: &'a [u8],
+    },
+}
+
+/// What a host does for a room.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Make these writes durable, all or none, before anything that follows is done.
+    Commit(Batch),
+    /// Send a text message.
+    Send {
+        /// To whom, never empty.
+        to: Vec<ConnectionId>,
+        /// The whole frame.
+        frame: String,
+    },
+    /// Answer a request.
+    Respond {
+        /// Which.
+        request: RequestId,
+        /// The answer.
+        response: Response,
+    },
+    /// Answer the request that would have opened a connection. It is not in the room.
+    Refuse {
+        /// Which.
+        connection: ConnectionId,
+        /// The answer.
+        response: Response,
+    },
+    /// Close a connection. It is not in the room any more.
+    Close {
+        /// Which.
+        connection: ConnectionId,
+        /// The close code.
+        code: u16,
+        /// The reason, for people to read.
+        reason: &'static str,
+    },
+}
+
+/// WebSocket's close code for a message that is too large.
+const MESSAGE_TOO_BIG: u16 = 1009;
+
+impl Room {
+    /// A room in which nothing was ever saved.
+    pub fn new(config: RoomConfig) -> Self {
+        let wire = Wire::new(config.message_prefix());
+        Self { config, wire, exists: false, contents: Contents::default(), connections: BTreeMap::new() }
+    }
+
+    /// The room whose batches, all that were committed, left `storage` behind.
+    ///
+    /// Keys that do not fit are somebody else's and are passed over.
+    pub fn restore(config: RoomConfig, storage: impl IntoIterator<Item = (String, Cell)>) -> Self {
+        let mut room = Self::new(config);
+        for (key, cell) in storage {
+            match StorageKey::decode(room.config.storage_prefix(), &key) {
+                Some(StorageKey::HasStore) => room.exists = is_truthy(&cell),
+                Some(StorageKey::Cell(table_id, row_id, cell_id)) => {
+                    room.contents.set_cell(&table_id, &row_id, &cell_id, cell);
+                }
+                Some(StorageKey::Value(value_id)) => room.contents.set_value(&value_id, cell),
+                None => {}
+            }
+        }
+        room
+    }
+
+    /// Takes one input, and says what is to be done for it, in order.
+    #[must_use = "what is put out has to be done, in order"]
+    pub fn handle(&mut self, input: Input<'_>) -> Vec<Output> {
+        match input {
+            Input::Connect { connection, context } => self.connect(connection, context),
+            Input::Close { connection } => {
+                self.connections.remove(&connection);
+                Vec::new()
+            }
+            Input::Message { connection, text } => self.message(connection, text),
+            Input::Request { request, context, body } => {
+                let (mut outputs, response) = self.request(&context, body);
+                outputs.push(Output::Respond { request, response });
+                outputs
+            }
+        }
+    }
+
+    /// Whether a store was ever saved here.
+    pub fn exists(&self) -> bool {
+        self.exists
+    }
+
+    /// Whether there is nothing to remember: no store, nobody connected. Such a room may be dropped and made anew.
+    pub fn is_idle(&self) -> bool {
+        !self.exists && self.contents.is_empty() && self.connections.is_empty()
+    }
+
+    /// A copy of all that the room holds.
+    pub fn content(&self) -> Content {
+        self.contents.to_content()
+    }
+
+    /// Who is in the room.
+    pub fn connections(&self) -> impl Iterator<Item = (ConnectionId, &Context)> {
+        self.connections.iter().map(|(connection, context)| (*connection, context))
+    }
+
+    fn connect(&mut self, connection: ConnectionId, context: Context) -> Vec<Output> {
+        let asker = Asker { context: &context, connection: Some(connection) };
+        let response = match caught(|| self.config.policy().can_connect(asker)) {
+            Ok(true) => {
+                self.connections.insert(connection, context);
+                return Vec::new();
+            }
+            Ok(false) => self.unauthorised(),
+            Err(Panicked) => self.failed(),
+        };
+        vec![Output::Refuse { connection, response }]
+    }
+
+    fn message(&mut self, connection: ConnectionId, text: &str) -> Vec<Output> {
+        let Some(context) = self.connections.get(&connection) else {
+            return Vec::new();
+        };
+        if text.len() > self.config.max_message_size() {
+            self.connections.remove(&connection);
+            return vec![Output::Close { connection, code: MESSAGE_TOO_BIG, reason: "message too big" }];
+        }
+        if !self.exists {
+            return Vec::new();
+        }
+        let Some(Decoded { value: changes, .. }) = self.wire.decode_changes(text) else {
+            return Vec::new();
+        };
+        let asker = Asker { context, connection: Some(connection) };
+        let Ok(accepted) = caught(|| accept(self.config.policy(), asker, &self.contents, changes)) else {
+            return Vec::new();
+        };
+        if accepted.is_empty() {
+            return Vec::new();
+        }
+        let batch = self.contents.apply(&accepted, self.config.storage_prefix());
+        let mut outputs = Vec::with_capacity(2);
+        if !batch.is_empty() {
+            outputs.push(Output::Commit(batch));
+        }
+        let to: Vec<_> = self.connections.keys().copied().filter(|other| *other != connection).collect();
+        if !to.is_empty() {
+            outputs.push(Output::Send { to, frame: self.wire.encode_changes(&accepted) });
+        }
+        outputs
+    }
+
+    fn request(&mut self, context: &Context, body: &[u8]) -> (Vec<Output>, Response) {
+        let asker = Asker { context, connection: None };
+        let allowed = match caught(|| self.config.policy().can_request(asker)) {
+            Ok(allowed) => allowed,
+            Err(Panicked) => return (Vec::new(), self.failed()),
+        };
+        let response = match &*context.method {
+            // A browser's preflight carries no credentials, and without an answer the page's request never comes.
+            "OPTIONS" if !allowed => self.empty(200),
+            _ if !allowed => self.unauthorised(),
+            _ if !context.path.ends_with(self.config.store_path()) => self.empty(404),
+            "PUT" if body.len() > self.config.max_body_size() => self.empty(413),
+            "PUT" => return self.put(asker, body),
+            _ if self.exists => Response::text(200, self.headers(), self.content().to_json()),
+            _ => self.empty(200),
+        };
+        (Vec::new(), response)
+    }
+
+    fn put(&mut self, asker: Asker<'_>, body: &[u8]) -> (Vec<Output>, Response) {
+        let content = str::from_utf8(body).ok().and_then(|body| Content::from_json(body).ok());
+        let Some(Decoded { value: content, unrepresentable }) = content else {
+            return (Vec::new(), self.empty(400));
+        };
+        if self.exists {
+            return (Vec::new(), self.empty(205));
+        }
+        let accepted = caught(|| accept(self.config.policy(), asker, &self.contents, Changes::from(&content)));
+        let Ok(accepted) = accepted else {
+            return (Vec::new(), self.failed());
+        };
+        let created = self.empty(201);
+        // An empty content makes an empty store; one of which nothing is left makes none, and yet is answered with 201.
+        if accepted.is_empty() && !(content.is_empty() && unrepresentable == 0) {
+            return (Vec::new(), created);
+        }
+        let mut batch = self.contents.apply(&accepted, self.config.storage_prefix());
+        batch.puts.push((StorageKey::HasStore.encode(self.config.storage_prefix()), Cell::from(1)));
+        self.exists = true;
+        (vec![Output::Commit(batch)], created)
+    }
+
+    fn headers(&self) -> &Headers {
+        self.config.response_headers()
+    }
+
+    fn empty(&self, status: u16) -> Response {
+        Response::empty(status, self.headers())
+    }
+
+    fn unauthorised(&self) -> Response {
+        Response::text(401, self.headers(), "Unauthorised")
+    }
+
+    fn failed(&self) -> Response {
+        Response::text(500, self.headers(), "the room's policy failed")
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Panicked;
+
+/// Asks the policy. Until it has answered nothing of the room has changed, so a panic leaves nothing half done.
+fn caught<T>(ask: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(ask)).map_err(|_| Panicked)
+}
+
+/// Whether JavaScript takes the cell for true.
+fn is_truthy(cell: &Cell) -> bool {
+    match cell {
+        Cell::Null => false,
+        Cell::Bool(bool) => *bool,
+        Cell::Number(number) => number.get() != 0.0,
+        Cell::String(text) => !text.is_empty(),
+        Cell::Json(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests;

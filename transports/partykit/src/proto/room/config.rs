@@ -1,0 +1,118 @@
+//! How a room is set up.
+
+use std::sync::Arc;
+
+use crate::proto::{
+    http::{Headers, cors_headers},
+    policy::{AllowAll, Policy},
+};
+
+/// How a room is set up; the first four are TinyBase's `TinyBasePartyKitServerConfig`.
+#[derive(Clone, Debug)]
+pub struct RoomConfig {
+    store_path: Arc<str>,
+    message_prefix: Arc<str>,
+    storage_prefix: Arc<str>,
+    response_headers: Headers,
+    policy: Arc<dyn Policy>,
+    max_message_size: usize,
+    max_body_size: usize,
+}
+
+impl RoomConfig {
+    /// TinyBase's defaults, a policy that allows everything, messages up to 1 MiB and contents up to 32 MiB.
+    pub fn new() -> Self {
+        Self {
+            store_path: "/store".into(),
+            message_prefix: "".into(),
+            storage_prefix: "".into(),
+            response_headers: cors_headers(),
+            policy: Arc::new(AllowAll),
+            max_message_size: 1 << 20,
+            max_body_size: 32 << 20,
+        }
+    }
+
+    /// Sets what a request's path ends with when it means the store; `/store` otherwise.
+    pub fn with_store_path(mut self, store_path: impl Into<Arc<str>>) -> Self {
+        self.store_path = store_path.into();
+        self
+    }
+
+    /// Sets what each message begins with; nothing otherwise.
+    pub fn with_message_prefix(mut self, message_prefix: impl Into<Arc<str>>) -> Self {
+        self.message_prefix = message_prefix.into();
+        self
+    }
+
+    /// Sets what each storage key begins with; nothing otherwise.
+    pub fn with_storage_prefix(mut self, storage_prefix: impl Into<Arc<str>>) -> Self {
+        self.storage_prefix = storage_prefix.into();
+        self
+    }
+
+    /// Sets the headers of every answer, in place of those that let pages of any origin in ([`cors_headers`]).
+    pub fn with_response_headers(mut self, headers: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.response_headers = headers.into_iter().collect();
+        self
+    }
+
+    /// Sets who may do what; everybody may do everything otherwise.
+    pub fn with_policy(mut self, policy: impl Policy) -> Self {
+        self.policy = Arc::new(policy);
+        self
+    }
+
+    /// Sets how many bytes a message may have; 1 MiB otherwise. Whoever sends more is cut off with code 1009.
+    pub fn with_max_message_size(mut self, bytes: usize) -> Self {
+        self.max_message_size = bytes;
+        self
+    }
+
+    /// Sets how many bytes the first content of a room may have; 32 MiB otherwise. More is answered with 413.
+    pub fn with_max_body_size(mut self, bytes: usize) -> Self {
+        self.max_body_size = bytes;
+        self
+    }
+
+    /// What a request's path ends with when it means the store.
+    pub fn store_path(&self) -> &str {
+        &self.store_path
+    }
+
+    /// What each message begins with.
+    pub fn message_prefix(&self) -> &str {
+        &self.message_prefix
+    }
+
+    /// What each storage key begins with.
+    pub fn storage_prefix(&self) -> &str {
+        &self.storage_prefix
+    }
+
+    /// The headers of every answer.
+    pub fn response_headers(&self) -> &Headers {
+        &self.response_headers
+    }
+
+    /// Who may do what.
+    pub fn policy(&self) -> &dyn Policy {
+        &*self.policy
+    }
+
+    /// How many bytes a message may have.
+    pub fn max_message_size(&self) -> usize {
+        self.max_message_size
+    }
+
+    /// How many bytes the first content of a room may have.
+    pub fn max_body_size(&self) -> usize {
+        self.max_body_size
+    }
+}
+
+impl Default for RoomConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
