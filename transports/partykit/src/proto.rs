@@ -6,6 +6,7 @@
 mod http;
 mod policy;
 mod room;
+pub(crate) mod socket;
 mod storage;
 mod wire;
 
