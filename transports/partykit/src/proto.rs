@@ -4,6 +4,7 @@
 //! client, by the mock and by the room server alike.
 
 mod http;
+mod link;
 mod policy;
 mod room;
 pub(crate) mod socket;
@@ -11,6 +12,7 @@ mod storage;
 mod wire;
 
 pub use http::{Headers, MAIN_PARTY, Response, RoomPath, cors_headers};
+pub use link::{CheckId, Limits, Link, LinkOptions, LinkOutput, Listening, NoticeQueue, Side, Ticket};
 pub use policy::{AllowAll, Asker, ConnectionId, Context, Policy};
 pub use room::{Input, Output, RequestId, Room, RoomConfig};
 pub use storage::{Batch, StorageKey};
