@@ -387,7 +387,10 @@ impl Link {
                 self.part_done(part, Changes::new());
             }
         } else {
-            let whole = self.sent.iter_mut().find(|part| part.awaited && leaf::is_part(&changes, &part.changes));
+            // Of two alike that are refused in part, the second is heard second.
+            let whole = self.sent.iter_mut().find(|part| {
+                part.awaited && leaf::is_part(&changes, &part.changes) && !leaf::is_part(&changes, &part.seen)
+            });
             if let Some(part) = whole {
                 leaf::merge(&mut part.seen, &changes);
                 part.due = part.due.min(now + self.options.overtaken_patience);
