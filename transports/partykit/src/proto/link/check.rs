@@ -4,7 +4,7 @@ use std::{mem, time::Duration};
 
 use roommate::{Changes, Content, Notice};
 
-use super::{Link, Listening, LinkOutput, Side, StoreState, leaf};
+use super::{Link, LinkOutput, Listening, Side, StoreState, leaf};
 
 /// Tells the answers to one check from those to an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
