@@ -1,0 +1,492 @@
+//! A client on a stock server: the order of what was accepted, without acknowledgements.
+//!
+//! The law: *what a link tells is the server's order.* The server sends every accepted change to every connection but
+//! its author's, so a client that has two, the *main* one to send on and the *ear* to listen with, hears everything on
+//! the ear, its own changes included, in the order and in the form in which they were accepted.
+//!
+//! ```text
+//!   save ──► queue ──► sent ──main──► room ──ear──► the same changes: Confirmed, here in the order
+//!              (while both are open)    │            other changes:    Changes
+//!                                       └─ check ─►  what never came:  Confirmed, refused; then Content
+//! ```
+//!
+//! * A change that comes back whole confirms the earliest one like it that is under way. Anything else that is heard
+//!   is told as it is, which is always safe: it is in the order. If it is a part of one's own change, the rest of that
+//!   was perhaps refused, or somebody else wrote the same; so it counts as seen, and decides nothing.
+//! * A change that does not come back while a later one does, or not for some time, is *checked*: a ping tells that the
+//!   main connection has carried it to the server, a GET what the room holds, and a ping on the ear that it has told
+//!   everything until then. What neither was heard nor is shown then was refused.
+//! * A main connection that was lost may have lost what was on its way, so that is sent again: *at least once*, and a
+//!   change that had arrived overwrites what others wrote meanwhile. Nothing better exists without acknowledgements.
+//! * An ear that was lost may have missed something: [`Notice::Stale`], and what is under way is checked.
+//! * A room without a store ignores changes. While it has none, what is under way waits, and a GET now and then finds
+//!   out that somebody made one (which is not broadcast).
+//!
+//! After every input, take outputs by [`Link::poll`] until there are none.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    mem,
+    sync::Arc,
+    time::Duration,
+};
+
+use roommate::{Changes, Error, ErrorKind, Notice, Payload, Receipt, Result};
+
+use super::wire::Wire;
+
+mod check;
+mod leaf;
+mod limits;
+mod notices;
+#[cfg(test)]
+mod tests;
+
+pub use check::CheckId;
+use check::Checking;
+pub use limits::Limits;
+pub use notices::NoticeQueue;
+
+/// The logic of a client on a stock server. See the module for what it promises.
+///
+/// Times are durations since one moment of the caller's choice.
+#[derive(Debug)]
+pub struct Link {
+    wire: Wire,
+    options: LinkOptions,
+    listening: Listening,
+    main_open: bool,
+    ear_open: bool,
+    /// The connection that is listened to was lost since it was listened to.
+    missed: bool,
+    /// What was sent may not have arrived.
+    resend: bool,
+    store: StoreState,
+    saves: BTreeMap<Receipt, PendingSave>,
+    queue: VecDeque<Part>,
+    sent: VecDeque<Part>,
+    checking: Checking,
+    next_receipt: u64,
+    next_check: u64,
+    outputs: VecDeque<LinkOutput>,
+}
+
+/// How patient a link is and how much it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkOptions {
+    /// Saves that may be under way at once. 128.
+    pub capacity: usize,
+    /// What the room can take.
+    pub limits: Limits,
+    /// How long a change may take to come back before it is checked. 5 s.
+    pub patience: Duration,
+    /// The same, once a later one has come back. 1 s.
+    pub overtaken_patience: Duration,
+}
+
+/// One of a client's two connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The one that sends.
+    Main,
+    /// The one that listens.
+    Ear,
+}
+
+/// Where notices come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Listening {
+    /// Nobody wants any.
+    #[default]
+    Off,
+    /// The main connection, which tells of others' changes only. Where one's own stand in the order is not known, so
+    /// clients that write one thing at the same moment may stay apart; and a refusal stays unseen.
+    Main,
+    /// The ear, which tells everything.
+    Ear,
+}
+
+/// What becomes of a save that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ticket {
+    /// A [`Notice::Confirmed`] tells when it is accepted.
+    Confirmed(Receipt),
+    /// [`LinkOutput::Handed`] tells when it is handed to an open connection. Nothing is known of it thereafter.
+    Handed(Receipt),
+}
+
+/// What a link wants done, or tells.
+#[derive(Clone, Debug)]
+pub enum LinkOutput {
+    /// Send this frame on the main connection.
+    Send(Arc<str>),
+    /// Tell this to whoever listens.
+    Notice(Notice),
+    /// Report this; nothing else changes by it.
+    Report(Error),
+    /// A save with [`Ticket::Handed`] was handed over.
+    Handed(Receipt),
+    /// Ping this connection, and answer by [`Link::alive`] when the pong comes.
+    Ping(Side, CheckId),
+    /// GET the room's content, and answer by [`Link::checked`].
+    Get(CheckId),
+}
+
+/// What is known of the room's store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StoreState {
+    /// Nothing yet. Whether changes were heard meanwhile.
+    Unknown {
+        heard: bool,
+    },
+    /// There was none. When to look again.
+    Absent {
+        look_at: Duration,
+    },
+    Present,
+}
+
+/// A save whose outcome has yet to be told.
+#[derive(Debug)]
+struct PendingSave {
+    /// Messages that have yet to be confirmed or handed over.
+    parts: usize,
+    /// It took more than one message, so that it has no single place in the order.
+    split: bool,
+    refused: Changes,
+}
+
+/// One message of a save.
+#[derive(Debug)]
+struct Part {
+    receipt: Receipt,
+    changes: Changes,
+    frame: Arc<str>,
+    /// It is under way until it is confirmed. Otherwise it is done with when handed over, and kept to be sent again.
+    awaited: bool,
+    sent_at: Duration,
+    /// When to check it, if it is sent and not yet confirmed.
+    due: Duration,
+    /// A check of it is under way.
+    checked: bool,
+    /// The leaves of it that were heard apart from it.
+    seen: Changes,
+}
+
+impl Default for LinkOptions {
+    fn default() -> Self {
+        Self {
+            capacity: 128,
+            limits: Limits::default(),
+            patience: Duration::from_secs(5),
+            overtaken_patience: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Link {
+    /// A link with both connections closed, listening to neither.
+    pub fn new(wire: Wire, options: LinkOptions) -> Self {
+        Self {
+            wire,
+            options,
+            listening: Listening::Off,
+            main_open: false,
+            ear_open: false,
+            missed: false,
+            resend: false,
+            store: StoreState::Unknown { heard: false },
+            saves: BTreeMap::new(),
+            queue: VecDeque::new(),
+            sent: VecDeque::new(),
+            checking: Checking::No,
+            next_receipt: 1,
+            next_check: 1,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Sets where notices come from, from now on. What is under way stays so.
+    pub fn listen(&mut self, listening: Listening, now: Duration) {
+        self.abandon_check();
+        self.listening = listening;
+        self.ear_open = false;
+        self.missed = false;
+        self.settle(now);
+    }
+
+    /// A connection is open.
+    pub fn opened(&mut self, side: Side, now: Duration) {
+        match side {
+            Side::Main => self.main_open = true,
+            Side::Ear => self.ear_open = true,
+        }
+        if self.source() == Some(side) {
+            if mem::take(&mut self.missed) {
+                self.tell(Notice::Stale);
+            }
+            if let StoreState::Absent { look_at } = &mut self.store {
+                *look_at = now;
+            }
+            for part in self.sent.iter_mut().filter(|part| part.awaited) {
+                part.due = now + self.options.overtaken_patience;
+            }
+        }
+        self.settle(now);
+    }
+
+    /// A connection is closed.
+    pub fn closed(&mut self, side: Side, now: Duration) {
+        let was_open = match side {
+            Side::Main => mem::take(&mut self.main_open),
+            Side::Ear => mem::take(&mut self.ear_open),
+        };
+        if !was_open {
+            return;
+        }
+        self.abandon_check();
+        if self.source() == Some(side) {
+            self.missed = true;
+        }
+        if side == Side::Main {
+            self.forget_handed(now);
+            self.resend = true;
+        }
+    }
+
+    /// A connection brought a frame of this wire.
+    pub fn heard(&mut self, side: Side, payload: Payload, now: Duration) {
+        if self.source() != Some(side) {
+            return;
+        }
+        match payload {
+            Payload::Changes(changes) => self.heard_changes(changes, now),
+            Payload::Content(content) => {
+                self.checking.heard_everything();
+                self.store_found(true, now);
+                self.tell(Notice::Content(content));
+            }
+            Payload::Reload => self.tell(Notice::Stale),
+        }
+    }
+
+    /// Takes changes to be sent as soon as that can be.
+    ///
+    /// What the room could never take is refused alone ([`Limits`]). Where nothing would tell of that, since nobody
+    /// listens to the ear, it is an error instead, and nothing is sent; so is a save that finds no room
+    /// ([`Link::has_room`]).
+    pub fn save(&mut self, changes: &Changes, now: Duration) -> Result<Ticket> {
+        if !self.has_room() {
+            return Err(Error::new(ErrorKind::Unavailable, "too many saves wait for the room: try again later"));
+        }
+        let fit = self.options.limits.fit(&self.wire, changes);
+        let awaited = self.listening == Listening::Ear;
+        match fit.error {
+            Some(error) if !awaited => return Err(error),
+            Some(error) => self.outputs.push_back(LinkOutput::Report(error)),
+            None => {}
+        }
+        let receipt = Receipt(self.next_receipt);
+        self.next_receipt += 1;
+        let parts = fit.messages.len();
+        self.saves.insert(receipt, PendingSave { parts, split: parts > 1, refused: fit.refused });
+        self.queue.extend(fit.messages.into_iter().map(|(changes, frame)| Part {
+            receipt,
+            changes,
+            frame,
+            awaited,
+            sent_at: now,
+            due: now,
+            checked: false,
+            seen: Changes::new(),
+        }));
+        if parts == 0 {
+            self.finish(receipt, awaited);
+        }
+        self.settle(now);
+        Ok(if awaited { Ticket::Confirmed(receipt) } else { Ticket::Handed(receipt) })
+    }
+
+    /// A GET or PUT told whether the room has a store.
+    pub fn store_found(&mut self, present: bool, now: Duration) {
+        let before = self.store;
+        self.store = match (present, before) {
+            (true, _) => StoreState::Present,
+            (false, StoreState::Absent { look_at }) => StoreState::Absent { look_at },
+            (false, _) => StoreState::Absent { look_at: now + self.options.patience },
+        };
+        match (present, before) {
+            // What was sent to a room without a store was ignored.
+            (true, StoreState::Absent { .. }) => {
+                self.resend = true;
+                self.settle(now);
+            }
+            // It got one after all, since changes were heard that only a room with a store tells.
+            (false, StoreState::Unknown { heard: true }) => self.tell(Notice::Stale),
+            _ => {}
+        }
+    }
+
+    /// Time passes: call it at [`Link::deadline`], or whenever else.
+    pub fn tick(&mut self, now: Duration) {
+        if self.main_open {
+            self.forget_handed(now);
+        }
+        self.check_what_is_due(now);
+    }
+
+    /// What to do next, until `None`.
+    #[must_use]
+    pub fn poll(&mut self) -> Option<LinkOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`Link::tick`]; may change by any input.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.check_due_at()
+    }
+
+    /// Whether another save can be taken.
+    pub fn has_room(&self) -> bool {
+        self.saves.len() < self.options.capacity.max(1)
+    }
+
+    /// Whether changes are sent at once rather than kept until a connection opens.
+    pub fn is_ready(&self) -> bool {
+        self.main_open && (self.listening != Listening::Ear || self.ear_open)
+    }
+
+    /// Whether the room has a store, as far as is known.
+    pub fn store_is_present(&self) -> Option<bool> {
+        match self.store {
+            StoreState::Unknown { .. } => None,
+            StoreState::Absent { .. } => Some(false),
+            StoreState::Present => Some(true),
+        }
+    }
+
+    fn heard_changes(&mut self, mut changes: Changes, now: Duration) {
+        changes.prune();
+        if changes.is_empty() {
+            return;
+        }
+        let mut made_unheard = false;
+        match &mut self.store {
+            StoreState::Unknown { heard } => *heard = true,
+            StoreState::Absent { .. } => made_unheard = true,
+            StoreState::Present => {}
+        }
+        self.checking.heard(&changes);
+        let own = self.sent.iter().position(|part| part.awaited && part.changes == changes);
+        if let Some(own) = own {
+            let soon = now + self.options.overtaken_patience;
+            for overtaken in self.sent.range_mut(..own).filter(|part| part.awaited) {
+                overtaken.due = overtaken.due.min(soon);
+            }
+            if let Some(part) = self.sent.remove(own) {
+                self.part_done(part, Changes::new());
+            }
+        } else {
+            // Of two alike that are refused in part, the second is heard second.
+            let whole = self.sent.iter_mut().find(|part| {
+                part.awaited && leaf::is_part(&changes, &part.changes) && !leaf::is_part(&changes, &part.seen)
+            });
+            if let Some(part) = whole {
+                leaf::merge(&mut part.seen, &changes);
+                part.due = part.due.min(now + self.options.overtaken_patience);
+            }
+            self.tell(Notice::Changes(changes));
+        }
+        if made_unheard {
+            // Somebody's PUT made the store, and told nobody.
+            self.store_found(true, now);
+            self.tell(Notice::Stale);
+        }
+    }
+
+    /// Accounts for a message that was accepted but for `refused`.
+    fn part_done(&mut self, part: Part, refused: Changes) {
+        let Some(save) = self.saves.get_mut(&part.receipt) else { return };
+        save.parts -= 1;
+        let more = save.parts > 0;
+        leaf::merge(&mut save.refused, &refused);
+        if more {
+            self.tell(Notice::Changes(leaf::retain(&part.changes, |leaf| !leaf.is_in(&refused))));
+        } else {
+            self.finish(part.receipt, true);
+        }
+    }
+
+    /// Tells how a save ended, all of its messages being accounted for.
+    fn finish(&mut self, receipt: Receipt, awaited: bool) {
+        let Some(save) = self.saves.remove(&receipt) else { return };
+        if !awaited {
+            self.outputs.push_back(LinkOutput::Handed(receipt));
+            return;
+        }
+        self.tell(Notice::Confirmed { receipt, refused: save.refused });
+        if save.split {
+            // It is told at its last part's place, though others may have overwritten the first.
+            self.tell(Notice::Stale);
+        }
+    }
+
+    /// Sends what can be sent.
+    fn settle(&mut self, now: Duration) {
+        if !self.is_ready() {
+            return;
+        }
+        if mem::take(&mut self.resend) {
+            self.abandon_check();
+            for part in &mut self.sent {
+                part.sent_at = now;
+                part.due = now + self.options.patience;
+                self.outputs.push_back(LinkOutput::Send(part.frame.clone()));
+            }
+        }
+        while let Some(mut part) = self.queue.pop_front() {
+            self.outputs.push_back(LinkOutput::Send(part.frame.clone()));
+            part.sent_at = now;
+            part.due = now + self.options.patience;
+            if !part.awaited
+                && let Some(save) = self.saves.get_mut(&part.receipt)
+            {
+                save.parts -= 1;
+                if save.parts == 0 {
+                    self.finish(part.receipt, false);
+                }
+            }
+            self.sent.push_back(part);
+        }
+        self.forget_handed(now);
+    }
+
+    /// Forgets what was handed over so long ago, or is so much, that it need not be sent again.
+    fn forget_handed(&mut self, now: Duration) {
+        let patience = self.options.patience;
+        let handed = self.sent.iter().filter(|part| !part.awaited).count();
+        let mut excess = handed.saturating_sub(self.options.capacity);
+        self.sent.retain(|part| {
+            if part.awaited || (excess == 0 && now < part.sent_at + patience) {
+                return true;
+            }
+            excess = excess.saturating_sub(1);
+            false
+        });
+    }
+
+    fn tell(&mut self, notice: Notice) {
+        if self.listening != Listening::Off {
+            self.outputs.push_back(LinkOutput::Notice(notice));
+        }
+    }
+
+    /// The connection that is listened to.
+    fn source(&self) -> Option<Side> {
+        match self.listening {
+            Listening::Off => None,
+            Listening::Main => Some(Side::Main),
+            Listening::Ear => Some(Side::Ear),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The check: what became of changes that do not come back.
+
+use std::{mem, time::Duration};
+
+use roommate::{Changes, Content, Notice};
+
+use super::{Link, LinkOutput, Listening, Side, StoreState, leaf};
+
+/// Tells the answers to one check from those to an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CheckId(u64);
+
+/// How far a check has come. Its steps prove, in turn: the server has what was sent; the room holds this; the ear has
+/// told everything that had happened by then.
+#[derive(Debug)]
+pub(super) enum Checking {
+    No,
+    MainPing(CheckId),
+    Get(CheckId, Heard),
+    EarPing(CheckId, Heard, Content),
+}
+
+/// What was heard since the content was asked for.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    changes: Vec<Changes>,
+    /// It cannot be summed up.
+    too_much: bool,
+}
+
+/// Changes beyond this many are not kept while a check runs; its end is then a [`Notice::Stale`].
+const MOST_HEARD: usize = 256;
+
+impl Checking {
+    pub(super) fn heard(&mut self, changes: &Changes) {
+        let (Self::Get(_, heard) | Self::EarPing(_, heard, _)) = self else { return };
+        if heard.changes.len() < MOST_HEARD {
+            heard.changes.push(changes.clone());
+        } else {
+            heard.too_much = true;
+        }
+    }
+
+    pub(super) fn heard_everything(&mut self) {
+        let (Self::Get(_, heard) | Self::EarPing(_, heard, _)) = self else { return };
+        heard.too_much = true;
+    }
+}
+
+impl Link {
+    /// The connection answered the ping of this check.
+    pub fn alive(&mut self, check: CheckId) {
+        match mem::replace(&mut self.checking, Checking::No) {
+            Checking::MainPing(id) if id == check => self.begin_get(id),
+            Checking::EarPing(id, heard, content) if id == check => self.judge(heard, content),
+            other => self.checking = other,
+        }
+    }
+
+    /// The GET of this check was answered; `None` for a failure. The inner `None` is a room without a store.
+    pub fn checked(&mut self, check: CheckId, answer: Option<Option<Content>>, now: Duration) {
+        let heard = match mem::replace(&mut self.checking, Checking::No) {
+            Checking::Get(id, heard) if id == check => heard,
+            other => {
+                self.checking = other;
+                return;
+            }
+        };
+        let again = now + self.options.patience;
+        match answer {
+            Some(Some(content)) => match self.store {
+                StoreState::Absent { .. } => {
+                    self.postpone(again);
+                    self.store_found(true, now);
+                    self.tell_content(heard, content);
+                }
+                _ if self.sent.iter().any(|part| part.checked) => {
+                    self.store_found(true, now);
+                    self.checking = Checking::EarPing(check, heard, content);
+                    self.outputs.push_back(LinkOutput::Ping(Side::Ear, check));
+                }
+                // Everything came back by itself.
+                _ => self.store_found(true, now),
+            },
+            Some(None) => {
+                self.postpone(again);
+                if self.store == StoreState::Present {
+                    // Somebody emptied the room's storage.
+                    self.tell(Notice::Stale);
+                }
+                self.store_found(false, now);
+                self.store = StoreState::Absent { look_at: again };
+            }
+            None => self.postpone(again),
+        }
+    }
+
+    pub(super) fn check_due_at(&self) -> Option<Duration> {
+        if !matches!(self.checking, Checking::No) {
+            return None;
+        }
+        let due = self.sent.iter().filter(|part| part.awaited && self.hears_itself()).map(|part| part.due);
+        let look_at = match self.store {
+            StoreState::Absent { look_at } if self.hears() => Some(look_at),
+            _ => None,
+        };
+        due.chain(look_at).min()
+    }
+
+    pub(super) fn check_what_is_due(&mut self, now: Duration) {
+        if !self.check_due_at().is_some_and(|due| due <= now) {
+            return;
+        }
+        let check = CheckId(self.next_check);
+        self.next_check += 1;
+        let hears_itself = self.hears_itself();
+        let mut any = false;
+        for part in self.sent.iter_mut().filter(|part| hears_itself && part.awaited && part.due <= now) {
+            part.checked = true;
+            any = true;
+        }
+        if any {
+            self.checking = Checking::MainPing(check);
+            self.outputs.push_back(LinkOutput::Ping(Side::Main, check));
+        } else {
+            self.begin_get(check);
+        }
+    }
+
+    /// Forgets the check that is under way. What it was about is due again when it was.
+    pub(super) fn abandon_check(&mut self) {
+        self.checking = Checking::No;
+        for part in &mut self.sent {
+            part.checked = false;
+        }
+    }
+
+    fn begin_get(&mut self, check: CheckId) {
+        self.checking = Checking::Get(check, Heard::default());
+        self.outputs.push_back(LinkOutput::Get(check));
+    }
+
+    fn postpone(&mut self, until: Duration) {
+        for part in self.sent.iter_mut().filter(|part| part.checked) {
+            part.checked = false;
+            part.due = until;
+        }
+        if let StoreState::Absent { look_at } = &mut self.store {
+            *look_at = until;
+        }
+    }
+
+    /// The content is at least as new as everything under check, and everything that it shows was heard.
+    fn judge(&mut self, heard: Heard, content: Content) {
+        let own: Vec<&Changes> = self.sent.iter().chain(&self.queue).map(|part| &part.changes).collect();
+        let mut verdicts = Vec::new();
+        for (index, part) in self.sent.iter().enumerate().filter(|(_, part)| part.checked) {
+            let later = &own[index + 1..];
+            let refused = leaf::retain(&part.changes, |leaf| {
+                let unknowable = later.iter().any(|later| leaf.is_overwritten_by(later));
+                !unknowable && !leaf.is_in(&part.seen) && !leaf.is_shown_by(&content, later)
+            });
+            verdicts.push((index, refused));
+        }
+        if verdicts.is_empty() {
+            return;
+        }
+        for (gone, (index, refused)) in verdicts.into_iter().enumerate() {
+            if let Some(part) = self.sent.remove(index - gone) {
+                self.part_done(part, refused);
+            }
+        }
+        self.tell_content(heard, content);
+    }
+
+    /// Tells what the room holds: what was asked for, and what was heard since.
+    fn tell_content(&mut self, heard: Heard, mut content: Content) {
+        if heard.too_much {
+            self.tell(Notice::Stale);
+            return;
+        }
+        for changes in &heard.changes {
+            content.apply(changes);
+        }
+        self.tell(Notice::Content(content));
+    }
+
+    /// Whether the connection that is listened to is open.
+    fn hears(&self) -> bool {
+        match self.listening {
+            Listening::Off => false,
+            Listening::Main => self.main_open,
+            Listening::Ear => self.ear_open,
+        }
+    }
+
+    fn hears_itself(&self) -> bool {
+        self.listening == Listening::Ear && self.main_open && self.ear_open
+    }
+}

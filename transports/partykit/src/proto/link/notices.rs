@@ -1,0 +1,158 @@
+//! The bounded way from a link to whoever follows its notices.
+
+use std::collections::VecDeque;
+
+use roommate::{Notice, Result};
+
+/// Notices on their way to a reader that may be slow: lag turns into a reload, never into loss and never into a leak.
+///
+/// When more than its capacity wait, what tells of the content is dropped and one [`Notice::Stale`] stands for it all.
+/// Confirmations are kept, for nothing else tells of them, and stand in front of that `Stale`: what is loaded then has
+/// what they confirm in its right place. For the same reason everything else that comes before the `Stale` is taken is
+/// dropped as well.
+#[derive(Debug)]
+pub struct NoticeQueue {
+    capacity: usize,
+    queue: VecDeque<Result<Notice>>,
+    confirmations: usize,
+    errors: usize,
+    /// The last in the queue is a `Stale` that stands for what was dropped.
+    lagging: bool,
+}
+
+impl NoticeQueue {
+    /// A queue of at most `capacity` notices, not counting confirmations. See [`NoticeQueue::is_full`].
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity: capacity.max(1), queue: VecDeque::new(), confirmations: 0, errors: 0, lagging: false }
+    }
+
+    /// Adds a notice or an error to report.
+    pub fn push(&mut self, item: Result<Notice>) {
+        match &item {
+            Ok(Notice::Confirmed { .. }) => {
+                self.confirmations += 1;
+                self.push_kept(item);
+            }
+            Err(_) if self.errors >= self.capacity => {}
+            Err(_) => {
+                self.errors += 1;
+                self.push_kept(item);
+            }
+            Ok(_) if self.lagging => {}
+            // What is loaded because of the first serves the second as well.
+            Ok(Notice::Stale) if matches!(self.queue.back(), Some(Ok(Notice::Stale))) => {}
+            Ok(_) => self.queue.push_back(item),
+        }
+        if !self.lagging && self.queue.len() - self.confirmations - self.errors > self.capacity {
+            self.queue.retain(|item| matches!(item, Ok(Notice::Confirmed { .. }) | Err(_)));
+            self.queue.push_back(Ok(Notice::Stale));
+            self.lagging = true;
+        }
+    }
+
+    /// Takes the next one.
+    pub fn pop(&mut self) -> Option<Result<Notice>> {
+        let item = self.queue.pop_front()?;
+        match &item {
+            Ok(Notice::Confirmed { .. }) => self.confirmations -= 1,
+            Err(_) => self.errors -= 1,
+            Ok(_) => {}
+        }
+        if self.queue.is_empty() {
+            self.lagging = false;
+        }
+        Some(item)
+    }
+
+    /// Whether so many confirmations wait that nothing more should be saved before some are taken.
+    pub fn is_full(&self) -> bool {
+        self.confirmations >= self.capacity
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    fn push_kept(&mut self, item: Result<Notice>) {
+        let end = self.queue.len() - usize::from(self.lagging);
+        self.queue.insert(end, item);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use roommate::{Changes, Error, ErrorKind, Receipt};
+
+    use super::*;
+
+    fn changes(value: u32) -> Result<Notice> {
+        let mut changes = Changes::new();
+        changes.set_value("v", value.into());
+        Ok(Notice::Changes(changes))
+    }
+
+    fn confirmed(receipt: u64) -> Result<Notice> {
+        Ok(Notice::Confirmed { receipt: Receipt(receipt), refused: Changes::new() })
+    }
+
+    fn drain(queue: &mut NoticeQueue) -> Vec<String> {
+        std::iter::from_fn(|| queue.pop())
+            .map(|item| match item {
+                Ok(Notice::Changes(changes)) => format!("v={:?}", changes.values["v"].as_ref().unwrap().as_f64()),
+                Ok(Notice::Confirmed { receipt, .. }) => format!("{}", receipt.0),
+                Ok(Notice::Stale) => "stale".into(),
+                other => format!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_fits_comes_out_as_it_went_in() {
+        let mut queue = NoticeQueue::new(2);
+        for item in [changes(1), confirmed(1), changes(2), confirmed(2)] {
+            queue.push(item);
+        }
+        assert_eq!(drain(&mut queue), ["v=Some(1.0)", "1", "v=Some(2.0)", "2"]);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_slow_reader_is_told_to_load_and_misses_no_confirmation() {
+        let mut queue = NoticeQueue::new(2);
+        for item in [changes(1), confirmed(1), changes(2), changes(3), confirmed(2), changes(4)] {
+            queue.push(item);
+        }
+        assert_eq!(drain(&mut queue), ["1", "2", "stale"]);
+        queue.push(changes(5));
+        assert_eq!(drain(&mut queue), ["v=Some(5.0)"], "it has caught up");
+    }
+
+    #[test]
+    fn a_confirmation_after_an_overflow_comes_before_the_load_that_has_it() {
+        let mut queue = NoticeQueue::new(1);
+        queue.push(changes(1));
+        queue.push(changes(2));
+        queue.push(confirmed(1));
+        assert_eq!(queue.pop().unwrap().unwrap(), confirmed(1).unwrap());
+        queue.push(changes(3));
+        queue.push(confirmed(2));
+        assert_eq!(drain(&mut queue), ["2", "stale"]);
+    }
+
+    #[test]
+    fn nothing_in_it_grows_without_a_bound() {
+        let mut queue = NoticeQueue::new(3);
+        for number in 0..100 {
+            queue.push(changes(number));
+            queue.push(Ok(Notice::Stale));
+            queue.push(Err(Error::new(ErrorKind::Refused, "too large")));
+        }
+        assert!(!queue.is_full());
+        assert_eq!(queue.queue.len(), 4, "three errors and a stale");
+        for receipt in 0..3 {
+            queue.push(confirmed(receipt));
+        }
+        assert!(queue.is_full(), "whoever saves waits now");
+    }
+}

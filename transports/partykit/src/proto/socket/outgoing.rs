@@ -1,0 +1,97 @@
+//! What waits to be written.
+
+use std::collections::VecDeque;
+
+use roommate::{Error, ErrorKind, Result};
+
+use super::{Message, PartySocketOptions};
+
+/// Messages in the order in which they were sent, up to a bound.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    waiting: VecDeque<Waiting>,
+    bytes: usize,
+}
+
+/// A message that waits.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) message: Message,
+    /// The only connection that may carry the message; any may when there is none.
+    epoch: Option<u64>,
+}
+
+impl Outgoing {
+    /// Adds a message, to any connection or to one alone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] when the message is too large ever to be sent, [`ErrorKind::Unavailable`] when there is no
+    /// room for it now.
+    pub(crate) fn push(&mut self, message: Message, epoch: Option<u64>, options: &PartySocketOptions) -> Result<()> {
+        if message.len() > options.max_message_size {
+            let (size, max) = (message.len(), options.max_message_size);
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                format!("a message of {size} bytes is more than max_message_size allows ({max}): split it"),
+            ));
+        }
+        if !self.has_room(options) || (self.bytes > 0 && self.bytes + message.len() > options.max_enqueued_bytes) {
+            let (count, bytes) = (self.waiting.len(), self.bytes);
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("{count} messages ({bytes} bytes) already wait to be sent: send again when they are gone"),
+            ));
+        }
+        self.bytes += message.len();
+        self.waiting.push_back(Waiting { message, epoch });
+        Ok(())
+    }
+
+    /// Takes the next message.
+    pub(crate) fn pop(&mut self) -> Option<Waiting> {
+        let waiting = self.waiting.pop_front()?;
+        self.bytes -= waiting.message.len();
+        Some(waiting)
+    }
+
+    /// Puts back, in front, a message that was taken and could not be written.
+    pub(crate) fn put_back(&mut self, waiting: Waiting) {
+        self.bytes += waiting.message.len();
+        self.waiting.push_front(waiting);
+    }
+
+    /// Forgets the messages that only the connection that ended could carry.
+    pub(crate) fn connection_ended(&mut self) {
+        self.waiting.retain(|waiting| waiting.epoch.is_none());
+        self.bytes = self.waiting.iter().map(|waiting| waiting.message.len()).sum();
+    }
+
+    /// Takes all messages that any connection could carry.
+    pub(crate) fn drain(&mut self) -> Vec<Message> {
+        let (taken, kept) = self.waiting.drain(..).partition(|waiting| waiting.epoch.is_none());
+        self.waiting = kept;
+        let taken: VecDeque<Waiting> = taken;
+        self.bytes = self.waiting.iter().map(|waiting| waiting.message.len()).sum();
+        taken.into_iter().map(|waiting| waiting.message).collect()
+    }
+
+    /// Whether a small message could be added.
+    pub(crate) fn has_room(&self, options: &PartySocketOptions) -> bool {
+        self.waiting.len() < options.max_enqueued_messages && self.bytes <= options.max_enqueued_bytes
+    }
+
+    /// How many messages wait that any connection could carry.
+    pub(crate) fn queued(&self) -> usize {
+        self.waiting.iter().filter(|waiting| waiting.epoch.is_none()).count()
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// How many bytes wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}

@@ -1,0 +1,149 @@
+//! One attempt: look up, connect, encrypt, upgrade.
+
+use std::sync::Arc;
+
+use roommate::{Error, ErrorKind, Result};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
+    tungstenite::{
+        self,
+        client::IntoClientRequest,
+        handshake::client::{Request, Response},
+        http::{HeaderName, HeaderValue, header},
+        protocol::WebSocketConfig,
+    },
+};
+
+use super::{
+    metered::{Metered, Vitals},
+    shared::Target,
+    tls_config,
+};
+use crate::proto::socket::PartySocketOptions;
+
+pub(super) type WebSocket = WebSocketStream<MaybeTlsStream<Metered<TcpStream>>>;
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: Error,
+    /// Whether the server may have taken the connection all the same.
+    pub(super) may_have_opened: bool,
+}
+
+/// What tungstenite gathers before it writes.
+const WRITE_BUFFER: usize = 128 << 10;
+
+/// How much of a refusal's body is shown.
+const EXCERPT: usize = 200;
+
+/// Makes one attempt.
+pub(super) async fn connect(target: &Target, vitals: Arc<Vitals>) -> Result<WebSocket, Failure> {
+    let options = &target.options;
+    let not_opened = |error| Failure { error, may_have_opened: false };
+    let query = options.query.resolve().await.map_err(not_opened)?;
+    let url = options.socket_url(&target.id, &query).map_err(not_opened)?;
+    let request = upgrade_request(&url, options).map_err(not_opened)?;
+    match timeout(options.connection_timeout, upgrade(request, options, vitals)).await {
+        Ok(result) => result,
+        Err(_) => Err(Failure {
+            error: unavailable(&format!("no answer from {} within {:?}", options.host, options.connection_timeout)),
+            may_have_opened: true,
+        }),
+    }
+}
+
+async fn upgrade(request: Request, options: &PartySocketOptions, vitals: Arc<Vitals>) -> Result<WebSocket, Failure> {
+    let not_opened = |error| Failure { error, may_have_opened: false };
+    let uri = request.uri();
+    let is_tls = uri.scheme_str() == Some("wss");
+    let host = uri.host().unwrap_or_default();
+    // A resolver knows no brackets.
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+    let stream = TcpStream::connect((host, port)).await.map_err(|error| {
+        let message = format!("cannot connect to {host} port {port}: {error}");
+        not_opened(Error::with_source(ErrorKind::Unavailable, message, error))
+    })?;
+    // A failure costs some delay, no more.
+    let _ = stream.set_nodelay(true);
+    let connector = if is_tls { Connector::Rustls(tls_config().map_err(not_opened)?) } else { Connector::Plain };
+    let max = options.max_message_size;
+    let config = WebSocketConfig::default()
+        .write_buffer_size(WRITE_BUFFER)
+        // One message of the largest size behind a buffer that is all but full, and its frame's header.
+        .max_write_buffer_size(WRITE_BUFFER.saturating_add(max).saturating_add(64))
+        .max_message_size(Some(max))
+        .max_frame_size(Some(max));
+    match client_async_tls_with_config(request, Metered::new(stream, vitals), Some(config), Some(connector)).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(error) => Err(failure(error, &options.host)),
+    }
+}
+
+fn upgrade_request(url: &str, options: &PartySocketOptions) -> Result<Request> {
+    let invalid = |what: &str, error: tungstenite::Error| {
+        Error::with_source(ErrorKind::Invalid, format!("{what} cannot be sent: {error}"), error)
+    };
+    let mut request = url.into_client_request().map_err(|error| invalid(url, error))?;
+    let headers = request.headers_mut();
+    for (name, value) in &options.headers {
+        let parsed = HeaderName::try_from(name).map_err(tungstenite::Error::from);
+        let parsed = parsed.and_then(|name| Ok((name, HeaderValue::try_from(value)?)));
+        let (name, value) = parsed.map_err(|error| invalid(&format!("the header {name}"), error))?;
+        match name {
+            header::HOST => drop(headers.insert(name, value)),
+            _ => drop(headers.append(name, value)),
+        }
+    }
+    if !options.protocols.is_empty() {
+        let protocols = HeaderValue::try_from(options.protocols.join(", "));
+        let protocols = protocols.map_err(|error| invalid("the subprotocols", error.into()))?;
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocols);
+    }
+    Ok(request)
+}
+
+fn failure(error: tungstenite::Error, host: &str) -> Failure {
+    match error {
+        tungstenite::Error::Http(response) => Failure { error: answered(&response, host), may_have_opened: false },
+        tungstenite::Error::Io(error) => Failure {
+            error: Error::with_source(ErrorKind::Unavailable, format!("cannot connect to {host}: {error}"), error),
+            may_have_opened: true,
+        },
+        error => Failure {
+            error: Error::with_source(
+                ErrorKind::Corrupt,
+                format!("{host} answered with something that is no WebSocket: {error}"),
+                error,
+            ),
+            may_have_opened: true,
+        },
+    }
+}
+
+/// The error for an answer other than 101.
+fn answered(response: &Response, host: &str) -> Error {
+    let status = response.status();
+    let kind = match status.as_u16() {
+        408 | 425 | 429 | 500.. => ErrorKind::Unavailable,
+        300.. => ErrorKind::Refused,
+        _ => ErrorKind::Corrupt,
+    };
+    let body = String::from_utf8_lossy(response.body().as_deref().unwrap_or_default());
+    let body: String = body.trim().chars().filter(|char| !char.is_control()).take(EXCERPT).collect();
+    let location = response.headers().get(header::LOCATION).and_then(|location| location.to_str().ok());
+    let mut message = format!("{host} answered the upgrade with {status}");
+    if let Some(location) = location {
+        message.push_str(&format!(" to {location}, which a socket does not follow"));
+    }
+    if !body.is_empty() {
+        message.push_str(&format!(": {body}"));
+    }
+    Error::new(kind, message)
+}
+
+fn unavailable(message: &str) -> Error {
+    Error::new(ErrorKind::Unavailable, message)
+}
