@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 mod commit;
 mod data;
 mod events;
+mod json;
 mod listeners;
 mod log;
 mod net;
@@ -12,6 +13,7 @@ mod readers;
 mod setters;
 mod shared;
 mod slots;
+mod stream;
 mod subscribe;
 mod telling;
 mod transaction;
@@ -19,19 +21,21 @@ mod turn;
 
 pub(crate) use commit::{Before, Commit, CommitHook, Origin};
 pub use events::{
-    CellChange, CellEvent, CellIdsEvent, RowEvent, RowIdsEvent, TableEvent, TableIdsEvent, TablesEvent,
-    TransactionEvent, ValueEvent, ValueIdsEvent, ValuesEvent,
+    CellEvent, CellIdsEvent, RowEvent, RowIdsEvent, TableEvent, TableIdsEvent, TablesEvent, TransactionEvent,
+    ValueEvent, ValueIdsEvent, ValuesEvent,
 };
 pub use listeners::{ANY, Pattern, Subscription};
+pub use net::CellChange;
+pub use stream::ChangesStream;
 
-use shared::Shared;
+use shared::Handle;
 
 /// Tables of rows of cells, and values, that tell who listens what changes: TinyBase's `Store`.
 ///
 /// Clones share everything. Any thread may use any of them.
 #[derive(Clone, Default)]
 pub struct Store {
-    shared: Arc<Shared>,
+    shared: Arc<Handle>,
 }
 
 impl Store {
@@ -41,12 +45,8 @@ impl Store {
     }
 }
 
-/// Says how much there is, and not what; never waits.
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.shared.state();
-        let mut debug = f.debug_struct("Store");
-        debug.field("tables", &state.data.tables.len()).field("values", &state.data.values.len());
-        debug.finish_non_exhaustive()
+        fmt::Debug::fmt(&***self.shared, f)
     }
 }

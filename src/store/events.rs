@@ -4,17 +4,8 @@ use crate::content::{Cell, Changes, Id, Map};
 
 use super::{
     Store,
-    net::{Change, Net, NetRow, NetTable},
+    net::{CellChange, Net, NetRow, NetTable},
 };
-
-/// What a cell or a value held and holds; `None` where there is none.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CellChange<'a> {
-    /// What it held before the transaction.
-    pub old: Option<&'a Cell>,
-    /// What it holds after it.
-    pub new: Option<&'a Cell>,
-}
 
 macro_rules! events {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident),* })*) => {$(
@@ -154,8 +145,8 @@ macro_rules! cell_change {
     ($($name:ident)*) => {$(
         impl<'a> $name<'a> {
             /// What the same transaction changed any cell from and to; `None` if it did not change that cell.
-            pub fn cell_change(&self, table_id: &str, row_id: &str, cell_id: &str) -> Option<CellChange<'a>> {
-                self.net.cell(table_id, row_id, cell_id).map(CellChange::of)
+            pub fn cell_change(&self, table_id: &str, row_id: &str, cell_id: &str) -> Option<&'a CellChange> {
+                self.net.cell(table_id, row_id, cell_id)
             }
         }
     )*};
@@ -166,19 +157,13 @@ macro_rules! value_change {
     ($($name:ident)*) => {$(
         impl<'a> $name<'a> {
             /// What the same transaction changed any value from and to; `None` if it did not change that value.
-            pub fn value_change(&self, value_id: &str) -> Option<CellChange<'a>> {
-                self.net.values.get(value_id).map(CellChange::of)
+            pub fn value_change(&self, value_id: &str) -> Option<&'a CellChange> {
+                self.net.values.get(value_id)
             }
         }
     )*};
 }
 value_change!(ValueEvent ValuesEvent);
-
-impl<'a> CellChange<'a> {
-    fn of(change: &'a Change) -> Self {
-        Self { old: change.old.as_ref(), new: change.new.as_ref() }
-    }
-}
 
 /// Any event, for those who carry them.
 #[derive(Clone, Copy, Debug)]
@@ -211,8 +196,8 @@ impl IdChanges {
         Self::of(&table.rows, |NetRow { before, after, .. }| (*before, *after))
     }
 
-    pub(super) fn of_cells(cells: &Map<Change>) -> Option<Self> {
-        Self::of(cells, |Change { old, new }| (old.is_some(), new.is_some()))
+    pub(super) fn of_cells(cells: &Map<CellChange>) -> Option<Self> {
+        Self::of(cells, |CellChange { old, new }| (old.is_some(), new.is_some()))
     }
 
     fn of<V>(changed: &Map<V>, presence: impl Fn(&V) -> (bool, bool)) -> Option<Self> {

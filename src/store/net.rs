@@ -6,7 +6,7 @@ use crate::content::{Cell, Changes, Map};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Net {
     pub(super) tables: Map<NetTable>,
-    pub(super) values: Map<Change>,
+    pub(super) values: Map<CellChange>,
 }
 
 /// A table in which something changed.
@@ -24,14 +24,17 @@ pub(super) struct NetTable {
 pub(super) struct NetRow {
     pub(super) before: bool,
     pub(super) after: bool,
-    pub(super) cells: Map<Change>,
+    pub(super) cells: Map<CellChange>,
 }
 
-/// What a cell or a value held, and what it holds.
+/// What a cell or a value held before a transaction, and what it holds after it; `None` is no such cell or value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Change {
-    pub(super) old: Option<Cell>,
-    pub(super) new: Option<Cell>,
+#[non_exhaustive]
+pub struct CellChange {
+    /// What it held before.
+    pub old: Option<Cell>,
+    /// What it holds now.
+    pub new: Option<Cell>,
 }
 
 impl Net {
@@ -60,7 +63,7 @@ impl Net {
 
     /// What is gone at the highest level at which it is gone, else cells, as TinyBase's `getTransactionChanges`.
     pub(super) fn changes(&self) -> Changes {
-        let cells = |cells: &Map<Change>| cells.iter().map(|(id, change)| (id, change.new.clone())).collect();
+        let cells = |cells: &Map<CellChange>| cells.iter().map(|(id, change)| (id, change.new.clone())).collect();
         let rows = |table: &NetTable| {
             table.rows.iter().map(|(id, row)| (id, (row.after || !row.before).then(|| cells(&row.cells)))).collect()
         };
@@ -68,7 +71,7 @@ impl Net {
         Changes { tables: tables.collect(), values: cells(&self.values) }
     }
 
-    pub(super) fn cell(&self, table_id: &str, row_id: &str, cell_id: &str) -> Option<&Change> {
+    pub(super) fn cell(&self, table_id: &str, row_id: &str, cell_id: &str) -> Option<&CellChange> {
         self.tables.get(table_id)?.rows.get(row_id)?.cells.get(cell_id)
     }
 }
@@ -90,7 +93,7 @@ impl NetTable {
     }
 }
 
-fn extend(changes: &mut Map<Change>, later: Map<Change>) {
+fn extend(changes: &mut Map<CellChange>, later: Map<CellChange>) {
     for (id, later) in later {
         let Some(change) = changes.get_mut(&id) else {
             changes.insert(id, later);

@@ -9,7 +9,7 @@ use super::{
         TablesEvent, TransactionEvent, ValueEvent, ValueIdsEvent, ValuesEvent,
     },
     listeners::{Kind, Panics, tell},
-    net::{Change, Net},
+    net::{CellChange, Net},
     shared::lock,
 };
 
@@ -88,7 +88,7 @@ impl Round<'_> {
         for (table_id, table) in &net.tables {
             if cells || rows {
                 for (row_id, row) in &table.rows {
-                    for (cell_id, Change { old, new }) in row.cells.iter().filter(|_| cells) {
+                    for (cell_id, CellChange { old, new }) in row.cells.iter().filter(|_| cells) {
                         let (old, new) = (old.as_ref(), new.as_ref());
                         let event = CellEvent { store, table_id, row_id, cell_id, old, new, net };
                         self.call(Kind::Cell, &[table_id, row_id, cell_id], &Event::Cell(event));
@@ -106,7 +106,7 @@ impl Round<'_> {
         self.call(Kind::Tables, &[], &Event::Tables(TablesEvent { store, net }));
     }
 
-    fn tell_values(&mut self, values: &Map<Change>) {
+    fn tell_values(&mut self, values: &Map<CellChange>) {
         let Self { store, net, .. } = *self;
         if self.has(Kind::ValueIds)
             && let Some(IdChanges { added, removed }) = IdChanges::of_cells(values)
@@ -115,7 +115,7 @@ impl Round<'_> {
             self.call(Kind::ValueIds, &[], &Event::ValueIds(event));
         }
         if self.has(Kind::Value) {
-            for (value_id, Change { old, new }) in values {
+            for (value_id, CellChange { old, new }) in values {
                 let event = ValueEvent { store, value_id, old: old.as_ref(), new: new.as_ref(), net };
                 self.call(Kind::Value, &[value_id], &Event::Value(event));
             }

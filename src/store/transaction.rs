@@ -205,17 +205,19 @@ impl Store {
     /// Makes what was written final, and tells the hooks.
     fn commit(&self, origin: Option<Origin>, panics: &mut Panics) {
         let hooks: Vec<Hook> = lock(&self.shared.hooks).list.iter().map(|(_, hook)| Arc::clone(hook)).collect();
+        let feeds = lock(&self.shared.feeds).clone();
         let listened = lock(&self.shared.book).has_any_after_commit();
         let mut state = self.shared.state_mut();
         state.phase = Phase::Sealed;
         let log = mem::take(&mut state.log);
         let earlier = state.earlier.take();
-        if hooks.is_empty() && !listened {
+        if hooks.is_empty() && feeds.is_empty() && !listened {
             log.compact(&mut state.data);
             return;
         }
         let net = log.net(&state.data);
-        let before = if hooks.is_empty() { Before::default() } else { log.before(&state.data) };
+        let traced = !hooks.is_empty() || !feeds.is_empty();
+        let before = if traced { log.before(&state.data) } else { Before::default() };
         log.compact(&mut state.data);
         drop(state);
 
@@ -235,6 +237,9 @@ impl Store {
                 panics.catch(|| hook(&Commit { origin, changes, before: &before, derived }));
                 panics.catch(|| drop(hook));
             }
+        }
+        for feed in feeds.iter().filter(|_| !net.is_empty()) {
+            feed.push(before.clone());
         }
         if listened {
             let mut state = self.shared.state_mut();
@@ -258,6 +263,7 @@ impl Store {
             state.rounds > 0
         };
         self.shared.turn.end_writing();
+        self.shared.wake_feeds(panics);
         if told_above {
             return;
         }
