@@ -15,6 +15,7 @@ pub use json::{Decoded, Payload};
 pub use persister::{Capability, Notice, Persister, Receipt, Save, Saved};
 pub use runtime::{Runtime, Threads, block_on};
 pub use store::{
-    ANY, CellChange, CellEvent, CellIdsEvent, ChangesStream, Pattern, RowEvent, RowIdsEvent, Store, Subscription,
-    TableEvent, TableIdsEvent, TablesEvent, TransactionEvent, ValueEvent, ValueIdsEvent, ValuesEvent,
+    ANY, CellChange, CellEvent, CellIdsEvent, ChangesStream, IdChange, Pattern, RowEvent, RowIdsEvent, Store,
+    Subscription, TableEvent, TableIdsEvent, TablesEvent, TransactionEvent, TransactionLog, ValueEvent, ValueIdsEvent,
+    ValuesEvent,
 };

@@ -4,7 +4,7 @@ use crate::content::{Cell, Changes, Id, Map};
 
 use super::{
     Store,
-    net::{CellChange, Net, NetRow, NetTable},
+    net::{CellChange, IdChange, Net, TransactionLog},
 };
 
 macro_rules! events {
@@ -83,10 +83,8 @@ macro_rules! id_events {
             /// The store, to read and to write.
             pub store: &'a Store,
             $($(#[$field_doc])* pub $field: &'a Id,)*
-            /// The ids that are new.
-            pub added: &'a [Id],
-            /// The ids that are gone.
-            pub removed: &'a [Id],
+            /// The ids that came or went, and which of both.
+            pub ids: &'a Map<IdChange>,
         }
     )*};
 }
@@ -139,6 +137,15 @@ impl TransactionEvent<'_> {
             Stage::DidFinish(net) => net.changes(),
         }
     }
+
+    /// What the transaction changed at every level, as of when [`TransactionEvent::changes`] would tell it.
+    pub fn log(&self) -> TransactionLog {
+        match self.stage {
+            Stage::Start => TransactionLog::default(),
+            Stage::WillFinish => self.store.open_net().log(),
+            Stage::DidFinish(net) => net.log(),
+        }
+    }
 }
 
 macro_rules! cell_change {
@@ -179,33 +186,4 @@ pub(super) enum Event<'a> {
     ValueIds(ValueIdsEvent<'a>),
     Values(ValuesEvent<'a>),
     Transaction(TransactionEvent<'a>),
-}
-
-/// Ids that came and ids that went.
-pub(super) struct IdChanges {
-    pub(super) added: Vec<Id>,
-    pub(super) removed: Vec<Id>,
-}
-
-impl IdChanges {
-    pub(super) fn of_tables(net: &Net) -> Option<Self> {
-        Self::of(&net.tables, |NetTable { before, after, .. }| (*before, *after))
-    }
-
-    pub(super) fn of_rows(table: &NetTable) -> Option<Self> {
-        Self::of(&table.rows, |NetRow { before, after, .. }| (*before, *after))
-    }
-
-    pub(super) fn of_cells(cells: &Map<CellChange>) -> Option<Self> {
-        Self::of(cells, |CellChange { old, new }| (old.is_some(), new.is_some()))
-    }
-
-    fn of<V>(changed: &Map<V>, presence: impl Fn(&V) -> (bool, bool)) -> Option<Self> {
-        let ids = |wanted: (bool, bool)| {
-            let ids = changed.iter().filter(|(_, change)| presence(change) == wanted);
-            ids.map(|(id, _)| id.clone()).collect::<Vec<_>>()
-        };
-        let changes = Self { added: ids((false, true)), removed: ids((true, false)) };
-        (!changes.added.is_empty() || !changes.removed.is_empty()).then_some(changes)
-    }
 }

@@ -37,6 +37,35 @@ pub struct CellChange {
     pub new: Option<Cell>,
 }
 
+/// What one transaction changed, at every level: TinyBase's `getTransactionLog`.
+///
+/// Net differences only; what was set and set back is not mentioned.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct TransactionLog {
+    /// Cells, by table, row and cell.
+    pub changed_cells: Map<Map<Map<CellChange>>>,
+    /// Values.
+    pub changed_values: Map<CellChange>,
+    /// Tables that came or went.
+    pub changed_table_ids: Map<IdChange>,
+    /// Rows that came or went, by table.
+    pub changed_row_ids: Map<Map<IdChange>>,
+    /// Cells that came or went, by table and row.
+    pub changed_cell_ids: Map<Map<Map<IdChange>>>,
+    /// Values that came or went.
+    pub changed_value_ids: Map<IdChange>,
+}
+
+/// Whether an id came or went: TinyBase's 1 and -1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IdChange {
+    /// It is new.
+    Added,
+    /// It is gone.
+    Removed,
+}
+
 impl Net {
     pub(super) fn is_empty(&self) -> bool {
         self.tables.is_empty() && self.values.is_empty()
@@ -71,12 +100,40 @@ impl Net {
         Changes { tables: tables.collect(), values: cells(&self.values) }
     }
 
+    pub(super) fn log(&self) -> TransactionLog {
+        let mut log = TransactionLog { changed_values: self.values.clone(), ..TransactionLog::default() };
+        log.changed_table_ids = self.table_ids();
+        log.changed_value_ids = cell_ids(&self.values);
+        for (table_id, table) in &self.tables {
+            let cells = table.rows.iter().map(|(row_id, row)| (row_id, row.cells.clone())).collect();
+            log.changed_cells.insert(table_id, cells);
+            let rows = table.row_ids();
+            if !rows.is_empty() {
+                log.changed_row_ids.insert(table_id, rows);
+            }
+            let rows = table.rows.iter().map(|(row_id, row)| (row_id, cell_ids(&row.cells)));
+            let rows: Map<_> = rows.filter(|(_, cells)| !cells.is_empty()).collect();
+            if !rows.is_empty() {
+                log.changed_cell_ids.insert(table_id, rows);
+            }
+        }
+        log
+    }
+
+    pub(super) fn table_ids(&self) -> Map<IdChange> {
+        ids(&self.tables, |table| (table.before, table.after))
+    }
+
     pub(super) fn cell(&self, table_id: &str, row_id: &str, cell_id: &str) -> Option<&CellChange> {
         self.tables.get(table_id)?.rows.get(row_id)?.cells.get(cell_id)
     }
 }
 
 impl NetTable {
+    pub(super) fn row_ids(&self) -> Map<IdChange> {
+        ids(&self.rows, |row| (row.before, row.after))
+    }
+
     fn extend(&mut self, later: Self) {
         self.after = later.after;
         for (row_id, later) in later.rows {
@@ -104,4 +161,18 @@ fn extend(changes: &mut Map<CellChange>, later: Map<CellChange>) {
             changes.remove(&id);
         }
     }
+}
+
+/// Which cells of a row came or went, or which values.
+pub(super) fn cell_ids(cells: &Map<CellChange>) -> Map<IdChange> {
+    ids(cells, |CellChange { old, new }| (old.is_some(), new.is_some()))
+}
+
+fn ids<V>(changed: &Map<V>, presence: impl Fn(&V) -> (bool, bool)) -> Map<IdChange> {
+    let ids = changed.iter().filter_map(|(id, change)| match presence(change) {
+        (false, true) => Some((id, IdChange::Added)),
+        (true, false) => Some((id, IdChange::Removed)),
+        _ => None,
+    });
+    ids.collect()
 }
