@@ -20,6 +20,7 @@ pub use memory::{Memory, MemoryPersister};
 pub use persister::{Capability, Notice, Persister, Receipt, Save, Saved};
 pub use runtime::{Runtime, Threads, block_on};
 pub use store::{
-    ANY, CellChange, CellEvent, CellIdsEvent, Pattern, RowEvent, RowIdsEvent, Store, Subscription, TableEvent,
-    TableIdsEvent, TablesEvent, TransactionEvent, ValueEvent, ValueIdsEvent, ValuesEvent,
+    ANY, CellChange, CellEvent, CellIdsEvent, ChangesStream, IdChange, Pattern, RowEvent, RowIdsEvent, Store,
+    Subscription, TableEvent, TableIdsEvent, TablesEvent, TransactionEvent, TransactionLog, ValueEvent, ValueIdsEvent,
+    ValuesEvent,
 };

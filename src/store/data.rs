@@ -247,13 +247,21 @@ impl Edit<'_> {
     }
 
     pub(super) fn set_content(&mut self, content: &Content) {
-        match content.tables.is_empty() {
+        self.set_or_del_tables(&content.tables);
+        self.set_or_del_values(&content.values);
+    }
+
+    pub(super) fn set_or_del_tables(&mut self, tables: &Tables) {
+        match tables.is_empty() {
             true => self.del_tables(),
-            false => self.set_tables(&content.tables),
+            false => self.set_tables(tables),
         }
-        match content.values.is_empty() {
+    }
+
+    pub(super) fn set_or_del_values(&mut self, values: &Values) {
+        match values.is_empty() {
             true => self.del_values(),
-            false => self.set_values(&content.values),
+            false => self.set_values(values),
         }
     }
 

@@ -4,17 +4,8 @@ use crate::content::{Cell, Changes, Id, Map};
 
 use super::{
     Store,
-    net::{Change, Net, NetRow, NetTable},
+    net::{CellChange, IdChange, Net, TransactionLog},
 };
-
-/// What a cell or a value held and holds; `None` where there is none.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CellChange<'a> {
-    /// What it held before the transaction.
-    pub old: Option<&'a Cell>,
-    /// What it holds after it.
-    pub new: Option<&'a Cell>,
-}
 
 macro_rules! events {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident),* })*) => {$(
@@ -92,10 +83,8 @@ macro_rules! id_events {
             /// The store, to read and to write.
             pub store: &'a Store,
             $($(#[$field_doc])* pub $field: &'a Id,)*
-            /// The ids that are new.
-            pub added: &'a [Id],
-            /// The ids that are gone.
-            pub removed: &'a [Id],
+            /// The ids that came or went, and which of both.
+            pub ids: &'a Map<IdChange>,
         }
     )*};
 }
@@ -148,14 +137,23 @@ impl TransactionEvent<'_> {
             Stage::DidFinish(net) => net.changes(),
         }
     }
+
+    /// What the transaction changed at every level, as of when [`TransactionEvent::changes`] would tell it.
+    pub fn log(&self) -> TransactionLog {
+        match self.stage {
+            Stage::Start => TransactionLog::default(),
+            Stage::WillFinish => self.store.open_net().log(),
+            Stage::DidFinish(net) => net.log(),
+        }
+    }
 }
 
 macro_rules! cell_change {
     ($($name:ident)*) => {$(
         impl<'a> $name<'a> {
             /// What the same transaction changed any cell from and to; `None` if it did not change that cell.
-            pub fn cell_change(&self, table_id: &str, row_id: &str, cell_id: &str) -> Option<CellChange<'a>> {
-                self.net.cell(table_id, row_id, cell_id).map(CellChange::of)
+            pub fn cell_change(&self, table_id: &str, row_id: &str, cell_id: &str) -> Option<&'a CellChange> {
+                self.net.cell(table_id, row_id, cell_id)
             }
         }
     )*};
@@ -166,19 +164,13 @@ macro_rules! value_change {
     ($($name:ident)*) => {$(
         impl<'a> $name<'a> {
             /// What the same transaction changed any value from and to; `None` if it did not change that value.
-            pub fn value_change(&self, value_id: &str) -> Option<CellChange<'a>> {
-                self.net.values.get(value_id).map(CellChange::of)
+            pub fn value_change(&self, value_id: &str) -> Option<&'a CellChange> {
+                self.net.values.get(value_id)
             }
         }
     )*};
 }
 value_change!(ValueEvent ValuesEvent);
-
-impl<'a> CellChange<'a> {
-    fn of(change: &'a Change) -> Self {
-        Self { old: change.old.as_ref(), new: change.new.as_ref() }
-    }
-}
 
 /// Any event, for those who carry them.
 #[derive(Clone, Copy, Debug)]
@@ -194,33 +186,4 @@ pub(super) enum Event<'a> {
     ValueIds(ValueIdsEvent<'a>),
     Values(ValuesEvent<'a>),
     Transaction(TransactionEvent<'a>),
-}
-
-/// Ids that came and ids that went.
-pub(super) struct IdChanges {
-    pub(super) added: Vec<Id>,
-    pub(super) removed: Vec<Id>,
-}
-
-impl IdChanges {
-    pub(super) fn of_tables(net: &Net) -> Option<Self> {
-        Self::of(&net.tables, |NetTable { before, after, .. }| (*before, *after))
-    }
-
-    pub(super) fn of_rows(table: &NetTable) -> Option<Self> {
-        Self::of(&table.rows, |NetRow { before, after, .. }| (*before, *after))
-    }
-
-    pub(super) fn of_cells(cells: &Map<Change>) -> Option<Self> {
-        Self::of(cells, |Change { old, new }| (old.is_some(), new.is_some()))
-    }
-
-    fn of<V>(changed: &Map<V>, presence: impl Fn(&V) -> (bool, bool)) -> Option<Self> {
-        let ids = |wanted: (bool, bool)| {
-            let ids = changed.iter().filter(|(_, change)| presence(change) == wanted);
-            ids.map(|(id, _)| id.clone()).collect::<Vec<_>>()
-        };
-        let changes = Self { added: ids((false, true)), removed: ids((true, false)) };
-        (!changes.added.is_empty() || !changes.removed.is_empty()).then_some(changes)
-    }
 }

@@ -5,7 +5,7 @@ use crate::content::{Cell, Id, Map, Row};
 use super::{
     commit::Before,
     data::{Data, TableData},
-    net::{Change, Net, NetRow, NetTable},
+    net::{CellChange, Net, NetRow, NetTable},
 };
 
 /// What was there when a transaction first touched it. Its size is that of what was touched.
@@ -211,11 +211,11 @@ impl RowLog {
         }
     }
 
-    fn changes(&self, now: Option<&Row>) -> Map<Change> {
+    fn changes(&self, now: Option<&Row>) -> Map<CellChange> {
         let mut changes = Map::new();
         let mut note = |cell_id: &Id, old: Option<&Cell>, new: Option<&Cell>| {
             if old != new {
-                changes.insert(cell_id, Change { old: old.cloned(), new: new.cloned() });
+                changes.insert(cell_id, CellChange { old: old.cloned(), new: new.cloned() });
             }
         };
         let cell = |cell_id: &Id| now.and_then(|now| now.get(cell_id));

@@ -1,6 +1,8 @@
 //! What the clones of a store share.
 
 use std::{
+    fmt,
+    ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     thread::{self, ThreadId},
 };
@@ -11,6 +13,7 @@ use super::{
     listeners::Book,
     log::Log,
     net::Net,
+    stream::Feed,
     turn::Turn,
 };
 
@@ -21,7 +24,12 @@ pub(super) struct Shared {
     state: RwLock<State>,
     pub(super) book: Arc<Mutex<Book>>,
     pub(super) hooks: Mutex<Hooks>,
+    pub(super) feeds: Mutex<Vec<Arc<Feed>>>,
 }
+
+/// One for all clones of a store: when the last is dropped, nobody is left who could write.
+#[derive(Default)]
+pub(super) struct Handle(Arc<Shared>);
 
 /// The data and how far the transaction is. Only the thread that has the turn writes here.
 #[derive(Debug, Default)]
@@ -77,6 +85,31 @@ impl Shared {
     /// The state, to write to it. The caller has the turn.
     pub(super) fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deref for Handle {
+    type Target = Arc<Shared>;
+
+    fn deref(&self) -> &Arc<Shared> {
+        &self.0
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.close_feeds();
+    }
+}
+
+/// Says how much there is, and not what; does not wait for transactions.
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (tables, values) = {
+            let state = self.state();
+            (state.data.tables.len(), state.data.values.len())
+        };
+        f.debug_struct("Store").field("tables", &tables).field("values", &values).finish_non_exhaustive()
     }
 }
 

@@ -5,11 +5,11 @@ use crate::content::{Id, Map};
 use super::{
     Store,
     events::{
-        CellEvent, CellIdsEvent, Event, IdChanges, RowEvent, RowIdsEvent, Stage, TableEvent, TableIdsEvent,
-        TablesEvent, TransactionEvent, ValueEvent, ValueIdsEvent, ValuesEvent,
+        CellEvent, CellIdsEvent, Event, RowEvent, RowIdsEvent, Stage, TableEvent, TableIdsEvent, TablesEvent,
+        TransactionEvent, ValueEvent, ValueIdsEvent, ValuesEvent,
     },
     listeners::{Kind, Panics, tell},
-    net::{Change, Net},
+    net::{CellChange, Net, cell_ids},
     shared::lock,
 };
 
@@ -56,25 +56,26 @@ impl Round<'_> {
 
     fn tell_ids(&mut self) {
         let Self { store, net, .. } = *self;
-        if self.has(Kind::TableIds)
-            && let Some(IdChanges { added, removed }) = IdChanges::of_tables(net)
-        {
-            let event = TableIdsEvent { store, added: &added, removed: &removed };
-            self.call(Kind::TableIds, &[], &Event::TableIds(event));
+        if self.has(Kind::TableIds) {
+            let ids = &net.table_ids();
+            if !ids.is_empty() {
+                self.call(Kind::TableIds, &[], &Event::TableIds(TableIdsEvent { store, ids }));
+            }
         }
         if self.has(Kind::RowIds) {
             for (table_id, table) in &net.tables {
-                if let Some(IdChanges { added, removed }) = IdChanges::of_rows(table) {
-                    let event = RowIdsEvent { store, table_id, added: &added, removed: &removed };
-                    self.call(Kind::RowIds, &[table_id], &Event::RowIds(event));
+                let ids = &table.row_ids();
+                if !ids.is_empty() {
+                    self.call(Kind::RowIds, &[table_id], &Event::RowIds(RowIdsEvent { store, table_id, ids }));
                 }
             }
         }
         if self.has(Kind::CellIds) {
             for (table_id, table) in &net.tables {
                 for (row_id, row) in &table.rows {
-                    if let Some(IdChanges { added, removed }) = IdChanges::of_cells(&row.cells) {
-                        let event = CellIdsEvent { store, table_id, row_id, added: &added, removed: &removed };
+                    let ids = &cell_ids(&row.cells);
+                    if !ids.is_empty() {
+                        let event = CellIdsEvent { store, table_id, row_id, ids };
                         self.call(Kind::CellIds, &[table_id, row_id], &Event::CellIds(event));
                     }
                 }
@@ -88,7 +89,7 @@ impl Round<'_> {
         for (table_id, table) in &net.tables {
             if cells || rows {
                 for (row_id, row) in &table.rows {
-                    for (cell_id, Change { old, new }) in row.cells.iter().filter(|_| cells) {
+                    for (cell_id, CellChange { old, new }) in row.cells.iter().filter(|_| cells) {
                         let (old, new) = (old.as_ref(), new.as_ref());
                         let event = CellEvent { store, table_id, row_id, cell_id, old, new, net };
                         self.call(Kind::Cell, &[table_id, row_id, cell_id], &Event::Cell(event));
@@ -106,16 +107,16 @@ impl Round<'_> {
         self.call(Kind::Tables, &[], &Event::Tables(TablesEvent { store, net }));
     }
 
-    fn tell_values(&mut self, values: &Map<Change>) {
+    fn tell_values(&mut self, values: &Map<CellChange>) {
         let Self { store, net, .. } = *self;
-        if self.has(Kind::ValueIds)
-            && let Some(IdChanges { added, removed }) = IdChanges::of_cells(values)
-        {
-            let event = ValueIdsEvent { store, added: &added, removed: &removed };
-            self.call(Kind::ValueIds, &[], &Event::ValueIds(event));
+        if self.has(Kind::ValueIds) {
+            let ids = &cell_ids(values);
+            if !ids.is_empty() {
+                self.call(Kind::ValueIds, &[], &Event::ValueIds(ValueIdsEvent { store, ids }));
+            }
         }
         if self.has(Kind::Value) {
-            for (value_id, Change { old, new }) in values {
+            for (value_id, CellChange { old, new }) in values {
                 let event = ValueEvent { store, value_id, old: old.as_ref(), new: new.as_ref(), net };
                 self.call(Kind::Value, &[value_id], &Event::Value(event));
             }

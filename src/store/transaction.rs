@@ -205,17 +205,19 @@ impl Store {
     /// Makes what was written final, and tells the hooks.
     fn commit(&self, origin: Option<Origin>, panics: &mut Panics) {
         let hooks: Vec<Hook> = lock(&self.shared.hooks).list.iter().map(|(_, hook)| Arc::clone(hook)).collect();
+        let feeds = lock(&self.shared.feeds).clone();
         let listened = lock(&self.shared.book).has_any_after_commit();
         let mut state = self.shared.state_mut();
         state.phase = Phase::Sealed;
         let log = mem::take(&mut state.log);
         let earlier = state.earlier.take();
-        if hooks.is_empty() && !listened {
+        if hooks.is_empty() && feeds.is_empty() && !listened {
             log.compact(&mut state.data);
             return;
         }
         let net = log.net(&state.data);
-        let before = if hooks.is_empty() { Before::default() } else { log.before(&state.data) };
+        let traced = !hooks.is_empty() || !feeds.is_empty();
+        let before = if traced { log.before(&state.data) } else { Before::default() };
         log.compact(&mut state.data);
         drop(state);
 
@@ -235,6 +237,9 @@ impl Store {
                 panics.catch(|| hook(&Commit { origin, changes, before: &before, derived }));
                 panics.catch(|| drop(hook));
             }
+        }
+        for feed in feeds.iter().filter(|_| !net.is_empty()) {
+            feed.push(before.clone());
         }
         if listened {
             let mut state = self.shared.state_mut();
@@ -258,6 +263,7 @@ impl Store {
             state.rounds > 0
         };
         self.shared.turn.end_writing();
+        self.shared.wake_feeds(panics);
         if told_above {
             return;
         }
@@ -287,121 +293,4 @@ enum Begin {
     Began,
     /// It was open already.
     Joined,
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-
-    use super::*;
-    use crate::{
-        ANY, Result,
-        content::{Cell, Changes, Content, Row},
-    };
-
-    fn row(cells: &[(&str, i32)]) -> Row {
-        cells.iter().map(|(id, cell)| (*id, Cell::from(*cell))).collect()
-    }
-
-    /// The order of everything, which `==` does not look at.
-    fn order(store: &Store) -> String {
-        format!("{:?}", store.content())
-    }
-
-    fn pets() -> Store {
-        let store = Store::new();
-        for (pet, legs) in [("fido", 4), ("polly", 2), ("nemo", 0)] {
-            store.set_row("pets", pet, row(&[("legs", legs), ("age", 1), ("weight", 2)])).unwrap();
-        }
-        store.set_row("species", "dog", row(&[("price", 5)])).unwrap();
-        store.set_values([("a", 1), ("b", 2), ("c", 3)]).unwrap();
-        store
-    }
-
-    #[test]
-    fn a_rolled_back_transaction_leaves_even_the_order_as_it_was() {
-        let store = pets();
-        let before = order(&store);
-        let refused = store.transaction(|store| -> Result<()> {
-            store.set_cell("pets", "fido", "legs", 3)?;
-            store.del_cell("pets", "fido", "age")?;
-            store.set_cell("pets", "fido", "age", 1)?;
-            store.del_row("pets", "polly")?;
-            store.set_row("pets", "polly", row(&[("wings", 2)]))?;
-            store.del_table("species")?;
-            store.set_row("species", "cat", row(&[("price", 4)]))?;
-            store.add_row("new", row(&[("x", 4)]))?;
-            store.del_value("a")?;
-            store.set_value("a", 4)?;
-            store.del_tables()?;
-            store.add_row("pets", row(&[("x", 4)]))?;
-            Err(Error::new(ErrorKind::Invalid, "no"))
-        });
-        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
-        assert_eq!(order(&store), before);
-    }
-
-    #[test]
-    fn a_hook_hears_net_changes_and_what_was_there_before() {
-        let store = pets();
-        let old = store.content();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let hook = {
-            let heard = Arc::clone(&heard);
-            let inside = store.clone();
-            let hook = move |commit: &Commit<'_>| {
-                assert!(inside.set_value("from the hook", 1).is_err());
-                assert_eq!(inside.value("a"), None);
-                heard.lock().unwrap().push((commit.origin, commit.changes.clone(), commit.before.clone()));
-            };
-            store.on_commit(Arc::new(hook))
-        };
-        store
-            .transaction(|store| -> Result<()> {
-                store.set_cell("pets", "fido", "legs", 3)?;
-                store.set_cell("pets", "polly", "legs", 9)?;
-                store.set_cell("pets", "polly", "legs", 2)?;
-                store.del_row("pets", "nemo")?;
-                store.del_table("species")?;
-                store.del_value("a")
-            })
-            .unwrap();
-        drop(hook);
-        store.set_value("z", 1).unwrap();
-        let mut expected = Changes::new();
-        expected.set_cell("pets", "fido", "legs", 3.into());
-        expected.del_row("pets", "nemo");
-        expected.del_table("species");
-        expected.del_value("a");
-        let heard = heard.lock().unwrap();
-        let [(None, changes, before)] = heard.as_slice() else { panic!("one commit: {heard:?}") };
-        assert_eq!(changes, &expected);
-        assert_eq!(before.tables["pets"], old.tables["pets"]);
-        assert_eq!(before.tables["species"], old.tables["species"]);
-        assert_eq!(before.values, [("a", Some(Cell::from(1)))].into_iter().collect());
-    }
-
-    #[test]
-    fn a_listener_reads_and_writes_and_is_told_in_the_next_round() {
-        let store = Store::new();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let doubled = store.add_cell_listener("t", ANY, "n", |event| {
-            let n = event.new.and_then(Cell::as_f64).unwrap_or_default();
-            event.store.set_cell("t", event.row_id, "doubled", n * 2.0).unwrap();
-            assert_eq!(event.store.cell("t", event.row_id, "doubled"), (n * 2.0).try_into().ok());
-        });
-        let told = {
-            let log = Arc::clone(&log);
-            store.add_cell_listener(ANY, ANY, ANY, move |event| log.lock().unwrap().push(event.cell_id.to_string()))
-        };
-        store.set_cell("t", "r", "n", 4).unwrap();
-        assert_eq!(*log.lock().unwrap(), ["n", "doubled"]);
-        drop((doubled, told));
-        store.set_cell("t", "r", "n", 5).unwrap();
-        assert_eq!(store.content(), {
-            let mut content = Content::new();
-            content.tables.insert("t", [("r", row(&[("n", 5), ("doubled", 8)]))].into_iter().collect());
-            content
-        });
-    }
 }
