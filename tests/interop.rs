@@ -1,0 +1,19 @@
+//! Stories with the JavaScript originals: TinyBase's clients, TinyBase's server on PartyKit's.
+//!
+//! They need Node 20 and npm, and are skipped, loudly, where there is none. What they run is pinned in `tests/interop`.
+
+#[path = "support/child.rs"]
+mod child;
+#[path = "support/content.rs"]
+mod content;
+#[path = "support/js.rs"]
+mod js;
+#[path = "support/npm.rs"]
+mod npm;
+#[path = "support/partykit.rs"]
+mod partykit;
+#[path = "support/rig.rs"]
+mod rig;
+
+#[path = "interop/originals.rs"]
+mod originals;

@@ -1,0 +1,130 @@
+//! What a story is told with: a server, the JavaScript agent, and a room of its own.
+
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    content::{canonical, parse},
+    js::{Js, JsClient, PATIENCE, Reply},
+    npm,
+    partykit::PartyKit,
+};
+
+/// Whose room server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Server {
+    /// PartyKit's, on workerd, running TinyBase's `TinyBasePartyKitServer`.
+    PartyKit,
+}
+
+/// One story's surroundings.
+#[derive(Debug)]
+pub(crate) struct Rig {
+    pub(crate) server: Server,
+    pub(crate) js: &'static Js,
+    host: &'static str,
+    id: String,
+    next_client: AtomicU64,
+}
+
+/// A room, and how its party is configured.
+#[derive(Clone, Debug)]
+pub(crate) struct Room {
+    pub(crate) party: &'static str,
+    pub(crate) name: String,
+    pub(crate) store_path: &'static str,
+    pub(crate) message_prefix: &'static str,
+}
+
+impl Rig {
+    /// Sets up for `story`, or skips it (`None`) where the originals cannot run.
+    pub(crate) fn new(story: &str, server: Server) -> Option<Self> {
+        static AGENT: OnceLock<Js> = OnceLock::new();
+        static PARTYKIT: OnceLock<PartyKit> = OnceLock::new();
+        static STORIES: AtomicU64 = AtomicU64::new(0);
+
+        let originals = npm::originals(story)?;
+        let host = match server {
+            Server::PartyKit => &PARTYKIT.get_or_init(|| PartyKit::start(originals)).host,
+        };
+        Some(Self {
+            server,
+            js: AGENT.get_or_init(|| Js::start(originals)),
+            host,
+            id: format!("{}-{}", story.replace(' ', "-"), STORIES.fetch_add(1, Ordering::Relaxed)),
+            next_client: AtomicU64::new(0),
+        })
+    }
+
+    /// Where the server listens.
+    pub(crate) fn host(&self) -> &'static str {
+        self.host
+    }
+
+    /// This story's room of party `main`, where everything is at its default.
+    pub(crate) fn room(&self) -> Room {
+        Room { party: "main", name: self.id.clone(), store_path: "/store", message_prefix: "" }
+    }
+
+    /// This story's room of another party.
+    pub(crate) fn room_of(&self, party: &'static str) -> Room {
+        match party {
+            "prefixed" => Room { party, store_path: "/my_tinybase", message_prefix: "tb_", ..self.room() },
+            "bare" => Room { party, store_path: "/bare_store", ..self.room() },
+            party => Room { party, ..self.room() },
+        }
+    }
+
+    /// A stock client, connected to `room`, that has not begun to load or save.
+    pub(crate) async fn js(&self, room: &Room) -> JsClient {
+        let config = json!({"storePath": room.store_path, "messagePrefix": room.message_prefix});
+        self.js_with(room, json!({ "config": config })).await
+    }
+
+    /// The same with other options, the agent's.
+    pub(crate) async fn js_with(&self, room: &Room, mut options: Value) -> JsClient {
+        options["host"] = self.host.into();
+        options["party"] = room.party.into();
+        options["room"] = room.name.as_str().into();
+        let name = format!("{}/{}", self.id, self.next_client.fetch_add(1, Ordering::Relaxed));
+        JsClient::open(self.js, name, options).await
+    }
+
+    /// A request to a path of `room`.
+    pub(crate) async fn http(&self, method: &str, room: &Room, path: &str, body: &str) -> Reply {
+        self.js.http(self.host, method, &format!("/parties/{}/{}{path}", room.party, room.name), body).await
+    }
+
+    /// Saves a first content to `room`.
+    pub(crate) async fn put(&self, room: &Room, content: &Value) -> Reply {
+        self.http("PUT", room, room.store_path, &content.to_string()).await
+    }
+
+    /// What `room` holds, by a GET of its store; `None` if it has none.
+    pub(crate) async fn content(&self, room: &Room) -> Option<Value> {
+        let reply = self.http("GET", room, room.store_path, "").await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        (!reply.body.is_empty()).then(|| parse(&reply.body))
+    }
+
+    /// Waits for `room` to hold `content`.
+    pub(crate) async fn until(&self, room: &Room, content: &Value) {
+        let wanted = canonical(content.clone());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let held = self.content(room).await;
+            if held.as_ref() == Some(&wanted) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "the room holds\n  {held:?}\nand not\n  {wanted}");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+}
