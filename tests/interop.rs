@@ -17,3 +17,7 @@ mod rig;
 
 #[path = "interop/originals.rs"]
 mod originals;
+#[path = "interop/statuses.rs"]
+mod statuses;
+#[path = "interop/tinybase_stories.rs"]
+mod tinybase_stories;

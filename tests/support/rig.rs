@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     content::{canonical, parse},
@@ -82,6 +82,14 @@ impl Rig {
         }
     }
 
+    /// A stock client that loads and saves, as TinyBase's documentation has it.
+    pub(crate) async fn join(&self, room: &Room) -> JsClient {
+        let client = self.js(room).await;
+        client.persister("startAutoLoad", json!([])).await;
+        client.persister("startAutoSave", json!([])).await;
+        client
+    }
+
     /// A stock client, connected to `room`, that has not begun to load or save.
     pub(crate) async fn js(&self, room: &Room) -> JsClient {
         let config = json!({"storePath": room.store_path, "messagePrefix": room.message_prefix});
@@ -114,6 +122,20 @@ impl Rig {
         (!reply.body.is_empty()).then(|| parse(&reply.body))
     }
 
+    /// The room's durable storage, pair by pair. Only where [`Room::storage_is_open`].
+    pub(crate) async fn pairs(&self, room: &Room) -> Map<String, Value> {
+        let reply = self.http("GET", room, "/pairs", "").await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let pairs: Vec<(String, Value)> = serde_json::from_str(&reply.body).expect("pairs are JSON");
+        pairs.into_iter().map(|(key, value)| (key, canonical(value))).collect()
+    }
+
+    /// Writes pairs to the room's durable storage, past its server.
+    pub(crate) async fn put_pairs(&self, room: &Room, pairs: &Value) {
+        let reply = self.http("PUT", room, "/pairs", &pairs.to_string()).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+
     /// Waits for `room` to hold `content`.
     pub(crate) async fn until(&self, room: &Room, content: &Value) {
         let wanted = canonical(content.clone());
@@ -128,3 +150,20 @@ impl Rig {
         }
     }
 }
+
+/// Makes a test of each story for each server. A story is an `async fn` that takes a [`Rig`].
+macro_rules! on_every_server {
+    ($($story:ident)*) => {
+        mod on_partykits_server {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    if let Some(rig) = crate::rig::Rig::new(stringify!($story), crate::rig::Server::PartyKit) {
+                        super::$story(rig).await;
+                    }
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_every_server;
