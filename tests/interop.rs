@@ -12,9 +12,13 @@ mod js;
 mod npm;
 #[path = "support/partykit.rs"]
 mod partykit;
+#[path = "support/peer.rs"]
+mod peer;
 #[path = "support/rig.rs"]
 mod rig;
 
+#[path = "interop/matrix.rs"]
+mod matrix;
 #[path = "interop/originals.rs"]
 mod originals;
 #[path = "interop/statuses.rs"]

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::rig::{Rig, Server};
+use crate::rig::{Direction, Rig, Server};
 
 #[tokio::test]
 async fn two_stock_clients_in_a_room_of_the_stock_server_see_each_other() {
-    let Some(rig) = Rig::new("two stock clients", Server::PartyKit) else { return };
+    let Some(rig) = Rig::new("two stock clients", Server::PartyKit, Direction::JS_TO_JS) else { return };
     let room = rig.room();
     let one = rig.js(&room).await;
     one.store("setCell", json!(["pets", "fido", "species", "dog"])).await;

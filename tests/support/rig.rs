@@ -15,6 +15,7 @@ use crate::{
     js::{Js, JsClient, PATIENCE, Reply},
     npm,
     partykit::PartyKit,
+    peer::{Language, Peer},
 };
 
 /// Whose room server.
@@ -24,10 +25,22 @@ pub(crate) enum Server {
     PartyKit,
 }
 
+/// In which languages the one is written who does something, and the one who sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Direction {
+    pub(crate) from: Language,
+    pub(crate) to: Language,
+}
+
+impl Direction {
+    pub(crate) const JS_TO_JS: Self = Self { from: Language::JavaScript, to: Language::JavaScript };
+}
+
 /// One story's surroundings.
 #[derive(Debug)]
 pub(crate) struct Rig {
     pub(crate) server: Server,
+    direction: Direction,
     pub(crate) js: &'static Js,
     host: &'static str,
     id: String,
@@ -45,7 +58,7 @@ pub(crate) struct Room {
 
 impl Rig {
     /// Sets up for `story`, or skips it (`None`) where the originals cannot run.
-    pub(crate) fn new(story: &str, server: Server) -> Option<Self> {
+    pub(crate) fn new(story: &str, server: Server, direction: Direction) -> Option<Self> {
         static AGENT: OnceLock<Js> = OnceLock::new();
         static PARTYKIT: OnceLock<PartyKit> = OnceLock::new();
         static STORIES: AtomicU64 = AtomicU64::new(0);
@@ -56,6 +69,7 @@ impl Rig {
         };
         Some(Self {
             server,
+            direction,
             js: AGENT.get_or_init(|| Js::start(originals)),
             host,
             id: format!("{}-{}", story.replace(' ', "-"), STORIES.fetch_add(1, Ordering::Relaxed)),
@@ -79,6 +93,22 @@ impl Rig {
             "prefixed" => Room { party, store_path: "/my_tinybase", message_prefix: "tb_", ..self.room() },
             "bare" => Room { party, store_path: "/bare_store", ..self.room() },
             party => Room { party, ..self.room() },
+        }
+    }
+
+    /// A client of the language that the story's direction begins with, connected to `room`.
+    pub(crate) async fn writer(&self, room: &Room) -> Peer {
+        self.peer(self.direction.from, room).await
+    }
+
+    /// A client of the language that the story's direction ends with, connected to `room`.
+    pub(crate) async fn reader(&self, room: &Room) -> Peer {
+        self.peer(self.direction.to, room).await
+    }
+
+    async fn peer(&self, language: Language, room: &Room) -> Peer {
+        match language {
+            Language::JavaScript => Peer::JavaScript(self.js(room).await),
         }
     }
 
@@ -155,15 +185,36 @@ impl Rig {
 macro_rules! on_every_server {
     ($($story:ident)*) => {
         mod on_partykits_server {
-            $(
-                #[tokio::test]
-                async fn $story() {
-                    if let Some(rig) = crate::rig::Rig::new(stringify!($story), crate::rig::Server::PartyKit) {
-                        super::$story(rig).await;
-                    }
-                }
-            )*
+            use super as stories;
+            crate::rig::tests!(PartyKit, JS_TO_JS, $($story)*);
         }
     };
 }
-pub(crate) use on_every_server;
+
+/// Makes a test of each story for each server and for each direction.
+macro_rules! in_every_direction {
+    ($($story:ident)*) => {
+        mod on_partykits_server {
+            mod from_js_to_js {
+                use super::super as stories;
+                crate::rig::tests!(PartyKit, JS_TO_JS, $($story)*);
+            }
+        }
+    };
+}
+
+macro_rules! tests {
+    ($server:ident, $direction:ident, $($story:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $story() {
+                use crate::rig::{Direction, Rig, Server};
+                if let Some(rig) = Rig::new(stringify!($story), Server::$server, Direction::$direction) {
+                    stories::$story(rig).await;
+                }
+            }
+        )*
+    };
+}
+
+pub(crate) use {in_every_direction, on_every_server, tests};
