@@ -28,7 +28,11 @@ pub(crate) struct PartyKit {
 impl PartyKit {
     /// Starts the server with the originals of `directory` and waits until it listens.
     pub(crate) fn start(directory: &Path) -> Self {
-        let (server, until_closed, stdout) = Kept::spawn(Command::new("node").arg("run.mjs").current_dir(directory));
+        let mut command = Command::new("node");
+        command.arg("run.mjs").current_dir(directory);
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let (server, until_closed, stdout) = Kept::spawn(&mut command);
         let (sender, announced) = mpsc::channel();
         thread::spawn(move || {
             let mut line = String::new();
