@@ -17,6 +17,8 @@ mod peer;
 #[path = "support/rig.rs"]
 mod rig;
 
+#[path = "interop/frames.rs"]
+mod frames;
 #[path = "interop/matrix.rs"]
 mod matrix;
 #[path = "interop/originals.rs"]

@@ -123,6 +123,11 @@ const ops = {
     );
   },
 
+  sendBinary({client, text}) {
+    clientOf(client).socket.send(Buffer.from(text));
+    return null;
+  },
+
   // A ping of the protocol, below the application's messages; answers when the pong comes. What the server sent before
   // it has arrived by then.
   async ping({client, timeout}) {

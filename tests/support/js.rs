@@ -21,6 +21,9 @@ use crate::{child::Kept, content::parse};
 /// How long a condition may take to come true. Generous: it is met at once unless something is wrong.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The same for the agent, in milliseconds.
+const TIMEOUT: u64 = PATIENCE.as_secs() * 1000;
+
 /// A Node process that runs `client.mjs`; any number of tests share it.
 #[derive(Debug)]
 pub(crate) struct Js {
@@ -148,8 +151,7 @@ impl JsClient {
 
     /// Waits for the store to hold `content`.
     pub(crate) async fn until(&self, content: &Value) {
-        let timeout = u64::try_from(PATIENCE.as_millis()).expect("a short time");
-        self.ask("until", json!({"content": content.to_string(), "timeout": timeout})).await;
+        self.ask("until", json!({"content": content.to_string(), "timeout": TIMEOUT})).await;
     }
 
     /// What the persister gave to `onIgnoredError`.
@@ -161,6 +163,22 @@ impl JsClient {
     pub(crate) async fn frames(&self) -> Vec<String> {
         let frames = self.ask("frames", json!({})).await;
         serde_json::from_value(frames).expect("frames are texts")
+    }
+
+    /// The same, once there are `count`.
+    pub(crate) async fn frames_until(&self, count: usize) -> Vec<String> {
+        let frames = self.ask("framesUntil", json!({ "count": count, "timeout": TIMEOUT })).await;
+        serde_json::from_value(frames).expect("frames are texts")
+    }
+
+    /// Sends a message of bytes.
+    pub(crate) async fn send_binary(&self, text: &str) {
+        self.ask("sendBinary", json!({ "text": text })).await;
+    }
+
+    /// Sends a ping and waits for its pong: what the server sent earlier has arrived then.
+    pub(crate) async fn ping(&self) {
+        self.ask("ping", json!({ "timeout": TIMEOUT })).await;
     }
 
     /// Ends the client: its persister and its socket.
