@@ -152,16 +152,25 @@ impl Rig {
         (!reply.body.is_empty()).then(|| parse(&reply.body))
     }
 
-    /// The room's durable storage, pair by pair. Only where [`Room::storage_is_open`].
-    pub(crate) async fn pairs(&self, room: &Room) -> Map<String, Value> {
+    /// Asserts what `room` stores durably, pair by pair, where that can be seen: in the parties of PartyKit's server that
+    /// show it. Elsewhere what a GET of the store shows is all there is to see.
+    pub(crate) async fn assert_stored(&self, room: &Room, pairs: Value) {
+        if self.server == Server::PartyKit {
+            let Value::Object(wanted) = canonical(pairs) else { panic!("pairs are an object") };
+            assert_eq!(self.stored(room).await, wanted);
+        }
+    }
+
+    /// What `room`, of a party of PartyKit's server that shows it, stores durably.
+    pub(crate) async fn stored(&self, room: &Room) -> Map<String, Value> {
         let reply = self.http("GET", room, "/pairs", "").await;
         assert_eq!(reply.status, 200, "{reply:?}");
         let pairs: Vec<(String, Value)> = serde_json::from_str(&reply.body).expect("pairs are JSON");
         pairs.into_iter().map(|(key, value)| (key, canonical(value))).collect()
     }
 
-    /// Writes pairs to the room's durable storage, past its server.
-    pub(crate) async fn put_pairs(&self, room: &Room, pairs: &Value) {
+    /// Writes pairs to the durable storage of such a room, past its server.
+    pub(crate) async fn store(&self, room: &Room, pairs: &Value) {
         let reply = self.http("PUT", room, "/pairs", &pairs.to_string()).await;
         assert_eq!(reply.status, 200, "{reply:?}");
     }
