@@ -184,7 +184,9 @@ impl Rig {
             if held.as_ref() == Some(&wanted) {
                 return;
             }
-            assert!(Instant::now() < deadline, "the room holds\n  {held:?}\nand not\n  {wanted}");
+            if Instant::now() > deadline {
+                panic!("{room:?} holds\n  {}\nand not\n  {wanted}", held.unwrap_or_default());
+            }
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     }
