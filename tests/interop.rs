@@ -10,6 +10,8 @@ mod content;
 mod js;
 #[path = "support/npm.rs"]
 mod npm;
+#[path = "support/ours.rs"]
+mod ours;
 #[path = "support/partykit.rs"]
 mod partykit;
 #[path = "support/peer.rs"]

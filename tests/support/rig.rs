@@ -14,6 +14,7 @@ use crate::{
     content::{canonical, parse},
     js::{Js, JsClient, PATIENCE, Reply},
     npm,
+    ours::Roommate,
     partykit::PartyKit,
     peer::{Language, Peer},
 };
@@ -23,6 +24,8 @@ use crate::{
 pub(crate) enum Server {
     /// PartyKit's, on workerd, running TinyBase's `TinyBasePartyKitServer`.
     PartyKit,
+    /// Ours, in this process.
+    Roommate,
 }
 
 /// In which languages the one is written who does something, and the one who sees it.
@@ -42,14 +45,21 @@ pub(crate) struct Rig {
     pub(crate) server: Server,
     direction: Direction,
     pub(crate) js: &'static Js,
-    host: &'static str,
+    hosts: Hosts,
     id: String,
     next_client: AtomicU64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Hosts {
+    PartyKit(&'static PartyKit),
+    Roommate(&'static Roommate),
 }
 
 /// A room, and how its party is configured.
 #[derive(Clone, Debug)]
 pub(crate) struct Room {
+    pub(crate) host: &'static str,
     pub(crate) party: &'static str,
     pub(crate) name: String,
     pub(crate) store_path: &'static str,
@@ -61,39 +71,40 @@ impl Rig {
     pub(crate) fn new(story: &str, server: Server, direction: Direction) -> Option<Self> {
         static AGENT: OnceLock<Js> = OnceLock::new();
         static PARTYKIT: OnceLock<PartyKit> = OnceLock::new();
+        static ROOMMATE: OnceLock<Roommate> = OnceLock::new();
         static STORIES: AtomicU64 = AtomicU64::new(0);
 
         let originals = npm::originals(story)?;
-        let host = match server {
-            Server::PartyKit => &PARTYKIT.get_or_init(|| PartyKit::start(originals)).host,
-        };
         Some(Self {
             server,
             direction,
             js: AGENT.get_or_init(|| Js::start(originals)),
-            host,
+            hosts: match server {
+                Server::PartyKit => Hosts::PartyKit(PARTYKIT.get_or_init(|| PartyKit::start(originals))),
+                Server::Roommate => Hosts::Roommate(ROOMMATE.get_or_init(Roommate::start)),
+            },
             id: format!("{}-{}", story.replace(' ', "-"), STORIES.fetch_add(1, Ordering::Relaxed)),
             next_client: AtomicU64::new(0),
         })
     }
 
-    /// Where the server listens.
-    pub(crate) fn host(&self) -> &'static str {
-        self.host
-    }
-
     /// This story's room of party `main`, where everything is at its default.
     pub(crate) fn room(&self) -> Room {
-        Room { party: "main", name: self.id.clone(), store_path: "/store", message_prefix: "" }
+        self.room_of("main")
     }
 
-    /// This story's room of another party.
+    /// This story's room of any party of `tests/interop/party`.
     pub(crate) fn room_of(&self, party: &'static str) -> Room {
-        match party {
-            "prefixed" => Room { party, store_path: "/my_tinybase", message_prefix: "tb_", ..self.room() },
-            "bare" => Room { party, store_path: "/bare_store", ..self.room() },
-            party => Room { party, ..self.room() },
-        }
+        let (store_path, message_prefix) = match party {
+            "prefixed" => ("/my_tinybase", "tb_"),
+            "bare" => ("/bare_store", ""),
+            _ => ("/store", ""),
+        };
+        let host = match self.hosts {
+            Hosts::PartyKit(server) => &server.host,
+            Hosts::Roommate(server) => server.host(party),
+        };
+        Room { host, party, name: self.id.clone(), store_path, message_prefix }
     }
 
     /// A client of the language that the story's direction begins with, connected to `room`.
@@ -128,7 +139,7 @@ impl Rig {
 
     /// The same with other options, the agent's.
     pub(crate) async fn js_with(&self, room: &Room, mut options: Value) -> JsClient {
-        options["host"] = self.host.into();
+        options["host"] = room.host.into();
         options["party"] = room.party.into();
         options["room"] = room.name.as_str().into();
         let name = format!("{}/{}", self.id, self.next_client.fetch_add(1, Ordering::Relaxed));
@@ -137,7 +148,7 @@ impl Rig {
 
     /// A request to a path of `room`.
     pub(crate) async fn http(&self, method: &str, room: &Room, path: &str, body: &str) -> Reply {
-        self.js.http(self.host, method, &format!("/parties/{}/{}{path}", room.party, room.name), body).await
+        self.js.http(room.host, method, &format!("/parties/{}/{}{path}", room.party, room.name), body).await
     }
 
     /// Saves a first content to `room`.
@@ -199,6 +210,10 @@ macro_rules! on_every_server {
             use super as stories;
             crate::rig::tests!(PartyKit, JS_TO_JS, $($story)*);
         }
+        mod on_our_server {
+            use super as stories;
+            crate::rig::tests!(Roommate, JS_TO_JS, $($story)*);
+        }
     };
 }
 
@@ -209,6 +224,12 @@ macro_rules! in_every_direction {
             mod from_js_to_js {
                 use super::super as stories;
                 crate::rig::tests!(PartyKit, JS_TO_JS, $($story)*);
+            }
+        }
+        mod on_our_server {
+            mod from_js_to_js {
+                use super::super as stories;
+                crate::rig::tests!(Roommate, JS_TO_JS, $($story)*);
             }
         }
     };
