@@ -14,7 +14,8 @@ pub(crate) fn answer(response: Response) -> axum::response::Response {
     let mut answer = axum::response::Response::default();
     // Whoever sets up the server checks the headers, and a room makes no status of its own.
     *answer.status_mut() = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    if !response.body.is_empty() {
+    // There the answer to a GET has a text even where that is empty, and no other empty answer has one.
+    if !response.body.is_empty() || answer.status() == StatusCode::OK {
         answer.headers_mut().insert(CONTENT_TYPE, TEXT);
         *answer.body_mut() = Body::from(response.body);
     }

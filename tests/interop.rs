@@ -1,0 +1,31 @@
+//! Stories with the JavaScript originals: TinyBase's clients, TinyBase's server on PartyKit's.
+//!
+//! They need Node 20 and npm, and are skipped, loudly, where there is none. What they run is pinned in `tests/interop`.
+
+#[path = "support/child.rs"]
+mod child;
+#[path = "support/content.rs"]
+mod content;
+#[path = "support/js.rs"]
+mod js;
+#[path = "support/npm.rs"]
+mod npm;
+#[path = "support/ours.rs"]
+mod ours;
+#[path = "support/partykit.rs"]
+mod partykit;
+#[path = "support/peer.rs"]
+mod peer;
+#[path = "support/rig.rs"]
+mod rig;
+
+#[path = "interop/frames.rs"]
+mod frames;
+#[path = "interop/matrix.rs"]
+mod matrix;
+#[path = "interop/originals.rs"]
+mod originals;
+#[path = "interop/statuses.rs"]
+mod statuses;
+#[path = "interop/tinybase_stories.rs"]
+mod tinybase_stories;

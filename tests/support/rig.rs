@@ -1,0 +1,252 @@
+//! What a story is told with: a server, the JavaScript agent, and a room of its own.
+
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    content::{canonical, parse},
+    js::{Js, JsClient, PATIENCE, Reply},
+    npm,
+    ours::Roommate,
+    partykit::PartyKit,
+    peer::{Language, Peer},
+};
+
+/// Whose room server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Server {
+    /// PartyKit's, on workerd, running TinyBase's `TinyBasePartyKitServer`.
+    PartyKit,
+    /// Ours, in this process.
+    Roommate,
+}
+
+/// In which languages the one is written who does something, and the one who sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Direction {
+    pub(crate) from: Language,
+    pub(crate) to: Language,
+}
+
+impl Direction {
+    pub(crate) const JS_TO_JS: Self = Self { from: Language::JavaScript, to: Language::JavaScript };
+}
+
+/// One story's surroundings.
+#[derive(Debug)]
+pub(crate) struct Rig {
+    pub(crate) server: Server,
+    direction: Direction,
+    pub(crate) js: &'static Js,
+    hosts: Hosts,
+    id: String,
+    next_client: AtomicU64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Hosts {
+    PartyKit(&'static PartyKit),
+    Roommate(&'static Roommate),
+}
+
+/// A room, and how its party is configured.
+#[derive(Clone, Debug)]
+pub(crate) struct Room {
+    pub(crate) host: &'static str,
+    pub(crate) party: &'static str,
+    pub(crate) name: String,
+    pub(crate) store_path: &'static str,
+    pub(crate) message_prefix: &'static str,
+}
+
+impl Rig {
+    /// Sets up for `story`, or skips it (`None`) where the originals cannot run.
+    pub(crate) fn new(story: &str, server: Server, direction: Direction) -> Option<Self> {
+        static AGENT: OnceLock<Js> = OnceLock::new();
+        static PARTYKIT: OnceLock<PartyKit> = OnceLock::new();
+        static ROOMMATE: OnceLock<Roommate> = OnceLock::new();
+        static STORIES: AtomicU64 = AtomicU64::new(0);
+
+        let originals = npm::originals(story)?;
+        Some(Self {
+            server,
+            direction,
+            js: AGENT.get_or_init(|| Js::start(originals)),
+            hosts: match server {
+                Server::PartyKit => Hosts::PartyKit(PARTYKIT.get_or_init(|| PartyKit::start(originals))),
+                Server::Roommate => Hosts::Roommate(ROOMMATE.get_or_init(Roommate::start)),
+            },
+            id: format!("{}-{}", story.replace(' ', "-"), STORIES.fetch_add(1, Ordering::Relaxed)),
+            next_client: AtomicU64::new(0),
+        })
+    }
+
+    /// This story's room of party `main`, where everything is at its default.
+    pub(crate) fn room(&self) -> Room {
+        self.room_of("main")
+    }
+
+    /// This story's room of any party of `tests/interop/party`.
+    pub(crate) fn room_of(&self, party: &'static str) -> Room {
+        let (store_path, message_prefix) = match party {
+            "prefixed" => ("/my_tinybase", "tb_"),
+            "bare" => ("/bare_store", ""),
+            _ => ("/store", ""),
+        };
+        let host = match self.hosts {
+            Hosts::PartyKit(server) => &server.host,
+            Hosts::Roommate(server) => server.host(party),
+        };
+        Room { host, party, name: self.id.clone(), store_path, message_prefix }
+    }
+
+    /// A client of the language that the story's direction begins with, connected to `room`.
+    pub(crate) async fn writer(&self, room: &Room) -> Peer {
+        self.peer(self.direction.from, room).await
+    }
+
+    /// A client of the language that the story's direction ends with, connected to `room`.
+    pub(crate) async fn reader(&self, room: &Room) -> Peer {
+        self.peer(self.direction.to, room).await
+    }
+
+    async fn peer(&self, language: Language, room: &Room) -> Peer {
+        match language {
+            Language::JavaScript => Peer::JavaScript(self.js(room).await),
+        }
+    }
+
+    /// A stock client that loads and saves, as TinyBase's documentation has it.
+    pub(crate) async fn join(&self, room: &Room) -> JsClient {
+        let client = self.js(room).await;
+        client.persister("startAutoLoad", json!([])).await;
+        client.persister("startAutoSave", json!([])).await;
+        client
+    }
+
+    /// A stock client, connected to `room`, that has not begun to load or save.
+    pub(crate) async fn js(&self, room: &Room) -> JsClient {
+        let config = json!({"storePath": room.store_path, "messagePrefix": room.message_prefix});
+        self.js_with(room, json!({ "config": config })).await
+    }
+
+    /// The same with other options, the agent's.
+    pub(crate) async fn js_with(&self, room: &Room, mut options: Value) -> JsClient {
+        options["host"] = room.host.into();
+        options["party"] = room.party.into();
+        options["room"] = room.name.as_str().into();
+        let name = format!("{}/{}", self.id, self.next_client.fetch_add(1, Ordering::Relaxed));
+        JsClient::open(self.js, name, options).await
+    }
+
+    /// A request to a path of `room`.
+    pub(crate) async fn http(&self, method: &str, room: &Room, path: &str, body: &str) -> Reply {
+        self.js.http(room.host, method, &format!("/parties/{}/{}{path}", room.party, room.name), body).await
+    }
+
+    /// Saves a first content to `room`.
+    pub(crate) async fn put(&self, room: &Room, content: &Value) -> Reply {
+        self.http("PUT", room, room.store_path, &content.to_string()).await
+    }
+
+    /// What `room` holds, by a GET of its store; `None` if it has none.
+    pub(crate) async fn content(&self, room: &Room) -> Option<Value> {
+        let reply = self.http("GET", room, room.store_path, "").await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        (!reply.body.is_empty()).then(|| parse(&reply.body))
+    }
+
+    /// Asserts what `room` stores durably, pair by pair, where that can be seen: in the parties of PartyKit's server that
+    /// show it. Elsewhere what a GET of the store shows is all there is to see.
+    pub(crate) async fn assert_stored(&self, room: &Room, pairs: Value) {
+        if self.server == Server::PartyKit {
+            let Value::Object(wanted) = canonical(pairs) else { panic!("pairs are an object") };
+            assert_eq!(self.stored(room).await, wanted);
+        }
+    }
+
+    /// What `room`, of a party of PartyKit's server that shows it, stores durably.
+    pub(crate) async fn stored(&self, room: &Room) -> Map<String, Value> {
+        let reply = self.http("GET", room, "/pairs", "").await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let pairs: Vec<(String, Value)> = serde_json::from_str(&reply.body).expect("pairs are JSON");
+        pairs.into_iter().map(|(key, value)| (key, canonical(value))).collect()
+    }
+
+    /// Writes pairs to the durable storage of such a room, past its server.
+    pub(crate) async fn store(&self, room: &Room, pairs: &Value) {
+        let reply = self.http("PUT", room, "/pairs", &pairs.to_string()).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+
+    /// Waits for `room` to hold `content`.
+    pub(crate) async fn until(&self, room: &Room, content: &Value) {
+        let wanted = canonical(content.clone());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let held = self.content(room).await;
+            if held.as_ref() == Some(&wanted) {
+                return;
+            }
+            if Instant::now() > deadline {
+                panic!("{room:?} holds\n  {}\nand not\n  {wanted}", held.unwrap_or_default());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// Makes a test of each story for each server. A story is an `async fn` that takes a [`Rig`].
+macro_rules! on_every_server {
+    ($($story:ident)*) => {
+        mod on_partykits_server {
+            use super as stories;
+            crate::rig::tests!(PartyKit, JS_TO_JS, $($story)*);
+        }
+        mod on_our_server {
+            use super as stories;
+            crate::rig::tests!(Roommate, JS_TO_JS, $($story)*);
+        }
+    };
+}
+
+/// Makes a test of each story for each server and for each direction.
+macro_rules! in_every_direction {
+    ($($story:ident)*) => {
+        mod on_partykits_server {
+            mod from_js_to_js {
+                use super::super as stories;
+                crate::rig::tests!(PartyKit, JS_TO_JS, $($story)*);
+            }
+        }
+        mod on_our_server {
+            mod from_js_to_js {
+                use super::super as stories;
+                crate::rig::tests!(Roommate, JS_TO_JS, $($story)*);
+            }
+        }
+    };
+}
+
+macro_rules! tests {
+    ($server:ident, $direction:ident, $($story:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $story() {
+                use crate::rig::{Direction, Rig, Server};
+                if let Some(rig) = Rig::new(stringify!($story), Server::$server, Direction::$direction) {
+                    stories::$story(rig).await;
+                }
+            }
+        )*
+    };
+}
+
+pub(crate) use {in_every_direction, on_every_server, tests};
