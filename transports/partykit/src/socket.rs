@@ -10,6 +10,7 @@ mod tls;
 
 use std::{fmt, sync::Arc};
 
+use bytes::Bytes;
 use roommate::{Error, ErrorKind, Result};
 use tokio::sync::mpsc;
 
@@ -106,6 +107,19 @@ impl PartySocket {
     /// [`ErrorKind::Closed`] when connection `epoch` is not open (any more); otherwise as [`send`](Self::send).
     pub fn try_send_open(&self, message: impl Into<Message>, epoch: u64) -> Result<()> {
         self.0.shared.try_send_open(message.into(), epoch)
+    }
+
+    /// Pings the server on one connection, behind everything that was sent on it.
+    ///
+    /// Never blocks. [`Pong`](crate::SocketEvent::Pong) tells the answer, or that connection's
+    /// [`Close`](crate::SocketEvent::Close) that there is none. It proves that what was sent before has arrived, and that
+    /// what the server had sent by then has been told.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a payload that is empty or longer than 125 bytes; otherwise as
+    /// [`try_send_open`](Self::try_send_open).
+    pub fn ping(&self, payload: impl Into<Bytes>, epoch: u64) -> Result<()> {
+        self.0.shared.ping(payload.into(), epoch)
     }
 
     /// Waits until connection `epoch` could take another message; `false` once it is over.

@@ -114,6 +114,8 @@ pub enum SocketEvent {
     },
     /// The server sent a message, on the connection that was opened last.
     Message(Message),
+    /// The server answered a [`ping`](crate::PartySocket::ping) with this payload, on the connection that was opened last.
+    Pong(Bytes),
     /// The connection ended. Each `Open` has one `Close`, and a connection that never opened has none.
     Close {
         /// The close code: the server's, the one given to `close`, or 1006 when the connection just broke.

@@ -85,9 +85,11 @@ impl Connection<'_> {
                     room
                 }
             };
-            let message = match stream.next().await {
-                Some(Ok(tungstenite::Message::Text(text))) => Message::Text(text.as_str().into()),
-                Some(Ok(tungstenite::Message::Binary(bytes))) => Message::Binary(bytes),
+            let event = match stream.next().await {
+                Some(Ok(tungstenite::Message::Text(text))) => SocketEvent::Message(Message::Text(text.as_str().into())),
+                Some(Ok(tungstenite::Message::Binary(bytes))) => SocketEvent::Message(Message::Binary(bytes)),
+                // The heartbeat's have no payload, and are heard by the meter beneath.
+                Some(Ok(tungstenite::Message::Pong(payload))) if !payload.is_empty() => SocketEvent::Pong(payload),
                 Some(Ok(tungstenite::Message::Close(frame))) => {
                     drop(room);
                     // Reading on is what sends the answer. A server that then does not hang up is hung up on.
@@ -98,7 +100,7 @@ impl Connection<'_> {
                 Some(Err(error)) => return broken(error),
                 None => return broken(tungstenite::Error::ConnectionClosed),
             };
-            room.send(Told::Event(SocketEvent::Message(message)));
+            room.send(Told::Event(event));
         }
     }
 
@@ -115,6 +117,7 @@ impl Connection<'_> {
             match self.shared.next(self.turn) {
                 Next::Message(waiting) => {
                     let frame = match &waiting.message {
+                        Message::Binary(payload) if waiting.is_ping => tungstenite::Message::Ping(payload.clone()),
                         Message::Text(text) => tungstenite::Message::Text(Utf8Bytes::from(text.as_ref())),
                         Message::Binary(bytes) => tungstenite::Message::Binary(bytes.clone()),
                     };

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use roommate::{Error, ErrorKind, Result};
 use tokio::{sync::Notify, time::Instant};
 
@@ -127,6 +128,18 @@ impl Shared {
             return Err(Error::new(ErrorKind::Closed, format!("connection {epoch} is not open")));
         }
         state.push(message, Some(epoch))?;
+        drop(state);
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
+    pub(super) fn ping(&self, payload: Bytes, epoch: u64) -> Result<()> {
+        let mut state = self.lock();
+        if !state.is_open(epoch) {
+            return Err(Error::new(ErrorKind::Closed, format!("connection {epoch} is not open")));
+        }
+        let options = state.options.clone();
+        state.outgoing.push_ping(payload, epoch, &options)?;
         drop(state);
         self.changed.notify_waiters();
         Ok(())

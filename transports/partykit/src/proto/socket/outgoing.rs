@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use roommate::{Error, ErrorKind, Result};
 
 use super::{Message, PartySocketOptions};
@@ -13,12 +14,17 @@ pub(crate) struct Outgoing {
     bytes: usize,
 }
 
+/// The most that the payload of a ping holds: RFC 6455, 5.5.
+const MOST_OF_A_PING: usize = 125;
+
 /// A message that waits.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) message: Message,
     /// The only connection that may carry the message; any may when there is none.
     epoch: Option<u64>,
+    /// It goes out as a ping.
+    pub(crate) is_ping: bool,
 }
 
 impl Outgoing {
@@ -43,7 +49,22 @@ impl Outgoing {
             ));
         }
         self.bytes += message.len();
-        self.waiting.push_back(Waiting { message, epoch });
+        self.waiting.push_back(Waiting { message, epoch, is_ping: false });
+        Ok(())
+    }
+
+    /// Adds a ping, which only this connection may carry. It waits behind everything, and takes its place like a message.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub(crate) fn push_ping(&mut self, payload: Bytes, epoch: u64, options: &PartySocketOptions) -> Result<()> {
+        if payload.is_empty() || payload.len() > MOST_OF_A_PING {
+            return Err(Error::new(ErrorKind::Invalid, "the payload of a ping must be 1 to 125 bytes long"));
+        }
+        self.push(Message::Binary(payload), Some(epoch), options)?;
+        if let Some(waiting) = self.waiting.back_mut() {
+            waiting.is_ping = true;
+        }
         Ok(())
     }
 
