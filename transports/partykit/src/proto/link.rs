@@ -25,7 +25,7 @@
 //! After every input, take outputs by [`Link::poll`] until there are none.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     mem,
     sync::Arc,
     time::Duration,
@@ -206,12 +206,18 @@ impl Link {
         }
     }
 
-    /// Sets where notices come from, from now on. What is under way stays so.
+    /// Sets where notices come from, from now on, and forgets every save that a notice was to confirm.
     pub fn listen(&mut self, listening: Listening, now: Duration) {
         self.abandon_check();
         self.listening = listening;
         self.ear_open = false;
         self.missed = false;
+        for parts in [&mut self.queue, &mut self.sent] {
+            parts.retain(|part| !part.awaited);
+        }
+        let queued: BTreeSet<Receipt> = self.queue.iter().map(|part| part.receipt).collect();
+        self.saves.retain(|receipt, _| queued.contains(receipt));
+        self.outputs.retain(|output| !matches!(output, LinkOutput::Notice(_)));
         self.settle(now);
     }
 

@@ -10,6 +10,18 @@ use super::{Link, LinkOutput, Listening, Side, StoreState, leaf};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CheckId(u64);
 
+impl CheckId {
+    /// The id as the payload of a ping.
+    pub fn to_bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
+
+    /// The id that a pong brings.
+    pub fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(u64::from_be_bytes(bytes))
+    }
+}
+
 /// How far a check has come. Its steps prove, in turn: the server has what was sent; the room holds this; the ear has
 /// told everything that had happened by then.
 #[derive(Debug)]

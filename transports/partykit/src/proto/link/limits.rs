@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roommate::{Cell, Changes, Error, ErrorKind};
+use roommate::{Cell, Changes, Content, Error, ErrorKind};
 
 use super::{
     Wire,
@@ -45,6 +45,27 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// `content` without the cells and values that the room could never take.
+    pub fn trim(&self, mut content: Content) -> Content {
+        let mut gone = Changes::new();
+        for (table, rows) in &content.tables {
+            for (row, cells) in rows {
+                for (cell, to) in cells {
+                    if self.complaint(Leaf::Cell { table, row, cell, to: Some(to) }).is_some() {
+                        gone.del_cell(table, row, cell);
+                    }
+                }
+            }
+        }
+        for (value, to) in &content.values {
+            if self.complaint(Leaf::Value { value, to: Some(to) }).is_some() {
+                gone.del_value(value);
+            }
+        }
+        content.apply(&gone);
+        content
+    }
+
     /// Cuts `changes` into messages that fit. They are split between rows where possible and between cells where not.
     pub(super) fn fit(&self, wire: &Wire, changes: &Changes) -> Fit {
         let mut fit = Fit { messages: Vec::new(), refused: Changes::new(), error: None };
@@ -294,6 +315,18 @@ mod tests {
         let error = fit.error.unwrap();
         assert_eq!(error.kind(), ErrorKind::Refused);
         assert!(error.to_string().starts_with("value \"big\" cannot be saved: it takes 140008 bytes"), "{error}");
+    }
+
+    #[test]
+    fn a_content_is_trimmed_to_what_fits() {
+        let mut changes = Changes::new();
+        changes.set_cell("t", "r", "big", Cell::try_from("x".repeat(140_000)).unwrap());
+        changes.set_value("v".repeat(3000), 1.into());
+        let mut content = Content::new();
+        content.apply(&changes);
+        assert_eq!(Limits::default().trim(content.clone()), Content::new());
+        content.values.insert("v", 1.into());
+        assert_eq!(Limits::default().trim(content).values.len(), 1);
     }
 
     #[test]

@@ -473,15 +473,19 @@ fn without_an_ear_what_the_room_can_never_take_is_an_error() {
 }
 
 #[test]
-fn what_is_under_way_when_nobody_listens_any_more_is_confirmed_to_the_next_who_does() {
+fn what_is_under_way_when_nobody_listens_any_more_is_forgotten() {
     let mut client = Client::open();
-    let receipt = client.save(&value(1));
+    client.save(&value(1));
+    client.closed_by_peer(Side::Main);
+    client.save(&value(2));
+    client.take_sent();
     client.listen(Listening::Off);
-    client.waits(60_000);
-    assert_eq!(client.pings, []);
+    let handed = client.save(&value(3));
     client.listen(Listening::Ear);
     client.opened(Side::Ear);
-    client.waits(1000);
-    client.check(content(&value(1)));
-    assert_eq!(client.take_told()[0], confirmed(receipt));
+    client.opened(Side::Main);
+    assert_eq!(client.take_sent(), [value(3)], "whoever saved the others saves them again");
+    assert_eq!(client.handed, [handed]);
+    client.waits(60_000);
+    assert_eq!((client.pings.len(), client.take_told().len()), (0, 0));
 }

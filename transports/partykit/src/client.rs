@@ -1,0 +1,215 @@
+//! The persister of a PartyKit room, over real sockets and HTTP.
+//!
+//! What to do is decided by [`Link`](crate::proto::Link); what is here does it. One task drives the two connections,
+//! the clock and the checks of one persister.
+
+mod config;
+mod drive;
+mod http;
+mod notices;
+mod runtime;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use futures_core::stream::BoxStream;
+use roommate::{Capability, Changes, Content, Error, ErrorKind, Notice, Persister, Result, Save, Saved};
+use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub use self::{
+    config::{PartyKitConfig, StoreProtocol},
+    runtime::TokioRuntime,
+};
+use self::{
+    http::{Endpoint, Put},
+    notices::Notices,
+    state::Shared,
+};
+use crate::{
+    proto::{Listening, Ticket},
+    socket::PartySocket,
+};
+
+/// Keeps a store in step with a PartyKit room: TinyBase's `createPartyKitPersister`, for the same rooms.
+///
+/// Changes travel over the [`PartySocket`], whole contents over HTTP to the same server. While it is watched it opens a
+/// second, listening connection to the room, with the socket's options and an id of its own: the server tells each change
+/// to every connection but its author's, so only a connection that writes nothing hears everything, this client's own
+/// changes included, in the order in which the room took them. That makes clients end equal, and refusals visible.
+/// [`PartyKitConfig::with_listening_connection`] turns it off, and says what that costs.
+///
+/// What a stock server cannot promise: a change is sent *at least once*. One that had arrived when its connection broke
+/// is sent again, and then overwrites what others wrote in between.
+///
+/// The persister belongs to the room that the socket leads to when it is made. A socket that is led elsewhere makes it
+/// fail with [`ErrorKind::Invalid`] rather than write into the wrong room.
+pub struct PartyKitPersister {
+    shared: Arc<Shared>,
+    socket: PartySocket,
+    endpoint: Arc<Endpoint>,
+    config: PartyKitConfig,
+    task: CancellationToken,
+    /// Ends the task with the persister, if it was never closed.
+    _task: DropGuard,
+}
+
+/// How a save began.
+enum Begun {
+    /// There is no room for it now.
+    Full,
+    Later(Saved),
+    Handing(oneshot::Receiver<Result<()>>),
+}
+
+impl PartyKitPersister {
+    /// A persister for the room that `socket` leads to, on the current tokio runtime.
+    ///
+    /// It keeps the socket alive, and never closes it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a socket without a room and for a configuration that makes no URL,
+    /// [`ErrorKind::Unsupported`] outside of a tokio runtime.
+    pub fn new(socket: &PartySocket, config: PartyKitConfig) -> Result<Self> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|error| {
+            let message = "a PartyKitPersister needs a tokio runtime with I/O and time: make it inside of one";
+            Error::with_source(ErrorKind::Unsupported, message, error)
+        })?;
+        let endpoint = Arc::new(Endpoint::new(socket, &config)?);
+        let shared = Arc::new(Shared::new(socket, &config)?);
+        let task = CancellationToken::new();
+        runtime.spawn(drive::drive(shared.clone(), socket.events(), endpoint.clone(), task.clone()));
+        let _task = task.clone().drop_guard();
+        Ok(Self { shared, socket: socket.clone(), endpoint, config, task, _task })
+    }
+
+    /// The socket that changes are sent on.
+    pub fn socket(&self) -> &PartySocket {
+        &self.socket
+    }
+
+    /// The URL that whole contents are read from and written to.
+    pub fn store_url(&self) -> &str {
+        self.endpoint.url()
+    }
+
+    /// Sends changes to a room that has a store.
+    async fn send(&self, changes: &Changes) -> Result<Saved> {
+        let mut news = self.shared.news();
+        loop {
+            let begun = self.shared.with(|state, now| -> Result<Begun> {
+                state.check()?;
+                if !state.has_room() {
+                    return Ok(Begun::Full);
+                }
+                Ok(match state.link.save(changes, now)? {
+                    Ticket::Confirmed(receipt) => Begun::Later(Saved::Later(receipt)),
+                    Ticket::Handed(receipt) => {
+                        let (handed, handing) = oneshot::channel();
+                        state.handing.insert(receipt, handed);
+                        Begun::Handing(handing)
+                    }
+                })
+            })?;
+            match begun {
+                Begun::Later(saved) => return Ok(saved),
+                Begun::Handing(handing) => {
+                    handing.await.map_err(|_| closed())??;
+                    return Ok(Saved::Done);
+                }
+                Begun::Full => news.changed().await.map_err(|_| closed())?,
+            }
+        }
+    }
+
+    /// Offers a whole content to a room that perhaps has none.
+    async fn offer(&self, content: Content) -> Result<Saved> {
+        // What the room can never take is refused, and reported, when it is saved as changes.
+        let put = self.endpoint.put(&self.config.limits.trim(content)).await?;
+        match (self.read().await?, put) {
+            (Some(content), _) => Ok(Saved::Found(content)),
+            (None, Put::Created) => Err(Error::new(
+                ErrorKind::Refused,
+                "the room refused every part of its first content: ask its owner what this client may write",
+            )),
+            (None, Put::Existed) => {
+                Err(Error::new(ErrorKind::Unavailable, "the room was emptied while it was asked for its content"))
+            }
+        }
+    }
+
+    async fn read(&self) -> Result<Option<Content>> {
+        let content = self.endpoint.get().await?;
+        self.shared.with(|state, now| state.link.store_found(content.is_some(), now));
+        Ok(content)
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.task.is_cancelled() { Err(closed()) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Persister for PartyKitPersister {
+    fn capability(&self) -> Capability {
+        Capability::default().with_watch(true).with_shared(true)
+    }
+
+    async fn load(&self) -> Result<Option<Content>> {
+        self.check_open()?;
+        self.read().await
+    }
+
+    /// Sends changes over the socket once the room is known to have a store, else offers the whole content over HTTP.
+    async fn save(&self, save: Save<'_>) -> Result<Saved> {
+        self.check_open()?;
+        let present = self.shared.with(|state, _| state.link.store_is_present()) == Some(true);
+        match save.changes() {
+            // A room without a store drops changes without a word.
+            Some(changes) if present => self.send(changes).await,
+            None if present => match self.read().await? {
+                Some(content) => Ok(Saved::Found(content)),
+                None => self.offer(save.content()).await,
+            },
+            _ => self.offer(save.content()).await,
+        }
+    }
+
+    /// Resolves once both connections are open.
+    async fn watch(&self) -> Result<BoxStream<'static, Result<Notice>>> {
+        self.check_open()?;
+        let (listening, ear) = if self.config.listening_connection {
+            (Listening::Ear, Some(PartySocket::new(self.shared.ear_options()?)?))
+        } else {
+            (Listening::Main, None)
+        };
+        let mut news = self.shared.news();
+        let notices = Notices::begin(self.shared.clone(), listening, ear);
+        while !notices.is_ready()? {
+            news.changed().await.map_err(|_| closed())?;
+        }
+        Ok(Box::pin(notices))
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.task.cancel();
+        self.shared.with(|state, now| state.close(now));
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PartyKitPersister {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartyKitPersister")
+            .field("socket", &self.socket)
+            .field("store_url", &self.store_url())
+            .finish_non_exhaustive()
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the persister is closed")
+}

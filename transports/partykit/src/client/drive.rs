@@ -1,0 +1,100 @@
+//! The task of a persister: it carries events in, and asks what to do.
+
+use std::{future::pending, sync::Arc, time::Duration};
+
+use futures_core::future::BoxFuture;
+use roommate::Content;
+use tokio::{
+    select,
+    time::{sleep, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::{http::Endpoint, state::Shared};
+use crate::{proto::CheckId, socket::SocketEvents};
+
+/// How long to leave a connection alone that takes no more though it has some room.
+const BREATH: Duration = Duration::from_millis(20);
+
+/// The answer to the GET of a check; `None` for a failure.
+type Answer = (CheckId, Option<Option<Content>>);
+
+/// Runs until the persister is closed or dropped.
+pub(super) async fn drive(
+    shared: Arc<Shared>,
+    mut main: SocketEvents,
+    endpoint: Arc<Endpoint>,
+    ended: CancellationToken,
+) {
+    let mut ear: Option<(u64, SocketEvents)> = None;
+    let mut get: Option<BoxFuture<'static, Answer>> = None;
+    loop {
+        let work = shared.take_work();
+        if work.ear.is_some() {
+            ear = work.ear;
+        }
+        if let Some(check) = work.get {
+            get = Some(Box::pin(answer(endpoint.clone(), check)));
+        }
+        let timer = async {
+            match work.wake_at {
+                Some(wake_at) => sleep_until(wake_at).await,
+                None => pending().await,
+            }
+        };
+        let unblocked = async {
+            match work.blocked {
+                Some(epoch) => {
+                    shared.writable(epoch).await;
+                    sleep(BREATH).await;
+                }
+                None => pending().await,
+            }
+        };
+        select! {
+            () = ended.cancelled() => return,
+            event = main.recv() => match event {
+                Some(event) => shared.main_event(event),
+                None => return shared.socket_is_gone(),
+            },
+            event = next(&mut ear) => {
+                let listens = event.is_some_and(|(id, event)| shared.ear_event(id, event));
+                if !listens {
+                    ear = None;
+                }
+            }
+            (check, content) = taken(&mut get) => {
+                get = None;
+                shared.checked(check, content);
+            }
+            () = timer => shared.tick(),
+            () = unblocked => shared.tick(),
+            () = shared.work.notified() => {}
+        }
+    }
+}
+
+async fn answer(endpoint: Arc<Endpoint>, check: CheckId) -> Answer {
+    match endpoint.get().await {
+        Ok(content) => (check, Some(content)),
+        Err(error) => {
+            debug!(%error, "cannot check what became of changes");
+            (check, None)
+        }
+    }
+}
+
+async fn next(ear: &mut Option<(u64, SocketEvents)>) -> Option<(u64, crate::SocketEvent)> {
+    match ear {
+        Some((id, events)) => Some((*id, events.recv().await?)),
+        None => pending().await,
+    }
+}
+
+async fn taken(get: &mut Option<BoxFuture<'static, Answer>>) -> Answer {
+    match get {
+        Some(get) => get.await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,82 @@
+//! The stream of one watch.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_core::Stream;
+use roommate::{Notice, Result};
+
+use super::{
+    closed,
+    state::{Shared, Watch},
+};
+use crate::{proto::Listening, socket::PartySocket};
+
+/// What the room tells, until it is dropped. Dropping it closes the listening connection.
+#[derive(Debug)]
+pub(super) struct Notices {
+    shared: Arc<Shared>,
+    id: u64,
+}
+
+impl Notices {
+    /// Begins to listen, in place of whoever listened before.
+    pub(super) fn begin(shared: Arc<Shared>, listening: Listening, ear: Option<PartySocket>) -> Self {
+        let id = shared.with(|state, now| state.begin_watch(listening, ear, now));
+        Self { shared, id }
+    }
+
+    /// Whether everything that it listens to is open; why it never will be.
+    pub(super) fn is_ready(&self) -> Result<bool> {
+        self.shared.with(|state, _| {
+            state.check()?;
+            match &state.watch {
+                Some(Watch { id, failure, .. }) if *id == self.id => match failure {
+                    Some(error) => Err(error.clone()),
+                    None => Ok(state.link.is_ready()),
+                },
+                _ => Err(closed()),
+            }
+        })
+    }
+}
+
+impl Stream for Notices {
+    type Item = Result<Notice>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let (item, relieves) = self.shared.peek(|state| {
+            let Some(watch) = state.watch.as_mut().filter(|watch| watch.id == self.id) else {
+                return (Poll::Ready(None), false);
+            };
+            let was_full = watch.notices.is_full();
+            if let Some(notice) = watch.notices.pop() {
+                return (Poll::Ready(Some(notice)), was_full);
+            }
+            match watch.failure.take() {
+                Some(error) => {
+                    state.watch = None;
+                    (Poll::Ready(Some(Err(error))), false)
+                }
+                None => {
+                    watch.reader = Some(context.waker().clone());
+                    (Poll::Pending, false)
+                }
+            }
+        });
+        if relieves {
+            // A save may wait for that.
+            self.shared.tell_news();
+        }
+        item
+    }
+}
+
+impl Drop for Notices {
+    fn drop(&mut self) {
+        self.shared.with(|state, now| state.end_watch(self.id, now));
+    }
+}
