@@ -1,1 +1,222 @@
+use std::{
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
 
+use futures_util::StreamExt;
+
+use crate::{
+    content::Content,
+    error::{Error, ErrorKind, Result},
+    runtime::block_on,
+    store::{Commit, Origin, Store},
+};
+
+/// Generous: it only ends a test that has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn number(store: &Store, value_id: &str) -> f64 {
+    store.value(value_id).and_then(|value| value.as_f64()).unwrap_or_default()
+}
+
+#[test]
+fn no_increment_is_lost_between_threads() {
+    let store = Store::new();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..250 {
+                    store.update_value("n", |n| n.and_then(|n| n.as_f64()).unwrap_or_default() + 1.0).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(number(&store, "n"), 2000.0);
+}
+
+#[test]
+fn nobody_reads_half_of_a_transaction() {
+    let store = Store::new();
+    store.set_values([("a", 50), ("b", 50)]).unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut reads = 0;
+                    while !done.load(Ordering::SeqCst) || reads == 0 {
+                        let values = store.values();
+                        let sum = values["a"].as_f64().unwrap() + values["b"].as_f64().unwrap();
+                        assert_eq!(sum, 100.0);
+                        assert!(!store.has_value("never"));
+                        reads += 1;
+                    }
+                })
+            })
+            .collect();
+        let writers: Vec<_> = (0..3)
+            .map(|n| {
+                let store = &store;
+                scope.spawn(move || {
+                    for step in 0..300 {
+                        let moved = store.transaction(|store| -> Result<()> {
+                            let a = number(store, "a");
+                            store.set_value("a", a - 1.0)?;
+                            store.set_value("never", 1)?;
+                            thread::yield_now();
+                            store.set_value("b", number(store, "b") + 1.0)?;
+                            store.del_value("never")?;
+                            if (step + n) % 3 == 0 { Err(Error::new(ErrorKind::Invalid, "no")) } else { Ok(()) }
+                        });
+                        assert_eq!(moved.is_err(), (step + n) % 3 == 0);
+                    }
+                })
+            })
+            .collect();
+        for writer in writers {
+            writer.join().unwrap();
+        }
+        done.store(true, Ordering::SeqCst);
+        for reader in readers {
+            reader.join().unwrap();
+        }
+    });
+    assert_eq!(number(&store, "b"), 50.0 + 600.0);
+}
+
+#[test]
+fn another_thread_reads_while_listeners_run() {
+    let store = Store::new();
+    let (ask, asked) = mpsc::channel::<()>();
+    let (tell, told) = mpsc::channel();
+    let reader = {
+        let store = store.clone();
+        thread::spawn(move || {
+            asked.recv_timeout(PATIENCE).unwrap();
+            tell.send(store.value("v")).unwrap();
+        })
+    };
+    let told = std::sync::Mutex::new(told);
+    let listener = store.add_value_listener("v", move |event| {
+        ask.send(()).unwrap();
+        let read = told.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+        assert_eq!(read.as_ref(), event.new);
+    });
+    store.set_value("v", 1).unwrap();
+    reader.join().unwrap();
+    drop(listener);
+}
+
+#[test]
+fn a_reader_gets_its_turn_beside_a_thread_that_never_stops_writing() {
+    let store = Store::new();
+    let done = Arc::new(AtomicBool::new(false));
+    let writer = {
+        let (store, done) = (store.clone(), Arc::clone(&done));
+        thread::spawn(move || {
+            let mut n = 0;
+            while !done.load(Ordering::SeqCst) {
+                n += 1;
+                store.transaction(|store| store.set_value("n", n)).unwrap();
+            }
+        })
+    };
+    let mut last = 0.0;
+    for _ in 0..100 {
+        let n = number(&store, "n");
+        assert!(n >= last);
+        last = n;
+    }
+    done.store(true, Ordering::SeqCst);
+    writer.join().unwrap();
+}
+
+#[test]
+fn r3_nobody_writes_during_a_quiet_moment_or_a_hook() {
+    let store = Store::new();
+    let inside = Arc::new(AtomicUsize::new(0));
+    let (reading, seen) = (store.clone(), Arc::clone(&inside));
+    let hook = store.on_commit(Arc::new(move |commit: &Commit<'_>| {
+        assert_eq!(seen.fetch_add(1, Ordering::SeqCst), 0);
+        for (value_id, value) in &commit.changes.values {
+            assert_eq!(reading.value(value_id).as_ref(), value.as_ref());
+        }
+        seen.fetch_sub(1, Ordering::SeqCst);
+    }));
+    let barrier = Barrier::new(3);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            barrier.wait();
+            (0..500).for_each(|n| store.set_value("v", n).unwrap());
+        });
+        scope.spawn(|| {
+            barrier.wait();
+            let origin = Origin::next();
+            (0..500).for_each(|n| store.transact_as(origin, |store| store.set_value("v", -n)).unwrap());
+        });
+        scope.spawn(|| {
+            barrier.wait();
+            for _ in 0..500 {
+                store.quiet(|store| {
+                    assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                    let before = store.value("v");
+                    thread::yield_now();
+                    assert_eq!(store.value("v"), before);
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+    });
+    drop(hook);
+}
+
+#[test]
+fn a_stream_sums_up_to_the_store_whatever_many_threads_do() {
+    let store = Store::new();
+    let streams: Vec<_> = (0..3).map(|_| store.changes()).collect();
+    let readers: Vec<_> = streams
+        .into_iter()
+        .map(|mut changes| {
+            thread::spawn(move || {
+                let mut copy = Content::new();
+                block_on(async {
+                    while let Some(changes) = changes.next().await {
+                        copy.apply(&changes);
+                    }
+                });
+                copy
+            })
+        })
+        .collect();
+    thread::scope(|scope| {
+        for n in 0..4 {
+            let store = store.clone();
+            scope.spawn(move || {
+                for step in 0..200 {
+                    let row = format!("r{}", (step * 7 + n) % 5);
+                    let done = store.transaction(|store| -> Result<()> {
+                        store.set_cell("t", &*row, "c", step)?;
+                        store.set_cell("u", &*row, "c", n)?;
+                        match step % 5 {
+                            0 => store.del_row("t", &row),
+                            1 => store.del_table("u"),
+                            2 => Err(Error::new(ErrorKind::Invalid, "no")),
+                            _ => store.set_value("v", step),
+                        }
+                    });
+                    assert_eq!(done.is_err(), step % 5 == 2);
+                }
+            });
+        }
+    });
+    let content = store.content();
+    drop(store);
+    for reader in readers {
+        assert_eq!(reader.join().unwrap(), content);
+    }
+}
