@@ -18,7 +18,7 @@ use futures_util::{
 };
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval_at, timeout},
 };
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
@@ -134,7 +134,7 @@ async fn write(
     queued_bytes: &AtomicUsize,
     heartbeat: Duration,
 ) {
-    let mut pings = interval(heartbeat);
+    let mut pings = interval_at(Instant::now() + heartbeat, heartbeat);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let mut next = tokio::select! {

@@ -74,7 +74,7 @@ async fn main() -> ExitCode {
 }
 
 impl Serve {
-    async fn run(self) -> Result<(), roommate_server::Error> {
+    async fn run(self) -> Result<(), Box<dyn Error>> {
         let log = tracing_subscriber::fmt::layer().with_writer(io::stderr);
         tracing_subscriber::registry().with(log).with(self.log).init();
         let room = RoomConfig::new()
@@ -84,23 +84,33 @@ impl Serve {
         let config = ServerConfig::new().with_room(room);
         let config = if self.any_party { config.with_any_party() } else { config.with_parties(self.party) };
         let server = Server::bind(self.listen, config).await?;
+        // Before anybody is told that the program runs, and may want it to end.
+        let interruption = interruption()?;
         // Whoever reads this may have gone, and the rooms are there all the same.
         let _unread = writeln!(io::stdout(), "listening on http://{}", server.local_addr());
-        server.serve(interrupted()).await
+        Ok(server.serve(interruption).await?)
     }
 }
 
-/// Resolves when the program is asked to end.
-async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => return,
-                _ = tokio::signal::ctrl_c() => return,
-            }
+/// Listens for requests to end the program from now on; what is returned resolves with the first.
+#[cfg(unix)]
+fn interruption() -> io::Result<impl Future<Output = ()> + Send> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-    }
-    let _cannot_wait = tokio::signal::ctrl_c().await;
+    })
+}
+
+/// Listens for requests to end the program from now on; what is returned resolves with the first.
+#[cfg(windows)]
+fn interruption() -> io::Result<impl Future<Output = ()> + Send> {
+    let mut interrupt = tokio::signal::windows::ctrl_c()?;
+    Ok(async move {
+        interrupt.recv().await;
+    })
 }

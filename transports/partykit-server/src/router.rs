@@ -99,7 +99,12 @@ async fn request_room(rooms: &Rooms, lease: &Lease, context: Context, body: Body
     let config = rooms.config();
     let headers = config.room.response_headers();
     let body = if context.method == "PUT" {
-        match timeout(config.body_timeout, read_body(body, config.room.max_body_size())).await {
+        let read = timeout(config.body_timeout, read_body(body, config.room.max_body_size()));
+        let read = tokio::select! {
+            read = read => read,
+            () = rooms.stop().cancelled() => return unavailable(headers),
+        };
+        match read {
             Ok(Ok(body)) => body,
             Ok(Err(error)) => return answer(Response::text(400, headers, error.to_string())),
             Err(_elapsed) => return answer(Response::text(408, headers, "the body took too long to arrive")),

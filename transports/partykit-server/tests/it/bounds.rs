@@ -1,0 +1,153 @@
+use std::time::Duration;
+
+use axum::Router;
+use roommate_partykit::proto::RoomConfig;
+use roommate_server::{Rooms, Server, ServerConfig};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::{CLIENT, Socket, eventually, get, put, serve};
+
+const STORE: &str = "/party/r/store";
+
+#[tokio::test]
+async fn r8_who_reads_too_slowly_is_cut_off_and_nobody_waits() {
+    let server = serve(ServerConfig::new().with_max_queued(64, 1 << 20)).await;
+    put(&server, STORE, "[{},{}]").await;
+    let mut author = Socket::open(&server, "/party/r").await;
+    let mut quick = Socket::open(&server, "/party/r").await;
+    let mut slow = Socket::open(&server, "/party/r").await;
+    // More than a loopback connection buffers, together with the queue.
+    let text = "x".repeat(512 << 10);
+    let frames = 64;
+    for frame in 0..frames {
+        author.say(format!("s[{{}},{{\"v\":\"{frame}{text}\"}},1]")).await;
+        assert!(quick.hear().await.starts_with(&format!("s[{{}},{{\"v\":\"{frame}x")));
+    }
+    let mut heard = 0;
+    let close = loop {
+        match slow.next().await {
+            Some(Message::Text(_)) => heard += 1,
+            Some(Message::Close(close)) => break close,
+            None => break None,
+            Some(_) => {}
+        }
+    };
+    assert!(heard < frames, "the rest was not kept for it");
+    assert!(close.is_none_or(|close| u16::from(close.code) == 1013));
+    author.say("s[{},{\"v\":1},1]").await;
+    assert_eq!(quick.hear().await, "s[{},{\"v\":1},1]");
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_big_is_answered_by_a_close() {
+    let server = serve(ServerConfig::new().with_room(RoomConfig::new().with_max_message_size(1000))).await;
+    put(&server, STORE, "[{},{}]").await;
+    let mut bob = Socket::open(&server, "/party/r").await;
+    for size in [1001, 5000] {
+        let mut alice = Socket::open(&server, "/party/r").await;
+        alice.say("x".repeat(size)).await;
+        assert_eq!(alice.closed().await.map(|close| close.code.into()), Some(1009_u16), "{size}");
+    }
+    let mut carol = Socket::open(&server, "/party/r").await;
+    carol.say("s[{},{\"v\":1},1]").await;
+    assert_eq!(bob.hear().await, "s[{},{\"v\":1},1]");
+}
+
+#[tokio::test]
+async fn a_connection_that_answers_no_ping_is_ended_and_one_that_does_is_kept() {
+    let server = serve(
+        ServerConfig::new().with_heartbeat(Duration::from_millis(50)).with_close_timeout(Duration::from_millis(50)),
+    )
+    .await;
+    put(&server, STORE, "[{},{}]").await;
+    // It is the reading that answers pings.
+    let mut dead = Socket::open(&server, "/party/r").await;
+    let mut live = Socket::open(&server, "/party/r").await;
+    for _ in 0..20 {
+        assert!(matches!(live.next().await, Some(Message::Ping(_))));
+    }
+    assert!(dead.closed().await.is_none_or(|close| u16::from(close.code) == 1001));
+    let mut author = Socket::open(&server, "/party/r").await;
+    author.say("s[{},{\"v\":1},1]").await;
+    assert_eq!(live.hear().await, "s[{},{\"v\":1},1]");
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_given_up_leaves_nothing_behind() {
+    let server = serve(ServerConfig::new()).await;
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+        let handshake = "GET /party/r HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        stream.write_all(handshake.as_bytes()).await.unwrap();
+    }
+    // Some of them got further than others.
+    Socket::open(&server, "/party/r").await;
+    eventually(async || server.rooms().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_server_that_ends_says_so_and_its_address_is_free_at_once() {
+    let server = serve(ServerConfig::new().with_close_timeout(Duration::from_millis(200))).await;
+    let address = server.local_addr();
+    put(&server, STORE, "[{},{}]").await;
+    let mut alice = Socket::open(&server, "/party/r").await;
+    let mut bob = Socket::open(&server, "/party/r").await;
+    let (ended, code, _) = tokio::join!(
+        server.shutdown(),
+        async { alice.closed().await.map(|close| u16::from(close.code)) },
+        // Bob keeps his end open for as long as he likes.
+        async { bob.next().await }
+    );
+    ended.unwrap();
+    assert_eq!(code, Some(1012));
+
+    let server = Server::bind(address, ServerConfig::new()).await.unwrap().spawn();
+    assert_eq!(get(&server, STORE).await, "", "what was in memory is gone");
+    let error = Server::bind(address, ServerConfig::new()).await.unwrap_err();
+    assert!(error.to_string().contains("in use"), "{error}");
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_is_dropped_ends() {
+    let server = serve(ServerConfig::new()).await;
+    let address = server.local_addr();
+    let mut alice = Socket::open(&server, "/party/r").await;
+    drop(server);
+    assert_eq!(alice.closed().await.map(|close| u16::from(close.code)), Some(1012));
+    eventually(async || TcpListener::bind(address).await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn rooms_can_be_part_of_another_server() {
+    let rooms = Rooms::new(ServerConfig::new()).unwrap();
+    let app = Router::new().route("/health", axum::routing::get(async || "well")).merge(rooms.router());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async { axum::serve(listener, app).await });
+    let (socket, _) = tokio_tungstenite::connect_async(format!("ws://{address}/party/r")).await.unwrap();
+    let mut socket = Socket(socket);
+    assert_eq!(CLIENT.get(format!("http://{address}/health")).send().await.unwrap().text().await.unwrap(), "well");
+    assert_eq!(rooms.len(), 1);
+    let (close, ()) = tokio::join!(socket.closed(), rooms.shutdown());
+    assert_eq!(close.map(|close| close.code.into()), Some(1012_u16));
+    assert!(rooms.is_empty());
+    assert_eq!(CLIENT.get(format!("http://{address}{STORE}")).send().await.unwrap().status(), 503);
+    serving.abort();
+}
+
+#[tokio::test]
+async fn a_request_under_way_does_not_hold_up_the_end() {
+    let server = serve(ServerConfig::new().with_close_timeout(Duration::from_millis(20))).await;
+    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    stream.write_all(b"PUT /party/r/store HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n[{}").await.unwrap();
+    eventually(async || server.rooms().len() == 1).await;
+    server.shutdown().await.unwrap();
+    let mut rest = Vec::new();
+    let _reset = stream.read_to_end(&mut rest).await;
+}

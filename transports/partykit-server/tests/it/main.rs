@@ -1,0 +1,7 @@
+//! The server over real HTTP and real WebSockets.
+
+mod bounds;
+mod http;
+mod program;
+mod sockets;
+mod support;
