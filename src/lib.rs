@@ -1,4 +1,46 @@
-//! A reactive store that keeps in step with a place.
+//! A reactive store that stays in step with a place, and with everybody else who uses that place.
+//!
+//! ```text
+//!   edits, listeners          Engine: auto-load, auto-save             Persister
+//!  ──────────────────► Store ◄─────────────────────────────► Replica ◄────────────► a room, a file, ...
+//!                            confirmed content, with the unconfirmed
+//!                            edits replayed on top
+//! ```
+//!
+//! * [`Store`]: tables of rows of cells, and key values; transactions; listeners. TinyBase's model and words.
+//! * [`Engine`]: keeps a store in step with a place. It converges and loses nothing: see what it promises there.
+//! * [`Persister`]: the way to a place, for you to implement. [`Memory`] is the simplest; PartyKit rooms are in the crate
+//!   `roommate-partykit`, and a server for them in `roommate-server`.
+//!
+//! ```
+//! use roommate::{ANY, Engine, Memory, Store, block_on};
+//!
+//! let store = Store::new();
+//! let listener = store.add_cell_listener("pets", ANY, "sold", |event| println!("{event:?}"));
+//! store.set_cell("pets", "fido", "species", "dog")?;
+//!
+//! let place = Memory::new();
+//! let engine = Engine::new(&store, place.client());
+//! block_on(async {
+//!     engine.start_auto_persisting(None).await?;
+//!     store.transaction(|store| {
+//!         store.set_cell("pets", "fido", "sold", false)?;
+//!         store.set_cell("pets", "felix", "species", "cat")
+//!     })?;
+//!     engine.flush().await
+//! })?;
+//! assert_eq!(place.content(), Some(store.content()));
+//! # Ok::<(), roommate::Error>(())
+//! ```
+//!
+//! This crate does no I/O and has no async runtime: an engine runs on whatever [`Runtime`] it is given.
+//!
+//! # Why clients may disagree elsewhere, and do not here
+//!
+//! Who shows an edit before the place has ordered it, and then only adds what others did, ends with the sum in its own
+//! order: two clients that write one cell at the same moment swap values and stay apart. Here the order is the place's
+//! alone. An edit is shown at once, but on probation: whatever the place tells goes *under* the edits that it has not
+//! confirmed yet, so that in the end everybody shows the same fold of the same list.
 
 mod content;
 mod engine;
@@ -24,3 +66,8 @@ pub use store::{
     Subscription, TableEvent, TableIdsEvent, TablesEvent, TransactionEvent, TransactionLog, ValueEvent, ValueIdsEvent,
     ValuesEvent,
 };
+
+/// The README's examples, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

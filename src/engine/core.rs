@@ -247,15 +247,15 @@ impl Core {
     /// What to do next; `None`: wait for an input.
     #[must_use]
     pub(crate) fn next(&mut self, summary: &Summary) -> Option<Effect> {
-        if self.effects.is_empty() {
-            self.answer_flushes(summary);
-        }
         if self.effects.is_empty() && self.busy.is_none() {
             match self.life {
                 Life::Running => self.decide(summary),
                 Life::Ending { flush } => self.decide_end(flush, summary),
                 Life::Ended => {}
             }
+        }
+        if self.effects.is_empty() {
+            self.answer_flushes(summary);
         }
         self.effects.pop_front()
     }

@@ -2,12 +2,16 @@
 
 #[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "client")]
+mod create;
 pub mod proto;
 #[cfg(feature = "client")]
 mod socket;
 
 #[cfg(feature = "client")]
 pub use client::{PartyKitConfig, PartyKitPersister, StoreProtocol, TokioRuntime};
+#[cfg(feature = "client")]
+pub use create::create_partykit_persister;
 pub use proto::socket::{
     Heartbeat, Message, PartySocketOptions, Query, QueryPairs, ReadyState, SendOutcome, SocketEvent, SocketProtocol,
 };
