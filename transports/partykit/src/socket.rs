@@ -73,6 +73,7 @@ impl PartySocket {
     /// [`ErrorKind::Invalid`] for options that cannot be taken, [`ErrorKind::Unsupported`] outside of a tokio runtime.
     pub fn new(options: PartySocketOptions) -> Result<Self> {
         options.validate()?;
+        tls_config(&options)?;
         let runtime = tokio::runtime::Handle::try_current().map_err(|error| {
             let message = "a PartySocket needs a tokio runtime with I/O and time: make it inside of one";
             Error::with_source(ErrorKind::Unsupported, message, error)
@@ -203,12 +204,14 @@ impl PartySocket {
     /// Connects anew and at once, also after the socket was closed or gave up. Waits and refusals are counted from zero.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when the options still name no room.
+    /// [`ErrorKind::Invalid`] when the options still name no room, [`ErrorKind::Closed`] when the runtime on which the socket was
+    /// made is gone.
     pub fn reconnect(&self) -> Result<()> {
         self.0.shared.reconnect()
     }
 
-    /// Changes options: `change` gets the present ones and returns the new ones.
+    /// Changes options: `change` gets the present ones and returns the new ones. It is called again when somebody else
+    /// changed them meanwhile.
     ///
     /// What `change` does not touch stays, whatever was changed before. If the socket leads to another room (or has another
     /// id) afterwards, it connects there at once, unless it is closed; other options count from the next attempt on.
@@ -223,9 +226,8 @@ impl PartySocket {
     /// # Errors
     /// [`ErrorKind::Invalid`] for options that cannot be taken, or when messages for the room that would be left still wait:
     /// [`drain_queued_messages`](Self::drain_queued_messages) takes them back. The options then stay as they were.
-    pub fn update_properties(&self, change: impl FnOnce(PartySocketOptions) -> PartySocketOptions) -> Result<()> {
-        let options = change(self.options().as_ref().clone());
-        self.0.shared.update(options)
+    pub fn update_properties(&self, change: impl Fn(PartySocketOptions) -> PartySocketOptions) -> Result<()> {
+        self.0.shared.update(change)
     }
 }
 

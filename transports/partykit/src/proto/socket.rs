@@ -1,9 +1,12 @@
 //! The deciding half of [`PartySocket`](crate::PartySocket): options, URLs, when to try again, whether the peer lives.
 
+#[cfg_attr(not(feature = "client"), allow(dead_code))]
 mod heartbeat;
 mod options;
+#[cfg_attr(not(feature = "client"), allow(dead_code))]
 mod outgoing;
 mod query;
+#[cfg_attr(not(feature = "client"), allow(dead_code))]
 mod retry;
 mod url;
 

@@ -68,7 +68,10 @@ async fn upgrade(request: Request, options: &PartySocketOptions, vitals: Arc<Vit
     })?;
     // A failure costs some delay, no more.
     let _ = stream.set_nodelay(true);
-    let connector = if is_tls { Connector::Rustls(tls_config().map_err(not_opened)?) } else { Connector::Plain };
+    let connector = match is_tls {
+        true => Connector::Rustls(Arc::new(tls_config(options).map_err(not_opened)?)),
+        false => Connector::Plain,
+    };
     let max = options.max_message_size;
     let config = WebSocketConfig::default()
         .write_buffer_size(WRITE_BUFFER)

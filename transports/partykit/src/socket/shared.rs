@@ -10,6 +10,8 @@ use bytes::Bytes;
 use roommate::{Error, ErrorKind, Result};
 use tokio::{sync::Notify, time::Instant};
 
+use super::tls_config;
+
 use crate::proto::socket::{
     Fate, Message, Outgoing, PartySocketOptions, ReadyState, Retries, SendOutcome, Waiting, uuid_v4,
 };
@@ -44,8 +46,8 @@ pub(super) struct State {
 enum Wanted {
     Open,
     Closed(Goodbye),
-    /// Nobody is left to want anything.
-    Nothing,
+    /// Closed, and nobody is left to want anything else.
+    Nothing(Goodbye),
 }
 
 /// A code and a reason to close with.
@@ -173,15 +175,28 @@ impl Shared {
     }
 
     pub(super) fn close(&self, goodbye: Goodbye) {
-        self.wind_up(Wanted::Closed(goodbye));
+        let mut state = self.lock();
+        if matches!(state.ready_state, ReadyState::Connecting | ReadyState::Open) {
+            state.wind_up(Wanted::Closed(goodbye));
+            drop(state);
+            self.told();
+        }
     }
 
     pub(super) fn dropped(&self) {
-        self.wind_up(Wanted::Nothing);
+        let mut state = self.lock();
+        let goodbye = match &state.wanted {
+            Wanted::Open => Goodbye::normal(""),
+            Wanted::Closed(goodbye) | Wanted::Nothing(goodbye) => goodbye.clone(),
+        };
+        state.wind_up(Wanted::Nothing(goodbye));
+        drop(state);
+        self.told();
     }
 
     pub(super) fn reconnect(&self) -> Result<()> {
         let mut state = self.lock();
+        state.check_task()?;
         state.options.room_url()?;
         state.connect_anew();
         drop(state);
@@ -189,45 +204,21 @@ impl Shared {
         Ok(())
     }
 
-    pub(super) fn update(&self, options: PartySocketOptions) -> Result<()> {
-        options.validate()?;
-        let mut state = self.lock();
-        // Without a room there is no URL, and whatever comes next is another one.
-        let moves = options.room_url().ok() != state.options.room_url().ok() || options.id != state.options.id;
-        if moves && state.outgoing.queued() > 0 {
-            let count = state.outgoing.queued();
-            let message =
-                format!("{count} messages wait for the room that would be left: drain_queued_messages() first");
-            return Err(Error::new(ErrorKind::Invalid, message));
+    pub(super) fn update(&self, change: impl Fn(PartySocketOptions) -> PartySocketOptions) -> Result<()> {
+        loop {
+            // Outside of the lock: what `change` does is not ours to know.
+            let before = self.lock().options.clone();
+            let after = change(before.as_ref().clone());
+            after.validate()?;
+            tls_config(&after)?;
+            let mut state = self.lock();
+            if Arc::ptr_eq(&state.options, &before) {
+                state.update(after)?;
+                drop(state);
+                self.told();
+                return Ok(());
+            }
         }
-        if moves && state.ready_state != ReadyState::Closed {
-            options.room_url()?;
-        }
-        state.options = Arc::new(options);
-        if let Some(id) = state.options.id.clone() {
-            state.id = id;
-        }
-        if moves && matches!(state.ready_state, ReadyState::Connecting | ReadyState::Open) {
-            state.connect_anew();
-        }
-        drop(state);
-        self.told();
-        Ok(())
-    }
-
-    fn wind_up(&self, wanted: Wanted) {
-        let mut state = self.lock();
-        if state.wanted == Wanted::Nothing || (state.ready_state == ReadyState::Closed && wanted != Wanted::Nothing) {
-            return;
-        }
-        state.wanted = wanted;
-        state.turn += 1;
-        state.ready_state = match state.opened_at {
-            Some(_) => ReadyState::Closing,
-            None => ReadyState::Closed,
-        };
-        drop(state);
-        self.told();
     }
 
     fn told(&self) {
@@ -241,7 +232,7 @@ impl Shared {
     /// Waits until the socket is wanted; `None` when nobody wants it any more.
     pub(super) async fn target(&self) -> Option<Target> {
         self.until(&self.changed, |state| match state.wanted {
-            Wanted::Nothing => Some(None),
+            Wanted::Nothing(_) => Some(None),
             Wanted::Closed(_) => None,
             Wanted::Open => {
                 if std::mem::take(&mut state.id_is_spent) && state.options.id.is_none() {
@@ -261,7 +252,7 @@ impl Shared {
 
     /// Waits until nobody is left to want anything.
     pub(super) async fn abandoned(&self) {
-        self.until(&self.changed, |state| (state.wanted == Wanted::Nothing).then_some(())).await;
+        self.until(&self.changed, |state| matches!(state.wanted, Wanted::Nothing(_)).then_some(())).await;
     }
 
     /// Waits until there may be something to write, or to stop.
@@ -357,7 +348,7 @@ impl Shared {
     /// The runtime has dropped the task: there will be no more connection.
     pub(super) fn task_ended(&self) {
         let mut state = self.lock();
-        state.wanted = Wanted::Nothing;
+        state.wanted = Wanted::Nothing(Goodbye::normal(""));
         state.ready_state = ReadyState::Closed;
         state.opened_at = None;
         drop(state);
@@ -386,8 +377,7 @@ impl State {
         match &self.wanted {
             Wanted::Open if self.turn == turn => None,
             Wanted::Open => Some(Goodbye::normal("reconnect")),
-            Wanted::Closed(goodbye) => Some(goodbye.clone()),
-            Wanted::Nothing => Some(Goodbye::normal("")),
+            Wanted::Closed(goodbye) | Wanted::Nothing(goodbye) => Some(goodbye.clone()),
         }
     }
 
@@ -395,10 +385,47 @@ impl State {
         self.outgoing.push(message, epoch, &self.options)
     }
 
-    fn connect_anew(&mut self) {
-        if self.wanted == Wanted::Nothing {
-            return;
+    fn update(&mut self, options: PartySocketOptions) -> Result<()> {
+        // Without a room there is no URL, and whatever comes next is another one.
+        let moves = options.room_url().ok() != self.options.room_url().ok() || options.id != self.options.id;
+        if moves && self.outgoing.queued() > 0 {
+            let count = self.outgoing.queued();
+            let message =
+                format!("{count} messages wait for the room that would be left: drain_queued_messages() first");
+            return Err(Error::new(ErrorKind::Invalid, message));
         }
+        let is_running = matches!(self.ready_state, ReadyState::Connecting | ReadyState::Open);
+        if moves && is_running {
+            options.room_url()?;
+        }
+        self.options = Arc::new(options);
+        if let Some(id) = &self.options.id {
+            self.id.clone_from(id);
+        }
+        if moves && is_running {
+            self.connect_anew();
+        }
+        Ok(())
+    }
+
+    /// Whether the task that connects is still there: it goes with its runtime.
+    fn check_task(&self) -> Result<()> {
+        match self.wanted {
+            Wanted::Nothing(_) => Err(Error::new(ErrorKind::Closed, "the socket's runtime is gone: make a new socket")),
+            Wanted::Open | Wanted::Closed(_) => Ok(()),
+        }
+    }
+
+    fn wind_up(&mut self, wanted: Wanted) {
+        self.wanted = wanted;
+        self.turn += 1;
+        self.ready_state = match self.opened_at {
+            Some(_) => ReadyState::Closing,
+            None => ReadyState::Closed,
+        };
+    }
+
+    fn connect_anew(&mut self) {
         self.wanted = Wanted::Open;
         self.turn += 1;
         self.retries = Retries::default();
@@ -412,7 +439,7 @@ impl State {
         }
         self.ready_state = match self.wanted {
             Wanted::Open => ReadyState::Connecting,
-            Wanted::Closed(_) | Wanted::Nothing => ReadyState::Closed,
+            Wanted::Closed(_) | Wanted::Nothing(_) => ReadyState::Closed,
         };
     }
 }

@@ -75,6 +75,8 @@ pub struct PartySocketOptions {
     pub query: Query,
     /// Headers of the upgrade request, for instance `Authorization`.
     pub headers: Vec<(String, String)>,
+    /// Certificates to trust beside Mozilla's, each in DER: for a server whose certificate is one's own.
+    pub root_certificates: Vec<Vec<u8>>,
     /// Whether to wait for `reconnect` before the first attempt.
     pub start_closed: bool,
     /// The wait before the second attempt; the first comes at once. 3 s by default.
@@ -127,6 +129,7 @@ impl PartySocketOptions {
             id: None,
             query: Query::default(),
             headers: Vec::new(),
+            root_certificates: Vec::new(),
             start_closed: false,
             min_reconnection_delay: Duration::from_secs(3),
             max_reconnection_delay: Duration::from_secs(10),
@@ -218,6 +221,13 @@ impl PartySocketOptions {
     #[must_use]
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a certificate to trust, in DER.
+    #[must_use]
+    pub fn with_root_certificate(mut self, der: impl Into<Vec<u8>>) -> Self {
+        self.root_certificates.push(der.into());
         self
     }
 
