@@ -18,6 +18,7 @@ pub use self::events::SocketEvents;
 pub(crate) use self::tls::tls_config;
 use self::{
     events::Subscribers,
+    run::Task,
     shared::{Goodbye, Shared},
 };
 use crate::proto::socket::{Message, PartySocketOptions, ReadyState, SendOutcome};
@@ -38,7 +39,8 @@ use crate::proto::socket::{Message, PartySocketOptions, ReadyState, SendOutcome}
 /// the message arrives. Whoever must know keeps messages until the server confirms them, and sends with
 /// [`try_send_open`](Self::try_send_open).
 ///
-/// Clones share one connection.
+/// Clones share one connection. Dropping the last one closes it, after what waits is written. That happens on the runtime: a
+/// program that ends at once calls [`close`](Self::close) and awaits [`closed`](Self::closed) first.
 ///
 /// ```no_run
 /// use futures_util::StreamExt;
@@ -82,7 +84,7 @@ impl PartySocket {
         let subscribers = Arc::new(Subscribers::default());
         let (events, told) = mpsc::channel(events::IN_FLIGHT);
         runtime.spawn(events::dispatch(told, subscribers.clone()));
-        runtime.spawn(run::run(shared.clone(), events));
+        runtime.spawn(run::run(Task { shared: shared.clone(), events }));
         Ok(Self(Arc::new(Handle { shared, subscribers })))
     }
 
@@ -133,8 +135,9 @@ impl PartySocket {
     /// If the socket is open already, the first event says so; if it has given up, the first event is why. Dropping the stream
     /// ends the subscription. The stream ends when the last clone of the socket is dropped.
     ///
-    /// Each stream buffers a few messages. One that is not read slows the socket: it stops reading from the network, so that
-    /// nothing is lost and nothing piles up.
+    /// Each stream buffers a few messages. One that is not read slows the socket and all other streams: the socket stops reading
+    /// from the network, so that nothing is lost and nothing piles up. (A server whose pings are not answered meanwhile may
+    /// hang up.)
     #[must_use = "a subscription ends when it is dropped"]
     pub fn events(&self) -> SocketEvents {
         self.0.subscribers.subscribe(self.ready_state() == ReadyState::Closed)

@@ -16,8 +16,7 @@ use super::{
 use crate::proto::socket::{Fate, SocketEvent};
 
 /// Runs a socket until its last handle is dropped.
-pub(super) async fn run(shared: Arc<Shared>, events: mpsc::Sender<Told>) {
-    let task = Task { shared, events };
+pub(super) async fn run(task: Task) {
     while let Some(target) = task.shared.target().await {
         let vitals = Vitals::new();
         let attempt = select! {
@@ -45,9 +44,9 @@ pub(super) async fn run(shared: Arc<Shared>, events: mpsc::Sender<Told>) {
 
 /// What the task has. Tells the handles when it is gone, for instance with its runtime.
 #[derive(Debug)]
-struct Task {
-    shared: Arc<Shared>,
-    events: mpsc::Sender<Told>,
+pub(super) struct Task {
+    pub(super) shared: Arc<Shared>,
+    pub(super) events: mpsc::Sender<Told>,
 }
 
 impl Task {

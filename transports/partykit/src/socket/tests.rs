@@ -111,7 +111,6 @@ async fn opened(events: &mut SocketEvents) -> u64 {
     }
 }
 
-
 async fn failed(events: &mut SocketEvents) -> Error {
     match next(events).await {
         SocketEvent::Error(error) => error,
@@ -143,23 +142,4 @@ async fn goodbye(peer: &mut Peer) -> Option<(u16, String)> {
         }
     }
     goodbye
-}
-
-#[tokio::test]
-async fn a_pong_comes_behind_what_the_server_had_sent() {
-    let server = Server::start().await;
-    let socket = PartySocket::new(server.options()).expect("a socket");
-    let mut events = socket.events();
-    let mut peer = server.accept().await;
-    let epoch = opened(&mut events).await;
-    socket.try_send_open("before", epoch).expect("sent");
-    socket.ping(&b"7"[..], epoch).expect("pinged");
-    peer.send(tungstenite::Message::text("first")).await.expect("sent");
-    assert_eq!(text(&mut peer).await, "before");
-    tokio::spawn(async move { while let Some(Ok(_)) = peer.next().await {} });
-    assert!(matches!(next(&mut events).await, SocketEvent::Message(Message::Text(text)) if &*text == "first"));
-    assert!(matches!(next(&mut events).await, SocketEvent::Pong(payload) if &*payload == b"7"));
-
-    assert_eq!(socket.ping(&b""[..], epoch).unwrap_err().kind(), roommate::ErrorKind::Invalid);
-    assert_eq!(socket.ping(&b"7"[..], epoch + 1).unwrap_err().kind(), roommate::ErrorKind::Closed);
 }

@@ -109,7 +109,11 @@ impl Pulse {
             }
             Ping::Due(since) | Ping::Written(since) => {
                 let dead_at = since.saturating_add(heartbeat.timeout);
-                if now >= dead_at { Beat::Dead(now.saturating_sub(self.heard)) } else { Beat::Wait(dead_at) }
+                if now >= dead_at {
+                    return Beat::Dead(now.saturating_sub(self.heard));
+                }
+                // The answer may come before, and then the interval starts over.
+                Beat::Wait(dead_at.min(now.saturating_add(heartbeat.interval)))
             }
         }
     }
@@ -168,6 +172,12 @@ mod tests {
             assert_eq!(pulse.beat(HEARTBEAT, at(second)), Beat::Wait(at(second + 5)));
         }
         assert_eq!(pulse.beat(HEARTBEAT, at(64)), Beat::Dead(at(64)));
+    }
+
+    #[test]
+    fn a_long_timeout_does_not_hold_up_the_next_ping() {
+        let patient = Heartbeat::new(at(10), at(60));
+        assert_eq!(asked().beat(patient, at(10)), Beat::Wait(at(20)));
     }
 
     #[test]

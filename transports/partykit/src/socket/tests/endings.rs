@@ -1,6 +1,5 @@
 //! How a connection ends, and what is told of it.
 
-use futures_util::SinkExt;
 use roommate::ErrorKind;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
 
@@ -161,7 +160,8 @@ async fn dropping_the_last_clone_closes_the_connection_and_ends_the_streams() {
 fn a_socket_whose_runtime_is_gone_is_closed() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let ended = runtime();
-    let socket = ended.block_on(async { PartySocket::new(PartySocketOptions::new("127.0.0.1:9", "r")).expect("a socket") });
+    let socket =
+        ended.block_on(async { PartySocket::new(PartySocketOptions::new("127.0.0.1:9", "r")).expect("a socket") });
     drop(ended);
     assert_eq!(socket.ready_state(), ReadyState::Closed);
     assert_eq!(socket.send("x").expect_err("closed").kind(), ErrorKind::Closed);

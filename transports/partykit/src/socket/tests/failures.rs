@@ -72,7 +72,8 @@ async fn answers_other_than_an_upgrade_are_told_and_tried_again() {
 #[tokio::test]
 async fn a_server_that_never_answers_is_given_up_in_time_and_tried_again() {
     let server = Server::start().await;
-    let socket = PartySocket::new(server.options().with_connection_timeout(Duration::from_millis(100))).expect("a socket");
+    let socket =
+        PartySocket::new(server.options().with_connection_timeout(Duration::from_millis(100))).expect("a socket");
     let mut events = socket.events();
     let _silent = server.tcp().await;
     let error = failed(&mut events).await;
@@ -84,9 +85,7 @@ async fn a_server_that_never_answers_is_given_up_in_time_and_tried_again() {
 #[tokio::test]
 async fn nobody_listening_is_told_until_the_retries_are_used_up() {
     let host = Server::start().await.host();
-    let options = PartySocketOptions::new(host, "r")
-        .with_min_reconnection_delay(Duration::ZERO)
-        .with_max_retries(2);
+    let options = PartySocketOptions::new(host, "r").with_min_reconnection_delay(Duration::ZERO).with_max_retries(2);
     let socket = PartySocket::new(options).expect("a socket");
     let mut events = socket.events();
     let mut errors = Vec::new();

@@ -150,3 +150,22 @@ async fn the_largest_message_passes_both_ways_behind_others() {
     let ((), back) = tokio::join!(sending, received(&mut events));
     assert_eq!(back, large);
 }
+
+#[tokio::test]
+async fn a_pong_comes_behind_what_the_server_had_sent() {
+    let server = Server::start().await;
+    let socket = PartySocket::new(server.options()).expect("a socket");
+    let mut events = socket.events();
+    let mut peer = server.accept().await;
+    let epoch = opened(&mut events).await;
+    socket.try_send_open("before", epoch).expect("sent");
+    socket.ping(&b"7"[..], epoch).expect("pinged");
+    peer.send(tungstenite::Message::text("first")).await.expect("sent");
+    assert_eq!(text(&mut peer).await, "before");
+    tokio::spawn(async move { while let Some(Ok(_)) = peer.next().await {} });
+    assert_eq!(received(&mut events).await, "first");
+    assert!(matches!(next(&mut events).await, SocketEvent::Pong(payload) if &*payload == b"7"));
+
+    assert_eq!(socket.ping(&b""[..], epoch).expect_err("refused").kind(), ErrorKind::Invalid);
+    assert_eq!(socket.ping(&b"7"[..], epoch + 1).expect_err("refused").kind(), ErrorKind::Closed);
+}
