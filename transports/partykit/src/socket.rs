@@ -16,12 +16,8 @@ use tokio::sync::mpsc;
 
 pub use self::events::SocketEvents;
 pub(crate) use self::tls::tls_config;
-use self::{
-    events::Subscribers,
-    run::Task,
-    shared::{Goodbye, Shared},
-};
-use crate::proto::socket::{Message, PartySocketOptions, ReadyState, SendOutcome};
+use self::{events::Subscribers, run::Task, shared::Shared};
+use crate::proto::socket::{Goodbye, Message, PartySocketOptions, ReadyState, SendOutcome};
 
 /// A WebSocket to a PartyKit room that connects again by itself: partysocket's `PartySocket`.
 ///
@@ -248,7 +244,7 @@ impl fmt::Debug for PartySocket {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.dropped();
+        self.shared.abandon();
     }
 }
 

@@ -22,10 +22,9 @@ use tokio_tungstenite::{
 
 use super::{
     metered::{Metered, Vitals},
-    shared::Target,
     tls_config,
 };
-use crate::proto::socket::PartySocketOptions;
+use crate::proto::socket::{PartySocketOptions, Target};
 
 pub(super) type WebSocket = WebSocketStream<MaybeTlsStream<Metered<TcpStream>>>;
 

@@ -14,13 +14,8 @@ use tokio_tungstenite::tungstenite::{
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
-use super::{
-    connect::WebSocket,
-    events::Told,
-    metered::Vitals,
-    shared::{Goodbye, Next, Shared},
-};
-use crate::proto::socket::{Heartbeat, Message, SocketEvent};
+use super::{connect::WebSocket, events::Told, metered::Vitals, shared::Shared};
+use crate::proto::socket::{Goodbye, Heartbeat, Message, Next, SocketEvent};
 
 /// How a connection ended.
 #[derive(Debug)]
