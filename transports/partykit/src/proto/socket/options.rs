@@ -158,9 +158,9 @@ impl PartySocketOptions {
 
     /// The URL of the room without its query: protocol, host, prefix, party, room and path.
     ///
-    /// Characters with a meaning in URLs are percent-encoded in party and room, so that any name is a room of its own. (In
-    /// JavaScript `/`, `?` and `#` in a name lead elsewhere. A `%` stays as it is, as there: `a%2Fb` and `a/b` are one
-    /// room.)
+    /// Characters with a meaning in URLs are percent-encoded in party and room, so that any name is a room of its own. Names
+    /// that work in JavaScript lead to the same room from here; there `/`, `\`, `?` and `#` lead elsewhere. A `%` stays as it
+    /// is, as there: `a%2Fb` and `a/b` are one room. `^` is encoded, as in browsers of today but not in Node 20.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] for a host, path, party or room that makes no URL.
