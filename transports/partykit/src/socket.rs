@@ -16,11 +16,8 @@ use tokio::sync::mpsc;
 
 pub use self::events::SocketEvents;
 pub(crate) use self::tls::tls_config;
-use self::{
-    events::Subscribers,
-    shared::{Goodbye, Shared},
-};
-use crate::proto::socket::{Message, PartySocketOptions, ReadyState, SendOutcome};
+use self::{events::Subscribers, run::Task, shared::Shared};
+use crate::proto::socket::{Goodbye, Message, PartySocketOptions, ReadyState, SendOutcome};
 
 /// A WebSocket to a PartyKit room that connects again by itself: partysocket's `PartySocket`.
 ///
@@ -38,7 +35,8 @@ use crate::proto::socket::{Message, PartySocketOptions, ReadyState, SendOutcome}
 /// the message arrives. Whoever must know keeps messages until the server confirms them, and sends with
 /// [`try_send_open`](Self::try_send_open).
 ///
-/// Clones share one connection.
+/// Clones share one connection. Dropping the last one closes it, after what waits is written. That happens on the runtime: a
+/// program that ends at once calls [`close`](Self::close) and awaits [`closed`](Self::closed) first.
 ///
 /// ```no_run
 /// use futures_util::StreamExt;
@@ -73,6 +71,7 @@ impl PartySocket {
     /// [`ErrorKind::Invalid`] for options that cannot be taken, [`ErrorKind::Unsupported`] outside of a tokio runtime.
     pub fn new(options: PartySocketOptions) -> Result<Self> {
         options.validate()?;
+        tls_config(&options)?;
         let runtime = tokio::runtime::Handle::try_current().map_err(|error| {
             let message = "a PartySocket needs a tokio runtime with I/O and time: make it inside of one";
             Error::with_source(ErrorKind::Unsupported, message, error)
@@ -81,7 +80,7 @@ impl PartySocket {
         let subscribers = Arc::new(Subscribers::default());
         let (events, told) = mpsc::channel(events::IN_FLIGHT);
         runtime.spawn(events::dispatch(told, subscribers.clone()));
-        runtime.spawn(run::run(shared.clone(), events));
+        runtime.spawn(run::run(Task { shared: shared.clone(), events }));
         Ok(Self(Arc::new(Handle { shared, subscribers })))
     }
 
@@ -132,8 +131,9 @@ impl PartySocket {
     /// If the socket is open already, the first event says so; if it has given up, the first event is why. Dropping the stream
     /// ends the subscription. The stream ends when the last clone of the socket is dropped.
     ///
-    /// Each stream buffers a few messages. One that is not read slows the socket: it stops reading from the network, so that
-    /// nothing is lost and nothing piles up.
+    /// Each stream buffers a few messages. One that is not read slows the socket and all other streams: the socket stops reading
+    /// from the network, so that nothing is lost and nothing piles up. (A server whose pings are not answered meanwhile may
+    /// hang up.)
     #[must_use = "a subscription ends when it is dropped"]
     pub fn events(&self) -> SocketEvents {
         self.0.subscribers.subscribe(self.ready_state() == ReadyState::Closed)
@@ -203,12 +203,14 @@ impl PartySocket {
     /// Connects anew and at once, also after the socket was closed or gave up. Waits and refusals are counted from zero.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when the options still name no room.
+    /// [`ErrorKind::Invalid`] when the options still name no room, [`ErrorKind::Closed`] when the runtime on which the socket was
+    /// made is gone.
     pub fn reconnect(&self) -> Result<()> {
         self.0.shared.reconnect()
     }
 
-    /// Changes options: `change` gets the present ones and returns the new ones.
+    /// Changes options: `change` gets the present ones and returns the new ones. It is called again when somebody else
+    /// changed them meanwhile.
     ///
     /// What `change` does not touch stays, whatever was changed before. If the socket leads to another room (or has another
     /// id) afterwards, it connects there at once, unless it is closed; other options count from the next attempt on.
@@ -223,9 +225,8 @@ impl PartySocket {
     /// # Errors
     /// [`ErrorKind::Invalid`] for options that cannot be taken, or when messages for the room that would be left still wait:
     /// [`drain_queued_messages`](Self::drain_queued_messages) takes them back. The options then stay as they were.
-    pub fn update_properties(&self, change: impl FnOnce(PartySocketOptions) -> PartySocketOptions) -> Result<()> {
-        let options = change(self.options().as_ref().clone());
-        self.0.shared.update(options)
+    pub fn update_properties(&self, change: impl Fn(PartySocketOptions) -> PartySocketOptions) -> Result<()> {
+        self.0.shared.update(change)
     }
 }
 
@@ -243,7 +244,7 @@ impl fmt::Debug for PartySocket {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.dropped();
+        self.shared.abandon();
     }
 }
 

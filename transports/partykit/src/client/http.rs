@@ -43,7 +43,7 @@ impl Endpoint {
         };
         let url = options.http_url(protocol, &config.store_path)?;
         let client = Client::builder()
-            .tls_backend_preconfigured(tls_config()?.as_ref().clone())
+            .tls_backend_preconfigured(tls_config(&options)?)
             .connect_timeout(config.request_timeout)
             .read_timeout(config.request_timeout)
             // The socket uses none either: both are to speak to one server.

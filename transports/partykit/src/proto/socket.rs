@@ -1,10 +1,15 @@
 //! The deciding half of [`PartySocket`](crate::PartySocket): options, URLs, when to try again, whether the peer lives.
 
+#[cfg_attr(not(feature = "client"), allow(dead_code))]
 mod heartbeat;
 mod options;
+#[cfg_attr(not(feature = "client"), allow(dead_code))]
 mod outgoing;
 mod query;
+#[cfg_attr(not(feature = "client"), allow(dead_code))]
 mod retry;
+#[cfg_attr(not(feature = "client"), allow(dead_code))]
+mod state;
 mod url;
 
 use std::sync::Arc;
@@ -12,6 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use roommate::Error;
 
+pub(crate) use self::retry::Fate;
 pub use self::{
     heartbeat::Heartbeat,
     options::{PartySocketOptions, SocketProtocol},
@@ -20,8 +26,8 @@ pub use self::{
 #[cfg(feature = "client")]
 pub(crate) use self::{
     heartbeat::{Beat, Pulse},
-    outgoing::{Outgoing, Waiting},
-    retry::{Fate, Retries},
+    outgoing::Waiting,
+    state::{Goodbye, Next, State, Target},
     url::uuid_v4,
 };
 

@@ -1,9 +1,14 @@
 //! One attempt: look up, connect, encrypt, upgrade.
 
-use std::sync::Arc;
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use roommate::{Error, ErrorKind, Result};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    select,
+    time::{sleep, timeout},
+};
 use tokio_tungstenite::{
     Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
     tungstenite::{
@@ -17,10 +22,9 @@ use tokio_tungstenite::{
 
 use super::{
     metered::{Metered, Vitals},
-    shared::Target,
     tls_config,
 };
-use crate::proto::socket::PartySocketOptions;
+use crate::proto::socket::{PartySocketOptions, Target};
 
 pub(super) type WebSocket = WebSocketStream<MaybeTlsStream<Metered<TcpStream>>>;
 
@@ -35,6 +39,9 @@ pub(super) struct Failure {
 /// What tungstenite gathers before it writes.
 const WRITE_BUFFER: usize = 128 << 10;
 
+/// How long an address is tried before the next one is as well.
+const HEAD_START: Duration = Duration::from_millis(250);
+
 /// How much of a refusal's body is shown.
 const EXCERPT: usize = 200;
 
@@ -48,7 +55,10 @@ pub(super) async fn connect(target: &Target, vitals: Arc<Vitals>) -> Result<WebS
     match timeout(options.connection_timeout, upgrade(request, options, vitals)).await {
         Ok(result) => result,
         Err(_) => Err(Failure {
-            error: unavailable(&format!("no answer from {} within {:?}", options.host, options.connection_timeout)),
+            error: Error::new(
+                ErrorKind::Unavailable,
+                format!("no answer from {} within {:?}", options.host, options.connection_timeout),
+            ),
             may_have_opened: true,
         }),
     }
@@ -62,13 +72,17 @@ async fn upgrade(request: Request, options: &PartySocketOptions, vitals: Arc<Vit
     // A resolver knows no brackets.
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-    let stream = TcpStream::connect((host, port)).await.map_err(|error| {
+    let connecting = async { connect_any(lookup_host((host, port)).await?).await };
+    let stream = connecting.await.map_err(|error| {
         let message = format!("cannot connect to {host} port {port}: {error}");
         not_opened(Error::with_source(ErrorKind::Unavailable, message, error))
     })?;
     // A failure costs some delay, no more.
     let _ = stream.set_nodelay(true);
-    let connector = if is_tls { Connector::Rustls(tls_config().map_err(not_opened)?) } else { Connector::Plain };
+    let connector = match is_tls {
+        true => Connector::Rustls(Arc::new(tls_config(options).map_err(not_opened)?)),
+        false => Connector::Plain,
+    };
     let max = options.max_message_size;
     let config = WebSocketConfig::default()
         .write_buffer_size(WRITE_BUFFER)
@@ -79,6 +93,24 @@ async fn upgrade(request: Request, options: &PartySocketOptions, vitals: Arc<Vit
     match client_async_tls_with_config(request, Metered::new(stream, vitals), Some(config), Some(connector)).await {
         Ok((socket, _)) => Ok(socket),
         Err(error) => Err(failure(error, &options.host)),
+    }
+}
+
+/// Connects to the first address that answers. An address that is slow does not keep the next one waiting.
+async fn connect_any(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+    let mut addresses = addresses.peekable();
+    let mut running = FuturesUnordered::new();
+    let mut first_error = None;
+    loop {
+        running.extend(addresses.next().map(TcpStream::connect));
+        select! {
+            result = running.next() => match result {
+                Some(Ok(stream)) => return Ok(stream),
+                Some(Err(error)) => drop(first_error.get_or_insert(error)),
+                None => return Err(first_error.unwrap_or_else(|| io::Error::other("the name has no address"))),
+            },
+            () = sleep(HEAD_START), if addresses.peek().is_some() => {}
+        }
     }
 }
 
@@ -144,6 +176,23 @@ fn answered(response: &Response, host: &str) -> Error {
     Error::new(kind, message)
 }
 
-fn unavailable(message: &str) -> Error {
-    Error::new(ErrorKind::Unavailable, message)
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_keeps_no_other_from_being_tried() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let there = listener.local_addr().expect("an address");
+        let closed = TcpListener::bind("127.0.0.1:0").await.expect("a free port").local_addr().expect("an address");
+        // Of a network for documentation: packets to it vanish.
+        let nowhere = "192.0.2.1:9".parse().expect("an address");
+        let stream = connect_any([nowhere, closed, there].into_iter()).await.expect("the last one answers");
+        assert_eq!(stream.peer_addr().expect("connected"), there);
+        let error = connect_any([closed].into_iter()).await.expect_err("nobody listens");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(connect_any([].into_iter()).await.is_err());
+    }
 }

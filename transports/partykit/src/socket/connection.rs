@@ -14,13 +14,8 @@ use tokio_tungstenite::tungstenite::{
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
-use super::{
-    connect::WebSocket,
-    events::Told,
-    metered::Vitals,
-    shared::{Goodbye, Next, Shared},
-};
-use crate::proto::socket::{Heartbeat, Message, SocketEvent};
+use super::{connect::WebSocket, events::Told, metered::Vitals, shared::Shared};
+use crate::proto::socket::{Goodbye, Heartbeat, Message, Next, SocketEvent};
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -47,13 +42,22 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 impl Connection<'_> {
     /// Runs the connection to its end.
     pub(super) async fn run(&self, socket: WebSocket) -> End {
+        let end = self.first_end(socket).await;
+        match self.shared.goodbye(self.turn) {
+            // An end that was asked for is no failure, and has the code and reason that were asked for.
+            Some(goodbye) => End { goodbye, error: None, ..end },
+            None => end,
+        }
+    }
+
+    async fn first_end(&self, socket: WebSocket) -> End {
         let (sink, stream) = socket.split();
         let mut reading = pin!(self.read(stream));
         let mut writing = pin!(self.write(sink));
         let mut watching = pin!(self.watch());
         let mut running_out = pin!(self.running_out());
         let written = select! {
-            end = &mut reading => return self.as_wanted(end),
+            end = &mut reading => return end,
             written = &mut writing => written,
             end = &mut watching => return end,
             end = &mut running_out => return end,
@@ -61,13 +65,13 @@ impl Connection<'_> {
         match written {
             // The goodbye is said: the answer is the reader's to hear.
             Ok(()) => select! {
-                end = &mut reading => self.as_wanted(end),
+                end = &mut reading => end,
                 end = &mut watching => end,
                 end = &mut running_out => end,
             },
             // Why the connection broke may stand in what was not read yet.
             Err(error) => match timeout(LAST_WORDS, reading).await {
-                Ok(end) if end.is_clean => self.as_wanted(end),
+                Ok(end) if end.is_clean => end,
                 _ => broken(error),
             },
         }
@@ -154,15 +158,7 @@ impl Connection<'_> {
     async fn running_out(&self) -> End {
         self.shared.turned(self.turn).await;
         sleep(self.shared.patience()).await;
-        self.as_wanted(End::broken(Error::new(ErrorKind::Unavailable, "the server does not say goodbye")))
-    }
-
-    /// An end that was asked for is no failure, and has the code and reason that were asked for.
-    fn as_wanted(&self, end: End) -> End {
-        match self.shared.goodbye(self.turn) {
-            Some(goodbye) => End { goodbye, error: None, ..end },
-            None => end,
-        }
+        End::broken(Error::new(ErrorKind::Unavailable, "the server does not say goodbye"))
     }
 }
 

@@ -11,13 +11,12 @@ use super::{
     connection::{Connection, End},
     events::Told,
     metered::Vitals,
-    shared::{Shared, Target, random},
+    shared::Shared,
 };
-use crate::proto::socket::{Fate, SocketEvent};
+use crate::proto::socket::{Fate, SocketEvent, Target};
 
 /// Runs a socket until its last handle is dropped.
-pub(super) async fn run(shared: Arc<Shared>, events: mpsc::Sender<Told>) {
-    let task = Task { shared, events };
+pub(super) async fn run(task: Task) {
     while let Some(target) = task.shared.target().await {
         let vitals = Vitals::new();
         let attempt = select! {
@@ -45,9 +44,9 @@ pub(super) async fn run(shared: Arc<Shared>, events: mpsc::Sender<Told>) {
 
 /// What the task has. Tells the handles when it is gone, for instance with its runtime.
 #[derive(Debug)]
-struct Task {
-    shared: Arc<Shared>,
-    events: mpsc::Sender<Told>,
+pub(super) struct Task {
+    pub(super) shared: Arc<Shared>,
+    pub(super) events: mpsc::Sender<Told>,
 }
 
 impl Task {
@@ -73,7 +72,7 @@ impl Task {
         if !is_clean {
             self.shared.id_is_spent();
         }
-        let fate = self.shared.ended(target.turn, random());
+        let fate = self.shared.ended(target.turn);
         if let Some(error) = error {
             self.tell(SocketEvent::Error(error)).await;
         }
@@ -91,7 +90,7 @@ impl Task {
         if may_have_opened {
             self.shared.id_is_spent();
         }
-        let fate = self.shared.failed(target.turn, error.kind() == ErrorKind::Refused, random());
+        let fate = self.shared.failed(target.turn, error.kind() == ErrorKind::Refused);
         match fate {
             Some(Fate::OutOfRetries) => {
                 self.give_up(format!("{error}; max_retries is reached, reconnect() starts over"), Some(error)).await;

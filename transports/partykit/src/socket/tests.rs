@@ -1,16 +1,32 @@
 //! Stories of a socket and a small server beside it.
 
+mod endings;
+mod failures;
+mod heartbeats;
+mod moves;
+mod sending;
+mod subscribing;
+mod tls;
+
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
+use roommate::Error;
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     time::timeout,
 };
-use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite};
+use tokio_tungstenite::{
+    WebSocketStream, accept_async, accept_hdr_async,
+    tungstenite::{
+        self,
+        handshake::server::{ErrorResponse, Request, Response},
+    },
+};
 
 use super::{PartySocket, SocketEvents};
-use crate::proto::socket::{Heartbeat, Message, PartySocketOptions, ReadyState, SendOutcome, SocketEvent};
+use crate::proto::socket::{Message, PartySocketOptions, SocketEvent};
 
 type Peer = WebSocketStream<TcpStream>;
 
@@ -43,6 +59,29 @@ impl Server {
     async fn accept(&self) -> Peer {
         soon(accept_async(self.tcp().await)).await.expect("an upgrade")
     }
+
+    /// Accepts, and says which path and query were asked for.
+    async fn accept_with_uri(&self) -> (Peer, String) {
+        let mut uri = String::new();
+        #[expect(clippy::result_large_err, reason = "the signature is tungstenite's")]
+        let note = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
+            uri = request.uri().to_string();
+            Ok(response)
+        };
+        let peer = soon(accept_hdr_async(self.tcp().await, note)).await.expect("an upgrade");
+        (peer, uri)
+    }
+
+    /// Answers one upgrade with these bytes, and hangs up.
+    async fn answer(&self, bytes: &[u8]) {
+        let mut tcp = self.tcp().await;
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(soon(tcp.read_u8()).await.expect("a request"));
+        }
+        soon(tcp.write_all(bytes)).await.expect("written");
+        soon(tcp.shutdown()).await.expect("hung up");
+    }
 }
 
 async fn soon<T>(future: impl Future<Output = T>) -> T {
@@ -72,76 +111,35 @@ async fn opened(events: &mut SocketEvents) -> u64 {
     }
 }
 
-#[tokio::test]
-async fn messages_arrive_in_order_both_ways() {
-    let server = Server::start().await;
-    let socket = PartySocket::new(server.options()).expect("a socket");
-    let mut events = socket.events();
-    for n in 0..100 {
-        socket.send(n.to_string()).expect("room in the queue");
-    }
-    let mut peer = server.accept().await;
-    assert_eq!(opened(&mut events).await, 1);
-    assert_eq!(socket.send("100").expect("room"), SendOutcome::Handed);
-    for n in 0..=100 {
-        assert_eq!(text(&mut peer).await, n.to_string());
-    }
-    for n in 0..1000 {
-        peer.feed(n.to_string().into()).await.expect("sent");
-    }
-    peer.flush().await.expect("sent");
-    for n in 0..1000 {
-        let SocketEvent::Message(Message::Text(text)) = next(&mut events).await else { panic!("no text") };
-        assert_eq!(*text, n.to_string());
+async fn failed(events: &mut SocketEvents) -> Error {
+    match next(events).await {
+        SocketEvent::Error(error) => error,
+        other => panic!("{other:?} is no error"),
     }
 }
 
-#[tokio::test]
-async fn a_message_sent_while_the_server_is_away_arrives_after_the_reconnection() {
-    let server = Server::start().await;
-    let socket = PartySocket::new(server.options()).expect("a socket");
-    let mut events = socket.events();
-    let peer = server.accept().await;
-    assert_eq!(opened(&mut events).await, 1);
-    drop(peer);
-    assert!(matches!(next(&mut events).await, SocketEvent::Error(_)));
-    assert!(matches!(next(&mut events).await, SocketEvent::Close { code: 1006, epoch: 1, .. }));
-    assert_eq!(socket.send("while away").expect("room"), SendOutcome::Queued);
-    assert_eq!(text(&mut server.accept().await).await, "while away");
-    assert_eq!(opened(&mut events).await, 2);
-    assert_eq!(socket.ready_state(), ReadyState::Open);
+async fn ended(events: &mut SocketEvents) -> (u16, String, u64) {
+    match next(events).await {
+        SocketEvent::Close { code, reason, epoch } => (code, reason, epoch),
+        other => panic!("{other:?} is no end"),
+    }
 }
 
-#[tokio::test]
-async fn a_peer_that_stops_answering_is_found_out() {
-    let server = Server::start().await;
-    let heartbeat = Heartbeat::new(Duration::from_millis(20), Duration::from_millis(20));
-    let socket = PartySocket::new(server.options().with_heartbeat(Some(heartbeat))).expect("a socket");
-    let mut events = socket.events();
-    // Upgraded, and never read from again: so nothing answers the ping.
-    let _peer = server.accept().await;
-    assert_eq!(opened(&mut events).await, 1);
-    assert!(matches!(next(&mut events).await, SocketEvent::Error(error) if error.is_temporary()));
-    assert!(matches!(next(&mut events).await, SocketEvent::Close { code: 1006, epoch: 1, .. }));
-    let _peer = server.accept().await;
-    assert_eq!(opened(&mut events).await, 2);
+/// The next message that a socket gets.
+async fn received(events: &mut SocketEvents) -> String {
+    match next(events).await {
+        SocketEvent::Message(Message::Text(text)) => text.to_string(),
+        other => panic!("{other:?} is no text"),
+    }
 }
 
-#[tokio::test]
-async fn a_pong_comes_behind_what_the_server_had_sent() {
-    let server = Server::start().await;
-    let socket = PartySocket::new(server.options()).expect("a socket");
-    let mut events = socket.events();
-    let mut peer = server.accept().await;
-    let epoch = opened(&mut events).await;
-    socket.try_send_open("before", epoch).expect("sent");
-    socket.ping(&b"7"[..], epoch).expect("pinged");
-    peer.send(tungstenite::Message::text("first")).await.expect("sent");
-    assert_eq!(text(&mut peer).await, "before");
-    tokio::spawn(async move { while let Some(Ok(_)) = peer.next().await {} });
-    assert!(matches!(next(&mut events).await, SocketEvent::Message(Message::Text(text)) if &*text == "first"));
-    assert!(matches!(next(&mut events).await, SocketEvent::Pong(payload) if &*payload == b"7"));
-
-    assert_eq!(socket.ping(&b""[..], epoch).unwrap_err().kind(), roommate::ErrorKind::Invalid);
-    assert_eq!(socket.ping(&b"7"[..], epoch + 1).unwrap_err().kind(), roommate::ErrorKind::Closed);
+/// Waits until a peer has nothing more to read, and returns the goodbye.
+async fn goodbye(peer: &mut Peer) -> Option<(u16, String)> {
+    let mut goodbye = None;
+    while let Some(Ok(message)) = soon(peer.next()).await {
+        if let tungstenite::Message::Close(Some(frame)) = message {
+            goodbye = Some((u16::from(frame.code), frame.reason.to_string()));
+        }
+    }
+    goodbye
 }

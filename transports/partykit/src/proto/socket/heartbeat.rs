@@ -109,8 +109,84 @@ impl Pulse {
             }
             Ping::Due(since) | Ping::Written(since) => {
                 let dead_at = since.saturating_add(heartbeat.timeout);
-                if now >= dead_at { Beat::Dead(now.saturating_sub(self.heard)) } else { Beat::Wait(dead_at) }
+                if now >= dead_at {
+                    return Beat::Dead(now.saturating_sub(self.heard));
+                }
+                // The answer may come before, and then the interval starts over.
+                Beat::Wait(dead_at.min(now.saturating_add(heartbeat.interval)))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEARTBEAT: Heartbeat = Heartbeat { interval: Duration::from_secs(10), timeout: Duration::from_secs(5) };
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// A pulse whose ping was asked for at 10 s.
+    fn asked() -> Pulse {
+        let mut pulse = Pulse::default();
+        assert_eq!(pulse.beat(HEARTBEAT, at(9)), Beat::Wait(at(10)));
+        assert_eq!(pulse.beat(HEARTBEAT, at(10)), Beat::Ping);
+        pulse.ping(at(10));
+        pulse
+    }
+
+    #[test]
+    fn a_quiet_peer_is_pinged_and_lives_when_it_answers() {
+        let mut pulse = asked();
+        assert!(pulse.ping_is_due());
+        pulse.pinged(at(11));
+        assert!(!pulse.ping_is_due());
+        assert_eq!(pulse.beat(HEARTBEAT, at(15)), Beat::Wait(at(16)));
+        pulse.heard(at(15));
+        assert_eq!(pulse.beat(HEARTBEAT, at(16)), Beat::Wait(at(25)));
+    }
+
+    #[test]
+    fn a_peer_that_answers_no_ping_is_dead() {
+        let mut pulse = asked();
+        pulse.pinged(at(11));
+        assert_eq!(pulse.beat(HEARTBEAT, at(16)), Beat::Dead(at(16)));
+    }
+
+    #[test]
+    fn what_the_network_takes_after_the_ping_keeps_no_dead_peer_alive() {
+        let mut pulse = asked();
+        pulse.pinged(at(11));
+        pulse.wrote(at(15));
+        assert_eq!(pulse.beat(HEARTBEAT, at(16)), Beat::Dead(at(16)));
+    }
+
+    #[test]
+    fn a_ping_may_wait_behind_a_large_message_while_that_moves() {
+        let mut pulse = asked();
+        for second in 11..60 {
+            pulse.wrote(at(second));
+            assert_eq!(pulse.beat(HEARTBEAT, at(second)), Beat::Wait(at(second + 5)));
+        }
+        assert_eq!(pulse.beat(HEARTBEAT, at(64)), Beat::Dead(at(64)));
+    }
+
+    #[test]
+    fn a_long_timeout_does_not_hold_up_the_next_ping() {
+        let patient = Heartbeat::new(at(10), at(60));
+        assert_eq!(asked().beat(patient, at(10)), Beat::Wait(at(20)));
+    }
+
+    #[test]
+    fn silence_proves_nothing_while_nobody_listens() {
+        let mut pulse = asked();
+        pulse.pinged(at(11));
+        pulse.deafened();
+        assert_eq!(pulse.beat(HEARTBEAT, at(100)), Beat::Wait(at(110)));
+        pulse.heard(at(120));
+        assert_eq!(pulse.beat(HEARTBEAT, at(121)), Beat::Wait(at(130)));
     }
 }

@@ -116,3 +116,62 @@ impl Outgoing {
         self.bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> PartySocketOptions {
+        PartySocketOptions::new("localhost", "r")
+            .with_max_enqueued_messages(3)
+            .with_max_enqueued_bytes(10)
+            .with_max_message_size(12)
+    }
+
+    fn queue(messages: &[(&str, Option<u64>)]) -> Outgoing {
+        let mut outgoing = Outgoing::default();
+        for (message, epoch) in messages {
+            outgoing.push((*message).into(), *epoch, &options()).expect("room");
+        }
+        outgoing
+    }
+
+    fn kind(result: Result<()>) -> Option<ErrorKind> {
+        result.err().map(|error| error.kind())
+    }
+
+    #[test]
+    fn a_full_queue_takes_nothing_and_keeps_what_it_has() {
+        let mut outgoing = queue(&[("a", None), ("b", Some(1)), ("c", None)]);
+        assert!(!outgoing.has_room(&options()));
+        assert_eq!(kind(outgoing.push("d".into(), None, &options())), Some(ErrorKind::Unavailable));
+        assert_eq!(outgoing.pop().map(|waiting| waiting.message), Some("a".into()));
+        assert_eq!(kind(outgoing.push("d".into(), None, &options())), None);
+        assert_eq!(outgoing.bytes(), 3);
+    }
+
+    #[test]
+    fn bytes_are_bounded_but_one_message_may_always_wait() {
+        let mut outgoing = queue(&[("eleven byte", None)]);
+        assert_eq!(kind(outgoing.push("a".into(), None, &options())), Some(ErrorKind::Unavailable));
+        assert_eq!(kind(outgoing.push("thirteen byte".into(), None, &options())), Some(ErrorKind::Invalid));
+    }
+
+    #[test]
+    fn only_messages_for_any_connection_outlive_one() {
+        let mut outgoing = queue(&[("a", None), ("bb", Some(1)), ("ccc", None)]);
+        outgoing.connection_ended();
+        assert_eq!((outgoing.queued(), outgoing.bytes()), (2, 4));
+        assert_eq!(outgoing.drain(), ["a".into(), "ccc".into()]);
+        assert!(outgoing.is_empty());
+        assert_eq!(outgoing.bytes(), 0);
+    }
+
+    #[test]
+    fn a_message_that_was_put_back_is_the_next_again() {
+        let mut outgoing = queue(&[("a", None), ("b", None)]);
+        let first = outgoing.pop().expect("a");
+        outgoing.put_back(first);
+        assert_eq!(outgoing.drain(), ["a".into(), "b".into()]);
+    }
+}

@@ -172,3 +172,167 @@ fn push_percent(text: &mut String, byte: u8) {
 fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Invalid, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::socket::PartySocketOptions;
+
+    fn options(host: &str, room: &str) -> PartySocketOptions {
+        PartySocketOptions::new(host, room)
+    }
+
+    #[test]
+    fn urls_are_those_of_partysocket() {
+        let base = || options("example.com", "r");
+        let table = [
+            (base(), "wss://example.com/parties/main/r"),
+            (base().with_host("http://example.com"), "wss://example.com/parties/main/r"),
+            (base().with_host("https://example.com/"), "wss://example.com/parties/main/r"),
+            (base().with_host("ws://example.com"), "wss://example.com/parties/main/r"),
+            (base().with_host("wss://example.com/"), "wss://example.com/parties/main/r"),
+            (base().with_host("example.com/sub/path"), "wss://example.com/sub/path/parties/main/r"),
+            (base().with_host("example.com:8080"), "wss://example.com:8080/parties/main/r"),
+            (base().with_host("localhost:1999"), "ws://localhost:1999/parties/main/r"),
+            (base().with_party("p"), "wss://example.com/parties/p/r"),
+            (base().with_prefix("custom/path"), "wss://example.com/custom/path/p/r"),
+            (base().with_prefix(""), "wss://example.com/parties/main/r"),
+            (base().with_base_path("my/own"), "wss://example.com/my/own"),
+            (base().with_path("a/b"), "wss://example.com/parties/main/r/a/b"),
+            (base().with_path(""), "wss://example.com/parties/main/r"),
+            (base().with_base_path("own").with_path("p"), "wss://example.com/own/p"),
+            (base().with_protocol(SocketProtocol::Ws), "ws://example.com/parties/main/r"),
+            (base().with_host("localhost:1").with_protocol(SocketProtocol::Wss), "wss://localhost:1/parties/main/r"),
+            (PartySocketOptions::without_room("example.com").with_base_path("own"), "wss://example.com/own"),
+            // What a URL parser makes of such names in JavaScript:
+            (base().with_room("a b"), "wss://example.com/parties/main/a%20b"),
+            (base().with_room("é\"<>`{}"), "wss://example.com/parties/main/%C3%A9%22%3C%3E%60%7B%7D"),
+            (base().with_room("a%2Fb"), "wss://example.com/parties/main/a%2Fb"),
+            (base().with_room("100%"), "wss://example.com/parties/main/100%"),
+            (base().with_room("a&b=c;d,e:@!$'()*+~|[]"), "wss://example.com/parties/main/a&b=c;d,e:@!$'()*+~|[]"),
+        ];
+        for (options, url) in table {
+            let options = if url.contains("custom") { options.with_party("p") } else { options };
+            assert_eq!(options.room_url().expect(url), url);
+        }
+    }
+
+    #[test]
+    fn the_socket_and_http_are_in_the_same_room_however_it_is_written() {
+        let table = [
+            options("http://localhost:1999/", "r"),
+            options("localhost:1999", "a/b?c#d"),
+            options("localhost:1999/base", "a b").with_party("p/q"),
+            options("localhost:1999", "\\^\n").with_prefix("custom/path"),
+            options("localhost:1999", "unused").with_base_path("own/pl ace"),
+        ];
+        for options in table {
+            let socket = options.room_url().expect("a URL");
+            let http = options.http_url("https", "/store").expect("a URL");
+            assert_eq!(
+                socket.strip_prefix("ws://"),
+                http.strip_prefix("https://").and_then(|url| url.strip_suffix("/store"))
+            );
+            #[cfg(feature = "client")]
+            assert_eq!(reqwest::Url::parse(&http).expect("a URL").as_str(), http, "a URL parser leaves it as it is");
+        }
+        let url = options("h", "a/b?c#d").http_url("http", "/store").expect("a URL");
+        assert_eq!(url, "http://h/parties/main/a%2Fb%3Fc%23d/store");
+        let url = options("h", "r").with_path("p").http_url("http", "").expect("a URL");
+        assert_eq!(url, "http://h/parties/main/r");
+    }
+
+    #[test]
+    fn the_query_begins_with_the_id_and_leaves_out_what_has_no_value() {
+        let query = [("a b", Some("c&d=é+~*")), ("none", None), ("", Some("")), ("_pk", Some("2"))];
+        let query = query.map(|(name, value)| (name.to_owned(), value.map(str::to_owned)));
+        let url = options("h", "r").socket_url("my id", &query).expect("a URL");
+        assert_eq!(url, "wss://h/parties/main/r?_pk=my+id&a+b=c%26d%3D%C3%A9%2B%7E*&=&_pk=2");
+    }
+
+    #[test]
+    fn hosts_of_this_machine_and_private_networks_need_no_tls() {
+        let plain = [
+            "localhost",
+            "localhost:1999",
+            "LocalHost:1999",
+            "http://localhost:1999",
+            "app.localhost:80",
+            "127.0.0.1",
+            "127.0.0.1:1999",
+            "127.1.2.3:1999",
+            "0.0.0.0:1999",
+            "10.1.2.3",
+            "192.168.0.1:80",
+            "172.16.0.1:1999",
+            "172.31.0.1",
+            "[::1]",
+            "[::1]:1999",
+            "[::ffff:7f00:1]:1999",
+            "[fd00::1]:1999",
+        ];
+        for host in plain {
+            assert_eq!(guess_protocol(host), SocketProtocol::Ws, "{host}");
+        }
+        let tls = [
+            "example.com",
+            "example.com:1999",
+            "localhost.example.com",
+            "10.example.com",
+            "192.168.example.com",
+            "172.2.0.1",
+            "172.100.0.1:80",
+            "8.8.8.8",
+            "[2001:db8::1]:1999",
+            "example.com/localhost",
+        ];
+        for host in tls {
+            assert_eq!(guess_protocol(host), SocketProtocol::Wss, "{host}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_url_is_refused_with_the_reason() {
+        let table = [
+            (options("", "r"), "host"),
+            (options("http://", "r"), "host"),
+            (options(":1999", "r"), "host"),
+            (options("exa mple.com", "r"), "host"),
+            (options("example.com?x", "r"), "host"),
+            (options("user@example.com", "r"), "host"),
+            (options("münchen.example", "r"), "host"),
+            (options("example.com:port", "r"), "port"),
+            (options("example.com:65536", "r"), "port"),
+            (options("example.com", ""), "room"),
+            (options("example.com", ".."), "room"),
+            (options("example.com", "%2e%2E"), "room"),
+            (options("example.com", "r").with_party(""), "party"),
+            (options("example.com", "r").with_path("/p"), "path must not start with a slash"),
+            (options("example.com", "r").with_path("a/../b"), "path"),
+            (options("example.com", "r").with_base_path("/p"), "base_path must not start with a slash"),
+            (options("example.com", "r").with_prefix("/p"), "prefix must not start with a slash"),
+            (PartySocketOptions::without_room("example.com"), "room or a base_path"),
+            (options("example.com", "r").with_header("Upgrade", "h2c"), "Upgrade"),
+            (options("example.com", "r").with_header("Sec-WebSocket-Key", "x"), "Sec-WebSocket-Key"),
+            (options("example.com", "r").with_header("A", "b\r\nc: d"), "header"),
+            (options("example.com", "r").with_protocols(["a b"]), "subprotocol"),
+            (options("example.com", "r").with_jitter(1.5), "jitter"),
+            (options("example.com", "r").with_reconnection_delay_grow_factor(f64::NAN), "grow_factor"),
+            (options("example.com", "r").with_max_enqueued_messages(0), "max_enqueued_messages"),
+        ];
+        for (options, reason) in table {
+            let error = options.validate().expect_err(reason);
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            assert!(error.to_string().contains(reason), "{error} does not speak of {reason}");
+        }
+        assert!(PartySocketOptions::without_room("example.com").with_start_closed(true).validate().is_ok());
+        assert!(options("h", "r").http_url("ftp", "/store").is_err());
+        assert!(options("h", "r").http_url("http", "store").is_err());
+    }
+
+    #[test]
+    fn ids_are_uuids_of_version_4() {
+        assert_eq!(uuid_v4([0; 16]), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(uuid_v4([0xFF; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+    }
+}
