@@ -29,7 +29,7 @@ impl Roommate {
 
     /// Where the server of `party` listens.
     pub(crate) fn host(&self, party: &str) -> &str {
-        self.hosts.get(party).unwrap_or(&self.hosts["main"])
+        self.hosts.get(party).unwrap_or_else(|| &self.hosts["main"])
     }
 
     fn start_blocking() -> Self {
