@@ -7,6 +7,9 @@ use std::{
 
 use super::shared::lock;
 
+/// How many transactions may open before readers who wait.
+const PATIENCE: usize = 16;
+
 /// A mutex that its owner may take again, together with a gate for readers, who wait while a transaction is open.
 ///
 /// The order of locks is: this one's, then the state's. Neither is held while anybody else's code runs.
@@ -25,9 +28,10 @@ struct Gate {
     held: usize,
     /// Whether the owner has a transaction open.
     writing: bool,
-    /// Threads that wait to read, or are just about to. No transaction opens before them: a thread that writes all
-    /// the time would keep them out for ever.
+    /// Threads that wait to read, or are just about to.
     readers: usize,
+    /// How many transactions have opened while there was such a thread.
+    overtaken: usize,
 }
 
 /// Gives the turn back on drop.
@@ -48,11 +52,17 @@ impl Turn {
         Held(self)
     }
 
-    /// Closes the gate for readers, once those who wait have read. The caller has the turn.
+    /// Closes the gate for readers. The caller has the turn.
+    ///
+    /// A thread that writes all the time could keep waiting readers out for ever; so now and then it waits for them.
     pub(super) fn begin_writing(&self) {
         let mut gate = lock(&self.gate);
-        while gate.readers > 0 {
-            gate = self.drained.wait(gate).unwrap_or_else(PoisonError::into_inner);
+        gate.overtaken = if gate.readers > 0 { gate.overtaken + 1 } else { 0 };
+        if gate.overtaken > PATIENCE {
+            gate.overtaken = 0;
+            while gate.readers > 0 {
+                gate = self.drained.wait(gate).unwrap_or_else(PoisonError::into_inner);
+            }
         }
         gate.writing = true;
     }
@@ -63,7 +73,7 @@ impl Turn {
         self.readable.notify_all();
     }
 
-    /// Waits until no transaction is open and calls `read` before the next one opens.
+    /// Waits until no transaction is open, and calls `read` before the next one opens.
     pub(super) fn wait_to_read<R>(&self, read: impl FnOnce() -> R) -> R {
         let mut gate = lock(&self.gate);
         gate.readers += 1;

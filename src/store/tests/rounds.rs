@@ -174,6 +174,21 @@ fn listeners_are_added_and_ended_by_listeners() {
     store.set_value("v", 2).unwrap();
     assert_eq!(heard.take(), ["new"]);
 
+    *slot.lock().unwrap() = None;
+
+    // One for a kind that has not been told yet when it is added.
+    let (log, other) = (heard.clone(), Arc::clone(&slot));
+    let first = store.add_value_listener("v", move |event| {
+        let log = log.clone();
+        let old = other.lock().unwrap().replace(event.store.add_values_listener(move |_| log.note("values")));
+        drop(old);
+    });
+    store.set_value("v", "two").unwrap();
+    assert!(heard.take().is_empty());
+    drop(first);
+    store.set_value("v", "more").unwrap();
+    assert_eq!(heard.take(), ["values"]);
+
     // One that ends itself.
     let own = Arc::new(Mutex::new(None::<Subscription>));
     let (log, itself) = (heard.clone(), Arc::clone(&own));
