@@ -63,9 +63,9 @@ pub use persister::{Capability, Notice, Persister, Receipt, Save, Saved};
 pub use runtime::{Runtime, Threads, block_on};
 pub use store::{
     ANY, CellChange, CellEvent, CellIdsEvent, ChangesStream, IdChange, Pattern, RowEvent, RowIdsEvent, Store,
-    Subscription, TableEvent, TableIdsEvent, TablesEvent, TransactionEvent, TransactionLog, ValueEvent, ValueIdsEvent,
-    ValuesEvent,
+    TableEvent, TableIdsEvent, TablesEvent, TransactionEvent, TransactionLog, ValueEvent, ValueIdsEvent, ValuesEvent,
 };
+pub use subscription::Subscription;
 
 /// The README's examples, as tests.
 #[cfg(doctest)]

@@ -27,7 +27,7 @@ pub use events::{
     CellEvent, CellIdsEvent, RowEvent, RowIdsEvent, TableEvent, TableIdsEvent, TablesEvent, TransactionEvent,
     ValueEvent, ValueIdsEvent, ValuesEvent,
 };
-pub use listeners::{ANY, Pattern, Subscription};
+pub use listeners::{ANY, Pattern};
 pub use net::{CellChange, IdChange, TransactionLog};
 pub use stream::ChangesStream;
 
@@ -49,8 +49,8 @@ use shared::Handle;
 /// # Ok::<(), roommate::Error>(())
 /// ```
 ///
-/// Clones share everything, and any thread may use any of them. A store without an id of its own: what is kept of it,
-/// and where, is an engine's business.
+/// Clones share everything, and any thread may use any of them. What is kept of it, and where, is an
+/// engine's business.
 ///
 /// # Transactions
 ///

@@ -3,15 +3,15 @@
 use std::{
     any::Any,
     collections::HashMap,
-    fmt, mem,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
-        Arc, Mutex, Weak,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use crate::content::Id;
+use crate::{content::Id, subscription::Subscription};
 
 use super::{events::Event, shared::lock};
 
@@ -21,19 +21,6 @@ pub const ANY: Pattern = Pattern(None);
 /// Which ids a listener is for: one, or [`ANY`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pattern(Option<Id>);
-
-/// A listener that is called until this is dropped.
-///
-/// A call that is under way on another thread goes on after the drop; none begins after it. The listener owns what its
-/// closure captured until then, so a closure that owns both a store and its own subscription keeps both for ever; the
-/// store that an event carries is enough for most.
-#[must_use = "the listener ends when this is dropped"]
-pub struct Subscription {
-    book: Weak<Mutex<Book>>,
-    kind: Kind,
-    path: Vec<Pattern>,
-    entry: Arc<Entry>,
-}
 
 /// What a listener listens to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +115,15 @@ impl Book {
         }
         node.here.push(Arc::clone(&entry));
         drop(this);
-        Subscription { book: Arc::downgrade(book), kind, path, entry }
+        let book = Arc::downgrade(book);
+        Subscription::new(move || {
+            entry.ended.store(true, Ordering::Release);
+            if let Some(book) = book.upgrade() {
+                let removed = lock(&book).trees[kind as usize].remove(&path, &entry);
+                // The closure's destructors may use the store: they run without the lock.
+                drop(removed);
+            }
+        })
     }
 
     /// A mark that separates those who listen already from those who will.
@@ -211,23 +206,6 @@ impl Node {
     }
 }
 
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        self.entry.ended.store(true, Ordering::Release);
-        if let Some(book) = self.book.upgrade() {
-            let removed = lock(&book).remove(self.kind, &self.path, &self.entry);
-            // The closure's destructors may use the store: they run without the lock.
-            drop(removed);
-        }
-    }
-}
-
-impl Book {
-    fn remove(&mut self, kind: Kind, path: &[Pattern], entry: &Arc<Entry>) -> Option<Arc<Entry>> {
-        self.trees[kind as usize].remove(path, entry)
-    }
-}
-
 macro_rules! pattern_from {
     ($($id:ty)*) => {$(
         impl From<$id> for Pattern {
@@ -238,9 +216,3 @@ macro_rules! pattern_from {
     )*};
 }
 pattern_from!(&str String Id &Id);
-
-impl fmt::Debug for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription").field("kind", &self.kind).field("path", &self.path).finish_non_exhaustive()
-    }
-}

@@ -1,17 +1,24 @@
 //! How listeners are added.
 
+use crate::subscription::Subscription;
+
 use super::{
     Store,
     events::{
         CellEvent, CellIdsEvent, Event, RowEvent, RowIdsEvent, TableEvent, TableIdsEvent, TablesEvent,
         TransactionEvent, ValueEvent, ValueIdsEvent, ValuesEvent,
     },
-    listeners::{Book, Kind, Pattern, Subscription},
+    listeners::{Book, Kind, Pattern},
 };
 
 macro_rules! listeners {
     ($($(#[$doc:meta])* $name:ident($($id:ident),*): $kind:ident => $event:ident as $variant:ident;)*) => {
-        /// Listeners. Each is called until its [`Subscription`] is dropped; the module's documentation has the order.
+        /// Listening. Each listener is called until its [`Subscription`] is dropped, in the order that
+        /// [`Store`](Store#listeners) tells. A call that is under way on another thread goes on after the drop; none
+        /// begins after it.
+        ///
+        /// A listener owns what its closure captured. If that is a store, and the subscription lives in it too, both
+        /// live for ever; the store that an event carries is enough for most.
         impl Store {$(
             $(#[$doc])*
             pub fn $name(

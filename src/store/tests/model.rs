@@ -151,8 +151,8 @@ impl World {
     /// The listeners that write.
     fn listen(&self) -> impl Sized {
         // Weak as to the store, which owns the listeners.
-        let World { model, derived, body_done, answers, .. } = self.clone();
-        let world = move |store: &Store| World {
+        let Self { model, derived, body_done, answers, .. } = self.clone();
+        let world = move |store: &Store| Self {
             store: store.clone(),
             model: Arc::clone(&model),
             derived: Arc::clone(&derived),

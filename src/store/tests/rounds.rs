@@ -8,7 +8,8 @@ use crate::{
     ANY,
     content::Cell,
     error::{ErrorKind, Result},
-    store::{Store, Subscription},
+    store::Store,
+    subscription::Subscription,
 };
 
 fn number(cell: Option<&Cell>) -> f64 {
