@@ -9,8 +9,6 @@ mod http;
 mod notices;
 mod runtime;
 mod state;
-#[cfg(test)]
-mod tests;
 
 use std::{fmt, sync::Arc};
 

@@ -33,8 +33,6 @@ pub(super) struct Shared {
     began: Instant,
     wire: Wire,
     socket: PartySocket,
-    /// The room that the persister belongs to.
-    room_url: String,
 }
 
 pub(super) struct State {
@@ -43,6 +41,8 @@ pub(super) struct State {
     /// Saves that wait to be handed over.
     pub(super) handing: HashMap<Receipt, oneshot::Sender<Result<()>>>,
     socket: PartySocket,
+    /// The room that the persister belongs to.
+    room_url: String,
     /// The open main connection.
     epoch: Option<u64>,
     /// Why the main connection will not open by itself.
@@ -97,6 +97,7 @@ impl Shared {
             watch: None,
             handing: HashMap::new(),
             socket: socket.clone(),
+            room_url: options.room_url()?,
             epoch: None,
             failure: None,
             outbox: VecDeque::new(),
@@ -112,7 +113,6 @@ impl Shared {
             began: Instant::now(),
             wire,
             socket: socket.clone(),
-            room_url: options.room_url()?,
         })
     }
 
@@ -147,9 +147,11 @@ impl Shared {
 
     /// Options of a listening connection: the socket's, with an id of its own.
     pub(super) fn ear_options(&self) -> Result<PartySocketOptions> {
-        let options = self.socket.options();
-        self.check_room(&options)?;
-        Ok(PartySocketOptions { id: None, start_closed: false, ..options.as_ref().clone() })
+        self.peek(|state| {
+            let options = state.socket.options();
+            state.check_room()?;
+            Ok(PartySocketOptions { id: None, start_closed: false, ..options.as_ref().clone() })
+        })
     }
 
     /// Takes what the task is to do.
@@ -173,7 +175,7 @@ impl Shared {
                 }
             }
             event => self.with(|state, now| match event {
-                SocketEvent::Open { epoch } => match self.check_room(&self.socket.options()) {
+                SocketEvent::Open { epoch } => match state.check_room() {
                     Ok(()) => {
                         state.failure = None;
                         state.epoch = Some(epoch);
@@ -260,17 +262,6 @@ impl Shared {
         })
     }
 
-    fn check_room(&self, options: &PartySocketOptions) -> Result<()> {
-        if options.room_url()? == self.room_url {
-            return Ok(());
-        }
-        let message = format!(
-            "the socket leads to another room than {}: lead it back, or make a persister for that room",
-            self.room_url
-        );
-        Err(Error::new(ErrorKind::Invalid, message))
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -278,12 +269,27 @@ impl Shared {
 
 impl State {
     /// Why nothing can be sent now or later, if that is so.
-    pub(super) fn check(&self) -> Result<()> {
-        match &self.failure {
-            _ if self.closed => Err(closed()),
-            Some(error) => Err(error.clone()),
-            None => Ok(()),
+    pub(super) fn check(&mut self) -> Result<()> {
+        if self.closed {
+            return Err(closed());
         }
+        if self.failure.is_some() && self.socket.ready_state() != ReadyState::Closed && self.check_room().is_ok() {
+            // Somebody made it try again, or led it back.
+            self.failure = None;
+        }
+        self.failure.clone().map_or(Ok(()), Err)
+    }
+
+    /// Whether the socket leads to the room that the persister belongs to.
+    fn check_room(&self) -> Result<()> {
+        if self.socket.options().room_url()? == self.room_url {
+            return Ok(());
+        }
+        let message = format!(
+            "the socket leads to another room than {}: lead it back, or make a persister for that room",
+            self.room_url
+        );
+        Err(Error::new(ErrorKind::Invalid, message))
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -393,6 +399,6 @@ impl State {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("room_url", &self.room_url).finish_non_exhaustive()
+        f.debug_struct("Shared").field("socket", &self.socket).finish_non_exhaustive()
     }
 }

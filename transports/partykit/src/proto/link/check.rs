@@ -120,7 +120,7 @@ impl Link {
     }
 
     pub(super) fn check_what_is_due(&mut self, now: Duration) {
-        if !self.check_due_at().is_some_and(|due| due <= now) {
+        if self.check_due_at().is_none_or(|due| due > now) {
             return;
         }
         let check = CheckId(self.next_check);
