@@ -16,9 +16,15 @@ mod ours;
 mod partykit;
 #[path = "support/peer.rs"]
 mod peer;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "support/rig.rs"]
 mod rig;
+#[path = "support/rust.rs"]
+mod rust;
 
+#[path = "interop/away.rs"]
+mod away;
 #[path = "interop/frames.rs"]
 mod frames;
 #[path = "interop/matrix.rs"]

@@ -19,6 +19,7 @@ in_every_direction! {
     a_room_outlives_its_clients
     two_clients_that_start_at_once_share_one_content
     edits_of_both_sides_arrive_on_the_other
+    edits_of_one_cell_by_both_sides_leave_whoever_is_told_with_the_rooms
     a_burst_of_edits_arrives_whole_and_in_order
     a_party_with_nothing_at_its_default_is_reached
     what_may_not_be_set_reaches_nobody
@@ -332,6 +333,36 @@ async fn edits_of_both_sides_arrive_on_the_other(rig: Rig) {
         row.insert(by_two, round.into());
     }
     all_hold(&rig, &room, [&one, &two], &json!([{"t": {"r": row}}, {}])).await;
+    no_errors([&one, &two]).await;
+}
+
+/// The server tells each change to all but its author, so two stock clients may swap their values and stay apart. Ours
+/// learns of the order.
+async fn edits_of_one_cell_by_both_sides_leave_whoever_is_told_with_the_rooms(rig: Rig) {
+    let (room, one, two) = joined(&rig, rig.room()).await;
+    for round in 0..20 {
+        let by = |name: &str| {
+            let text = format!("{name} {round}");
+            match round % 5 {
+                4 => json!([["delRow", "t", "r"], ["setValue", "v", text]]),
+                3 => json!([["setRow", "t", "r", {name: text}]]),
+                _ => json!([["setCell", "t", "r", "c", text], ["setCell", "t", "r", "d", name]]),
+            }
+        };
+        tokio::join!(one.edit(by("one")), two.edit(by("two")));
+    }
+    for (peer, id) in [(&one, "one is done"), (&two, "two is done")] {
+        peer.edit(json!([["setValue", id, true]])).await;
+    }
+    let content = rig
+        .until_some(&room, |content| content[1].get("one is done").is_some() && content[1].get("two is done").is_some())
+        .await;
+    for peer in [&one, &two] {
+        if told(peer) {
+            peer.until(&content).await;
+        }
+    }
+    assert_eq!(rig.content(&room).await, Some(content));
     no_errors([&one, &two]).await;
 }
 

@@ -114,7 +114,7 @@ async fn sockets_open_in_every_room_of_every_party_and_nowhere_else(rig: Rig) {
 }
 
 async fn get(rig: &Rig, path: &str) -> Reply {
-    rig.js.http(rig.room().host, "GET", path, "").await
+    rig.js.http(&rig.room().host, "GET", path, "").await
 }
 
 /// Asserts all that matters of `reply`. With `open`, that any origin may read it; without, that no header says so.

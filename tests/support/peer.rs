@@ -2,25 +2,29 @@
 
 use serde_json::{Value, json};
 
-use crate::js::JsClient;
+use crate::{js::JsClient, rust::RustClient};
 
 /// In which language a client is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Language {
     /// TinyBase's own.
     JavaScript,
+    /// Ours.
+    Rust,
 }
 
 /// A client that is connected to a room.
 #[derive(Debug)]
 pub(crate) enum Peer {
     JavaScript(JsClient),
+    Rust(RustClient),
 }
 
 impl Peer {
     pub(crate) fn language(&self) -> Language {
         match self {
             Self::JavaScript(_) => Language::JavaScript,
+            Self::Rust(_) => Language::Rust,
         }
     }
 
@@ -31,6 +35,7 @@ impl Peer {
                 client.persister("startAutoLoad", json!([])).await;
                 client.persister("startAutoSave", json!([])).await;
             }
+            Self::Rust(client) => client.join().await,
         }
     }
 
@@ -38,6 +43,7 @@ impl Peer {
     pub(crate) async fn load(&self) {
         match self {
             Self::JavaScript(client) => drop(client.persister("load", json!([])).await),
+            Self::Rust(client) => client.load().await,
         }
     }
 
@@ -45,6 +51,7 @@ impl Peer {
     pub(crate) async fn save(&self) {
         match self {
             Self::JavaScript(client) => drop(client.persister("save", json!([])).await),
+            Self::Rust(client) => client.save().await,
         }
     }
 
@@ -52,6 +59,7 @@ impl Peer {
     pub(crate) async fn edit(&self, calls: Value) {
         match self {
             Self::JavaScript(client) => client.transaction(calls).await,
+            Self::Rust(client) => client.transaction(&calls),
         }
     }
 
@@ -59,6 +67,7 @@ impl Peer {
     pub(crate) async fn content(&self) -> Value {
         match self {
             Self::JavaScript(client) => client.content().await,
+            Self::Rust(client) => client.content(),
         }
     }
 
@@ -66,6 +75,7 @@ impl Peer {
     pub(crate) async fn until(&self, content: &Value) {
         match self {
             Self::JavaScript(client) => client.until(content).await,
+            Self::Rust(client) => client.until(content).await,
         }
     }
 
@@ -73,6 +83,7 @@ impl Peer {
     pub(crate) async fn errors(&self) -> Value {
         match self {
             Self::JavaScript(client) => client.errors().await,
+            Self::Rust(client) => client.errors(),
         }
     }
 
@@ -80,6 +91,7 @@ impl Peer {
     pub(crate) async fn close(self) {
         match self {
             Self::JavaScript(client) => client.close().await,
+            Self::Rust(client) => client.close().await,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
         OnceLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Map, Value, json};
@@ -17,6 +17,7 @@ use crate::{
     ours::Roommate,
     partykit::PartyKit,
     peer::{Language, Peer},
+    rust::RustClient,
 };
 
 /// Whose room server.
@@ -37,6 +38,9 @@ pub(crate) struct Direction {
 
 impl Direction {
     pub(crate) const JS_TO_JS: Self = Self { from: Language::JavaScript, to: Language::JavaScript };
+    pub(crate) const JS_TO_RUST: Self = Self { from: Language::JavaScript, to: Language::Rust };
+    pub(crate) const RUST_TO_JS: Self = Self { from: Language::Rust, to: Language::JavaScript };
+    pub(crate) const RUST_TO_RUST: Self = Self { from: Language::Rust, to: Language::Rust };
 }
 
 /// One story's surroundings.
@@ -59,7 +63,7 @@ enum Hosts {
 /// A room, and how its party is configured.
 #[derive(Clone, Debug)]
 pub(crate) struct Room {
-    pub(crate) host: &'static str,
+    pub(crate) host: String,
     pub(crate) party: &'static str,
     pub(crate) name: String,
     pub(crate) store_path: &'static str,
@@ -101,8 +105,8 @@ impl Rig {
             _ => ("/store", ""),
         };
         let host = match self.hosts {
-            Hosts::PartyKit(server) => &server.host,
-            Hosts::Roommate(server) => server.host(party),
+            Hosts::PartyKit(server) => server.host.clone(),
+            Hosts::Roommate(server) => server.host(party).to_owned(),
         };
         Room { host, party, name: self.id.clone(), store_path, message_prefix }
     }
@@ -120,6 +124,7 @@ impl Rig {
     async fn peer(&self, language: Language, room: &Room) -> Peer {
         match language {
             Language::JavaScript => Peer::JavaScript(self.js(room).await),
+            Language::Rust => Peer::Rust(RustClient::open(room)),
         }
     }
 
@@ -139,7 +144,7 @@ impl Rig {
 
     /// The same with other options, the agent's.
     pub(crate) async fn js_with(&self, room: &Room, mut options: Value) -> JsClient {
-        options["host"] = room.host.into();
+        options["host"] = room.host.as_str().into();
         options["party"] = room.party.into();
         options["room"] = room.name.as_str().into();
         let name = format!("{}/{}", self.id, self.next_client.fetch_add(1, Ordering::Relaxed));
@@ -148,7 +153,7 @@ impl Rig {
 
     /// A request to a path of `room`.
     pub(crate) async fn http(&self, method: &str, room: &Room, path: &str, body: &str) -> Reply {
-        self.js.http(room.host, method, &format!("/parties/{}/{}{path}", room.party, room.name), body).await
+        self.js.http(&room.host, method, &format!("/parties/{}/{}{path}", room.party, room.name), body).await
     }
 
     /// Saves a first content to `room`.
@@ -189,16 +194,20 @@ impl Rig {
     /// Waits for `room` to hold `content`.
     pub(crate) async fn until(&self, room: &Room, content: &Value) {
         let wanted = canonical(content.clone());
+        self.until_some(room, |held| *held == wanted).await;
+    }
+
+    /// Waits for `room` to hold something `wanted`, and returns what it holds.
+    pub(crate) async fn until_some(&self, room: &Room, wanted: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let held = self.content(room).await;
-            if held.as_ref() == Some(&wanted) {
-                return;
+            match self.content(room).await {
+                Some(held) if wanted(&held) => return held,
+                held if Instant::now() > deadline => {
+                    panic!("{room:?} holds\n  {}\nand not what was wanted", held.unwrap_or_default())
+                }
+                _ => tokio::time::sleep(Duration::from_millis(10)).await,
             }
-            if Instant::now() > deadline {
-                panic!("{room:?} holds\n  {}\nand not\n  {wanted}", held.unwrap_or_default());
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     }
 }
@@ -221,16 +230,53 @@ macro_rules! on_every_server {
 macro_rules! in_every_direction {
     ($($story:ident)*) => {
         mod on_partykits_server {
-            mod from_js_to_js {
-                use super::super as stories;
-                crate::rig::tests!(PartyKit, JS_TO_JS, $($story)*);
-            }
+            use super as stories;
+            crate::rig::directions!(PartyKit, $($story)*);
         }
         mod on_our_server {
-            mod from_js_to_js {
-                use super::super as stories;
-                crate::rig::tests!(Roommate, JS_TO_JS, $($story)*);
-            }
+            use super as stories;
+            crate::rig::directions!(Roommate, $($story)*);
+        }
+    };
+}
+
+/// The same for stories whose writer is a Rust client.
+macro_rules! with_a_rust_writer {
+    ($($story:ident)*) => {
+        mod on_partykits_server {
+            use super as stories;
+            crate::rig::directions_from_rust!(PartyKit, $($story)*);
+        }
+        mod on_our_server {
+            use super as stories;
+            crate::rig::directions_from_rust!(Roommate, $($story)*);
+        }
+    };
+}
+
+macro_rules! directions {
+    ($server:ident, $($story:ident)*) => {
+        mod from_js_to_js {
+            use super::stories;
+            crate::rig::tests!($server, JS_TO_JS, $($story)*);
+        }
+        mod from_js_to_rust {
+            use super::stories;
+            crate::rig::tests!($server, JS_TO_RUST, $($story)*);
+        }
+        crate::rig::directions_from_rust!($server, $($story)*);
+    };
+}
+
+macro_rules! directions_from_rust {
+    ($server:ident, $($story:ident)*) => {
+        mod from_rust_to_js {
+            use super::stories;
+            crate::rig::tests!($server, RUST_TO_JS, $($story)*);
+        }
+        mod from_rust_to_rust {
+            use super::stories;
+            crate::rig::tests!($server, RUST_TO_RUST, $($story)*);
         }
     };
 }
@@ -249,4 +295,4 @@ macro_rules! tests {
     };
 }
 
-pub(crate) use {in_every_direction, on_every_server, tests};
+pub(crate) use {directions, directions_from_rust, in_every_direction, on_every_server, tests, with_a_rust_writer};
