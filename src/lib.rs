@@ -1,5 +1,7 @@
 //! A reactive store that keeps in step with a place.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod content;
 mod engine;
 mod error;
