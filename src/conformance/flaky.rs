@@ -106,6 +106,11 @@ impl Faults {
         lock(&self.0).calls.get(&op).copied().unwrap_or(0)
     }
 
+    /// Whether a call is under way: begun, and neither answered nor dropped.
+    pub fn is_under_way(&self, op: Op) -> bool {
+        lock(&self.0).under_way.get(&op).is_some_and(|calls| *calls > 0)
+    }
+
     /// Tells something in the open stream that the place has not told.
     pub fn tell(&self, notice: Result<Notice>) {
         let mut state = lock(&self.0);
