@@ -217,7 +217,7 @@ impl Engine {
     /// The store lives on. Further calls fail with [`ErrorKind::Closed`].
     pub async fn destroy(&self) -> Vec<Changes> {
         // Destroying cannot fail; an engine whose task died with its runtime is destroyed already.
-        let _ = self.call(Call::Destroy { deadline: self.0.flush_deadline }).await;
+        let _ = self.call(Call::Destroy { flush: true, deadline: self.0.flush_deadline }).await;
         self.unconfirmed()
     }
 
@@ -343,7 +343,7 @@ impl EngineBuilder {
 impl Drop for Handle {
     fn drop(&mut self) {
         let (answer, _) = oneshot::channel();
-        let call = Call::Destroy { deadline: Duration::ZERO };
+        let call = Call::Destroy { flush: false, deadline: self.flush_deadline };
         // An engine that is destroyed already needs no end.
         let _ = self.shared.request(Request { call, action: None, answer });
     }

@@ -42,6 +42,8 @@
 //! alone. An edit is shown at once, but on probation: whatever the place tells goes *under* the edits that it has not
 //! confirmed yet, so that in the end everybody shows the same fold of the same list.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod content;
 mod engine;
 mod error;

@@ -4,9 +4,9 @@
 //! it is `None`, carrying out each [`Effect`] before asking for the next. What an effect starts (a load, a save, a watch)
 //! comes back as an [`Input`] when it ends. At most one load, save or action is under way.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, mem, time::Duration};
 
-use super::replica::{EditId, Show};
+use super::replica::{EditId, Show, Written};
 use crate::{
     content::{Changes, Content},
     error::{Error, ErrorKind, Result},
@@ -105,7 +105,7 @@ pub(crate) enum Apply {
     Confirmed(Receipt, Changes, Show),
     SaveDone(Show),
     SaveSent(Receipt),
-    SaveFailed,
+    SaveFailed(Written),
     /// The stream ended: whatever it had not confirmed is saved again.
     ReceiptsLost,
 }
@@ -126,6 +126,7 @@ pub(crate) struct Summary {
     pub(crate) sent: usize,
     pub(crate) oldest: Option<EditId>,
     pub(crate) newest: EditId,
+    pub(crate) outdated: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,6 +168,10 @@ pub(crate) struct Core {
     known: Option<bool>,
     /// A load is due.
     stale: bool,
+    /// How much of [`Summary::outdated`] was seen to.
+    outdated: u64,
+    /// What was saved lost its confirmation: it is saved again, with or without auto-save.
+    owed: bool,
     /// Saves are held back until the interval has passed.
     held: bool,
     polling: bool,
@@ -197,6 +202,8 @@ impl Core {
             watching: false,
             known: None,
             stale: false,
+            outdated: 0,
+            owed: false,
             held: false,
             polling: false,
             backoff,
@@ -217,6 +224,7 @@ impl Core {
             Input::WatchEnded => {
                 self.watching = false;
                 self.stale = true;
+                self.owed |= summary.sent > 0;
                 self.apply(Apply::ReceiptsLost);
                 if self.life != Life::Ended {
                     self.back_off();
@@ -248,6 +256,7 @@ impl Core {
     #[must_use]
     pub(crate) fn next(&mut self, summary: &Summary) -> Option<Effect> {
         if self.effects.is_empty() && self.busy.is_none() {
+            self.stale |= mem::replace(&mut self.outdated, summary.outdated) != summary.outdated;
             match self.life {
                 Life::Running => self.decide(summary),
                 Life::Ending { flush } => self.decide_end(flush, summary),
@@ -313,7 +322,9 @@ impl Core {
         if !self.effects.is_empty() || self.busy.is_some() || self.halted || self.backoff.is_waiting() {
             return;
         }
-        let watches = self.auto_load || (self.settings.capability.shared && (self.auto_save || summary.sent > 0));
+        self.owed &= summary.waiting;
+        let saves = self.auto_save || summary.waiting && (self.owed || !self.flushes.is_empty());
+        let watches = self.auto_load || (self.settings.capability.shared && (saves || summary.sent > 0));
         if watches && self.settings.capability.watch && !self.watching {
             self.begin(Busy::Watch, false, Effect::Watch);
         } else if !watches && self.watching {
@@ -321,7 +332,7 @@ impl Core {
             self.effects.push_back(Effect::Unwatch);
         } else if self.stale && self.auto_load {
             self.begin_load(false);
-        } else if self.auto_save && !self.held && summary.sent < MAX_SENT {
+        } else if saves && !self.held && summary.sent < MAX_SENT {
             let whole = self.is_whole(false);
             if whole || summary.waiting {
                 self.hold();
@@ -427,7 +438,7 @@ impl Core {
         let result = match result {
             Ok(Saved::Found(content)) => {
                 self.known = Some(true);
-                self.apply(Apply::SaveFailed);
+                self.apply(Apply::SaveFailed(Written::No));
                 self.apply(Apply::Content(content));
                 self.end_busy();
                 self.found += 1;
@@ -447,7 +458,7 @@ impl Core {
                 Ok(())
             }
             Err(error) => {
-                self.apply(Apply::SaveFailed);
+                self.apply(Apply::SaveFailed(Written::Perhaps));
                 self.end_busy();
                 Err(error)
             }

@@ -22,7 +22,6 @@ use crate::{
     error::{Error, ErrorKind, Result},
     persister::{Notice, Save},
     runtime::Runtime,
-    store::CommitHook,
 };
 
 /// An action that the application scheduled.
@@ -46,7 +45,6 @@ pub(super) struct Driver {
     answers: HashMap<CallId, oneshot::Sender<Result<()>>>,
     actions: HashMap<CallId, Action>,
     calls: u64,
-    hook: Option<CommitHook>,
     ended: bool,
 }
 
@@ -62,7 +60,6 @@ impl Driver {
             answers: HashMap::new(),
             actions: HashMap::new(),
             calls: 0,
-            hook: None,
             ended: false,
         }
     }
@@ -120,10 +117,6 @@ impl Driver {
         self.calls += 1;
         let id = CallId(self.calls);
         self.answers.insert(id, request.answer);
-        // Until the first call the store's content is what the application begins with, not an edit.
-        if self.hook.is_none() {
-            self.hook = Some(self.shared.capture());
-        }
         if let Some(action) = request.action {
             self.actions.insert(id, action);
         }
@@ -184,7 +177,7 @@ impl Driver {
                 self.timers.insert(timer, self.runtime.sleep(after));
             }
             Effect::Answer(id, result) => self.answer(id, result),
-            Effect::Report(error) => self.report(error),
+            Effect::Report(error) => self.shared.report(error),
             Effect::Status(status) => {
                 self.publish();
                 self.guarded("a status listener", |shared| shared.statuses.tell(&status));
@@ -207,7 +200,7 @@ impl Driver {
 
     fn apply(&self, apply: Apply) {
         let mut refused = Changes::new();
-        self.guarded("a listener of the store", |shared| shared.apply(apply, &mut refused));
+        self.shared.apply(apply, &mut refused);
         if !refused.is_empty() {
             let refused = Refused { changes: refused };
             self.guarded("a listener of refusals", |shared| shared.refusals.tell(&refused));
@@ -219,19 +212,14 @@ impl Driver {
         self.publish();
         // Nobody waits for the answer: an error is told all the same.
         if let Err(Err(error)) = answer.send(result) {
-            self.report(error);
+            self.shared.report(error);
         }
-    }
-
-    fn report(&self, error: Error) {
-        // A panic of the very callback that hears of panics is heard by nobody.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.shared.report(error)));
     }
 
     /// Calls code of the application, whose panic must not end the engine.
     fn guarded(&self, whose: &str, call: impl FnOnce(&Shared)) {
         if catch_unwind(AssertUnwindSafe(|| call(&self.shared))).is_err() {
-            self.report(panicked(whose));
+            self.shared.report(panicked(whose));
         }
     }
 
@@ -246,7 +234,6 @@ impl Driver {
 
     fn end(&mut self) {
         self.ended = true;
-        self.hook = None;
         self.stream = None;
         self.publish();
         for request in self.shared.end() {
@@ -255,6 +242,15 @@ impl Driver {
         }
         self.shared.statuses.end();
         self.shared.refusals.end();
+    }
+}
+
+/// A runtime that shuts down drops the task: nobody is to wait for it then.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end();
+        }
     }
 }
 

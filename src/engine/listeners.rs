@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError, Weak},
     task::{Context, Poll, Waker},
@@ -56,6 +57,8 @@ impl<T: Clone + Send + 'static> Listeners<T> {
     }
 
     /// Tells an event. Listeners are called with no lock held: they may add and end subscriptions.
+    ///
+    /// If one panics, the others hear of the event all the same, and then it panics here.
     pub(super) fn tell(&self, event: &T) {
         let listeners: Vec<_> = {
             let mut inner = lock(&self.0);
@@ -71,8 +74,14 @@ impl<T: Clone + Send + 'static> Listeners<T> {
             });
             inner.listeners.iter().map(|(_, listener)| listener.clone()).collect()
         };
+        let mut panic = None;
         for listener in listeners {
-            listener(event);
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| listener(event))) {
+                panic = Some(payload);
+            }
+        }
+        if let Some(panic) = panic {
+            resume_unwind(panic);
         }
     }
 

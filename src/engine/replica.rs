@@ -20,7 +20,7 @@ mod edits;
 mod shadow;
 
 use edits::{
-    Base, covers_row, covers_table, covers_value, is_satisfied_by, merge, replayed_row, replayed_value, without,
+    Base, append, covers_row, covers_table, covers_value, is_satisfied_by, merge, replayed_row, replayed_value, without,
 };
 use shadow::Shadow;
 
@@ -56,6 +56,8 @@ struct Edit {
     id: EditId,
     changes: Changes,
     stage: Stage,
+    /// A save of it, or of a part of it, may have reached the place, which then never told.
+    tried: bool,
 }
 
 /// The unconfirmed edits of one engine, and the confirmed state of what they cover.
@@ -66,6 +68,7 @@ pub(crate) struct Replica {
     /// Given up while a save had them: not shown, but the place may yet accept them.
     discarded: Vec<Edit>,
     made: u64,
+    outdated: u64,
 }
 
 /// What came of a notice or a confirmation.
@@ -85,17 +88,17 @@ impl Replica {
             return;
         }
         self.shadow.cover(changes, before);
-        let (id, mut merged) = self.pop_waiting().unwrap_or_else(|| {
+        let mut waiting = self.pop_waiting().unwrap_or_else(|| {
             self.made += 1;
-            (EditId(self.made), Changes::new())
+            Edit { id: EditId(self.made), changes: Changes::new(), stage: Stage::Waiting, tried: false }
         });
         // A deletion of a table no longer covers all of it once rows are added again.
         let mut narrowed = Changes::new();
-        for table_id in changes.tables.keys().filter(|table_id| covers_table(&merged, table_id)) {
+        for table_id in changes.tables.keys().filter(|table_id| covers_table(&waiting.changes, table_id)) {
             narrowed.del_table(table_id);
         }
-        merge(&mut merged, changes, self);
-        self.push_waiting(id, merged);
+        self.extend(&mut waiting, changes);
+        self.push_waiting(waiting);
         // What the two edits took back of each other nothing covers any more.
         self.shadow.uncover(changes, &self.edits);
         self.shadow.uncover(&narrowed, &self.edits);
@@ -109,23 +112,26 @@ impl Replica {
     }
 
     /// The running save has to be made again: what it had taken waits once more, before what was edited since.
-    pub(crate) fn save_failed(&mut self) {
+    pub(crate) fn save_failed(&mut self, written: Written) {
+        let discarded = self.discarded.len();
         self.discarded.retain(|edit| edit.stage != Stage::Saving);
+        if written == Written::Perhaps && self.discarded.len() < discarded {
+            self.outdated += 1;
+        }
         let later = self.pop_waiting();
         let Some(saving) = self.saving().and_then(|index| self.edits.remove(index)) else {
-            if let Some((id, changes)) = later {
-                self.push_waiting(id, changes);
-            }
+            later.into_iter().for_each(|later| self.push_waiting(later));
             return;
         };
-        let mut changes = saving.changes.clone();
-        if let Some((_, later)) = &later {
-            merge(&mut changes, later, self);
+        let tried = saving.tried || written == Written::Perhaps;
+        let mut waiting = Edit { stage: Stage::Waiting, tried, ..saving.clone() };
+        if let Some(later) = &later {
+            self.extend(&mut waiting, &later.changes);
         }
-        self.push_waiting(saving.id, changes);
-        if let Some((_, later)) = &later {
+        self.push_waiting(waiting);
+        if let Some(later) = &later {
             self.shadow.uncover(&saving.changes, &self.edits);
-            self.shadow.uncover(later, &self.edits);
+            self.shadow.uncover(&later.changes, &self.edits);
         }
     }
 
@@ -142,12 +148,13 @@ impl Replica {
     pub(crate) fn receipts_lost(&mut self) {
         self.discarded.clear();
         let lost = std::mem::take(&mut self.edits);
-        let Some(id) = lost.front().map(|edit| edit.id) else { return };
-        let mut merged = Changes::new();
+        let Some(first) = lost.front() else { return };
+        let mut waiting = Edit { changes: Changes::new(), stage: Stage::Waiting, ..first.clone() };
         for edit in &lost {
-            merge(&mut merged, &edit.changes, self);
+            self.extend(&mut waiting, &edit.changes);
+            waiting.tried |= edit.tried || edit.stage != Stage::Waiting;
         }
-        self.push_waiting(id, merged);
+        self.push_waiting(waiting);
         for edit in &lost {
             self.shadow.uncover(&edit.changes, &self.edits);
         }
@@ -166,6 +173,10 @@ impl Replica {
         match self.edits.iter().position(|edit| edit.stage == Stage::Sent(receipt)) {
             Some(index) => self.confirm(index, refused, view, show),
             None => {
+                if self.discarded.iter().all(|edit| edit.stage != Stage::Sent(receipt)) {
+                    // Of a save that was dropped, or failed, and reached the place all the same.
+                    self.outdated += 1;
+                }
                 let apply = self.accepted_after_all(Stage::Sent(receipt), refused, view, show);
                 Step { apply, refused: Changes::new() }
             }
@@ -218,6 +229,7 @@ impl Replica {
     /// Gives up all unconfirmed edits, and returns them with what shows the confirmed state again.
     pub(crate) fn discard(&mut self, view: &impl View) -> (Vec<Changes>, Changes) {
         let discarded: Vec<_> = self.edits.iter().map(|edit| edit.changes.clone()).collect();
+        self.outdated += u64::from(self.edits.iter().any(|edit| edit.tried));
         self.discarded.extend(self.edits.drain(..).filter(|edit| edit.stage != Stage::Waiting));
         let mut apply = Changes::new();
         let shadow = std::mem::take(&mut self.shadow);
@@ -259,6 +271,11 @@ impl Replica {
         EditId(self.made)
     }
 
+    /// Counts up each time that the place may hold what nobody told: only loading shows it.
+    pub(crate) fn outdated(&self) -> u64 {
+        self.outdated
+    }
+
     /// What was given up too late is anybody's change now.
     fn accepted_after_all(&mut self, stage: Stage, refused: &Changes, view: &impl View, show: Show) -> Changes {
         match self.discarded.iter().position(|edit| edit.stage == stage) {
@@ -270,15 +287,23 @@ impl Replica {
         }
     }
 
-    fn push_waiting(&mut self, id: EditId, changes: Changes) {
-        // An edit that took itself back leaves nothing to save.
-        if !changes.is_empty() {
-            self.edits.push_back(Edit { id, changes, stage: Stage::Waiting });
+    /// Merges what was edited later into an edit that is not among the others.
+    fn extend(&self, edit: &mut Edit, later: &Changes) {
+        match edit.tried {
+            true => append(&mut edit.changes, later, self),
+            false => merge(&mut edit.changes, later, self),
         }
     }
 
-    fn pop_waiting(&mut self) -> Option<(EditId, Changes)> {
-        self.edits.pop_back_if(|edit| edit.stage == Stage::Waiting).map(|edit| (edit.id, edit.changes))
+    fn push_waiting(&mut self, edit: Edit) {
+        // An edit that took itself back leaves nothing to save.
+        if !edit.changes.is_empty() {
+            self.edits.push_back(edit);
+        }
+    }
+
+    fn pop_waiting(&mut self) -> Option<Edit> {
+        self.edits.pop_back_if(|edit| edit.stage == Stage::Waiting)
     }
 
     fn saving(&self) -> Option<usize> {
@@ -403,6 +428,15 @@ impl Base for Replica {
         let shadow = self.shadow.value(value_id).cloned().flatten();
         replayed_value(self.changes(), value_id, shadow)
     }
+}
+
+/// Whether a save that failed may have reached the place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// It did not.
+    No,
+    /// Nobody knows.
+    Perhaps,
 }
 
 /// What a step may change in the store.

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
@@ -27,7 +28,8 @@ use crate::{
 /// How many calls may wait for the driver to take them.
 const MAX_REQUESTS: usize = 4096;
 
-/// The lock order: the store's write turn, then the replica. Nothing else is locked together.
+/// The lock order: the store's write turn, then the replica; the inbox, then the store's list of hooks. Nothing else is
+/// locked together.
 pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) persister: Arc<dyn Persister>,
@@ -46,6 +48,8 @@ pub(super) type OnIgnoredError = Box<dyn Fn(Error) + Send + Sync>;
 #[derive(Default)]
 struct Inbox {
     requests: VecDeque<Request>,
+    /// From the first call on. Until then the store's content is what the application begins with, not an edit.
+    hook: Option<CommitHook>,
     edited: bool,
     ended: bool,
 }
@@ -90,7 +94,7 @@ impl Shared {
     }
 
     /// From here on every edit is captured, in the critical section that commits it (R3).
-    pub(super) fn capture(self: &Arc<Self>) -> CommitHook {
+    fn capture(self: &Arc<Self>) -> CommitHook {
         let shared = Arc::downgrade(self);
         self.store.on_commit(Arc::new(move |commit: &Commit<'_>| {
             if let Some(shared) = shared.upgrade() {
@@ -99,13 +103,11 @@ impl Shared {
         }))
     }
 
-    /// Makes the replica and the store take something, in one critical section (R3). Returns what was refused.
-    ///
-    /// A listener of the store that panics on it panics here, when everything is done.
+    /// Makes the replica and the store take something, in one critical section (R3). Tells what was refused.
     pub(super) fn apply(&self, apply: Apply, refused: &mut Changes) {
         match apply {
             Apply::SaveSent(receipt) => self.replica().save_sent(receipt),
-            Apply::SaveFailed => self.replica().save_failed(),
+            Apply::SaveFailed(written) => self.replica().save_failed(written),
             Apply::ReceiptsLost => self.replica().receipts_lost(),
             Apply::Content(mut content) => {
                 // A place may name tables and rows that hold nothing; a store has none such.
@@ -130,6 +132,7 @@ impl Shared {
             (discarded, apply) = replica.discard(store);
             apply
         });
+        self.wake();
         discarded
     }
 
@@ -144,18 +147,23 @@ impl Shared {
             sent: replica.sent(),
             oldest: replica.oldest(),
             newest: replica.newest(),
+            outdated: replica.outdated(),
         }
     }
 
     /// Hands a call to the driver; gives it back if there is none any more, or if too many wait.
-    pub(super) fn request(&self, request: Request) -> Result<(), (Request, Error)> {
+    pub(super) fn request(self: &Arc<Self>, request: Request) -> Result<(), (Request, Error)> {
         let mut inbox = lock(&self.inbox);
         if inbox.ended {
             return Err((request, Error::new(ErrorKind::Closed, "the engine is destroyed")));
         }
-        if inbox.requests.len() == MAX_REQUESTS {
+        if inbox.requests.len() >= MAX_REQUESTS && !matches!(request.call, Call::Destroy { .. }) {
             let message = format!("{MAX_REQUESTS} calls are waiting for the engine already: await some first");
             return Err((request, Error::new(ErrorKind::Invalid, message)));
+        }
+        // Now, and not when the driver hears of the call: what is edited in between is an edit.
+        if inbox.hook.is_none() {
+            inbox.hook = Some(self.capture());
         }
         inbox.requests.push_back(request);
         drop(inbox);
@@ -176,6 +184,7 @@ impl Shared {
     pub(super) fn end(&self) -> VecDeque<Request> {
         let mut inbox = lock(&self.inbox);
         inbox.ended = true;
+        inbox.hook = None;
         std::mem::take(&mut inbox.requests)
     }
 
@@ -189,7 +198,8 @@ impl Shared {
 
     pub(super) fn report(&self, error: Error) {
         if let Some(on_ignored_error) = &self.on_ignored_error {
-            on_ignored_error(error);
+            // A panic of the very callback that hears of panics is heard by nobody.
+            let _ = catch_unwind(AssertUnwindSafe(|| on_ignored_error(error)));
         }
     }
 
@@ -200,17 +210,25 @@ impl Shared {
             (true, None) => return,
         };
         self.replica().capture(changes, before);
+        self.wake();
+    }
+
+    /// Lets the driver see what has become of the edits.
+    fn wake(&self) {
         lock(&self.inbox).edited = true;
         self.waker.wake();
     }
 
     fn transact(&self, step: impl FnOnce(&mut Replica, &Store) -> Changes) {
-        let applied = self.store.transact_as(self.origin, |store| {
+        let (applied, panicked) = self.store.transact_as(self.origin, |store| {
             let apply = step(&mut self.replica(), store);
             store.apply_changes(&apply)
         });
         if let Err(error) = applied {
             self.report(error);
+        }
+        if panicked {
+            self.report(Error::new(ErrorKind::Callback, "a listener of the store panicked"));
         }
     }
 }

@@ -86,16 +86,17 @@ impl Store {
     /// Runs `body` as one transaction of `origin`, which joins no other: to be called outside of transactions.
     ///
     /// Only a panic of `body` rolls it back, and goes on to the caller. What listeners do does it no harm: when a
-    /// will-finish listener panics, what such listeners wrote is rolled back, and the panic ends here. The limit of
-    /// rounds is not for it.
-    pub(crate) fn transact_as<R>(&self, origin: Origin, body: impl FnOnce(&Self) -> R) -> R {
+    /// will-finish listener panics, what such listeners wrote is rolled back, and a panic of any listener ends here; the
+    /// flag says that there was one. The limit of rounds is not for it.
+    pub(crate) fn transact_as<R>(&self, origin: Origin, body: impl FnOnce(&Self) -> R) -> (R, bool) {
         let turn = self.shared.turn.take();
         match self.begin_or_join(false) {
             Ok(Begin::Began) => {}
             // Called from inside a transaction or a hook, against the contract.
-            Ok(Begin::Joined) | Err(_) => return body(self),
+            Ok(Begin::Joined) | Err(_) => return (body(self), false),
         }
         let mut ignored = Panics::default();
+        let mut derived = Panics::default();
         // What start listeners write is not the origin's: it is committed before, as the application's.
         self.tell_stage(Kind::StartTransaction, &mut ignored);
         if self.shared.state().failed || !ignored.is_empty() {
@@ -108,7 +109,6 @@ impl Store {
         let result = catch_unwind(AssertUnwindSafe(|| body(self)));
         if result.is_ok() && !self.shared.state().failed {
             self.end_stage();
-            let mut derived = Panics::default();
             self.tell_stage(Kind::WillFinishTransaction, &mut derived);
             if self.shared.state().failed || !derived.is_empty() {
                 self.undo_stage();
@@ -119,7 +119,8 @@ impl Store {
         }
         self.end(&mut ignored);
         drop(turn);
-        result.unwrap_or_else(|panic| resume_unwind(panic))
+        let panicked = !ignored.is_empty() || !derived.is_empty();
+        (result.unwrap_or_else(|panic| resume_unwind(panic)), panicked)
     }
 
     /// Runs one write, as a transaction of its own where none is open.

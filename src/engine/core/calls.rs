@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, mem, time::Duration};
 
-use super::{Apply, Busy, Core, EditId, Effect, Life, Show, Status, Summary, Timer};
+use super::{Apply, Busy, Core, EditId, Effect, Life, Show, Status, Summary, Timer, Written};
 use crate::{
     content::Content,
     error::{Error, ErrorKind, Result},
@@ -33,7 +33,9 @@ pub(crate) enum Call {
     StopAutoPersisting,
     /// An action of the application's own; its driver knows it by the call's id.
     Schedule,
+    /// Ends the engine within about the deadline, saving what is left if `flush` and auto-save is on.
     Destroy {
+        flush: bool,
         deadline: Duration,
     },
 }
@@ -105,7 +107,7 @@ impl Core {
             Call::StopAutoLoad => return self.stop(id, true, false),
             Call::StopAutoSave => return self.stop(id, false, true),
             Call::StopAutoPersisting => return self.stop(id, true, true),
-            Call::Destroy { deadline } => return self.destroy(id, deadline),
+            Call::Destroy { flush, deadline } => return self.destroy(id, flush, deadline),
         };
         self.calls.push_back(Queued { id, steps, began_auto_load: false, began_auto_save: false });
     }
@@ -114,6 +116,7 @@ impl Core {
     fn stop(&mut self, id: CallId, load: bool, save: bool) {
         self.auto_load &= !load;
         self.auto_save &= !save;
+        self.owed &= !save;
         let mut abandons = false;
         let mut stopped = Vec::new();
         let mut under_way = self.busy_for_call;
@@ -149,13 +152,13 @@ impl Core {
     /// Drops what is under way. What a dropped save had taken is saved again.
     pub(super) fn abandon(&mut self) {
         self.effects.push_back(Effect::Abandon);
-        self.apply(Apply::SaveFailed);
+        self.apply(Apply::SaveFailed(Written::Perhaps));
         self.end_busy();
     }
 
-    fn destroy(&mut self, id: CallId, deadline: Duration) {
+    fn destroy(&mut self, id: CallId, flush: bool, deadline: Duration) {
         let saves = |call: &Queued| call.steps.iter().any(|step| matches!(step, Step::Save { .. }));
-        self.life = Life::Ending { flush: self.auto_save || self.calls.iter().any(saves) };
+        self.life = Life::Ending { flush: flush && (self.auto_save || self.calls.iter().any(saves)) };
         self.destroys.push(id);
         self.deadline = deadline;
         self.auto_load = false;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
-use super::{Replica, Show, View};
+use super::{Replica, Show, View, Written};
 use crate::{
     content::{Cell, Changes, Content, Id, Map, Row},
     persister::Receipt,
@@ -77,7 +77,7 @@ impl World {
             }
             Op::SaveFails => {
                 self.replica.take_waiting();
-                self.replica.save_failed();
+                self.replica.save_failed(Written::Perhaps);
             }
             // A place that answers at once has told everything before: its answer is its place in the order.
             Op::SaveDone if self.stream.is_empty() && self.sent.is_empty() => {

@@ -106,7 +106,7 @@ fn r4_what_listeners_write_into_an_origins_transaction_is_told_apart() {
     });
     let origin = Origin::next();
     assert_ne!(origin, Origin::next());
-    store.transact_as(origin, |store| store.set_value("x", 5)).unwrap();
+    store.transact_as(origin, |store| store.set_value("x", 5)).0.unwrap();
     let told = take(&commits);
     let [Kept { origin: Some(by), changes, before, derived: Some((derived, derived_before)) }] = told.as_slice() else {
         panic!("{told:?}")
@@ -120,7 +120,7 @@ fn r4_what_listeners_write_into_an_origins_transaction_is_told_apart() {
     // A listener that takes back what the origin wrote: no change on the whole, and yet an edit.
     drop(derive);
     let stubborn = store.add_will_finish_transaction_listener(|event| event.store.set_value("x", 5).unwrap());
-    store.transact_as(origin, |store| store.set_value("x", 6)).unwrap();
+    store.transact_as(origin, |store| store.set_value("x", 6)).0.unwrap();
     let told = take(&commits);
     let [Kept { changes, derived: Some((derived, before)), .. }] = told.as_slice() else { panic!("{told:?}") };
     assert!(changes.is_empty());
@@ -138,7 +138,7 @@ fn r4_what_start_listeners_write_before_an_origins_body_is_the_applications() {
         assert_eq!(event.changes().to_json(), r#"[{},{"started":true,"x":1},1]"#);
     });
     let origin = Origin::next();
-    store.transact_as(origin, |store| store.set_value("x", 1)).unwrap();
+    store.transact_as(origin, |store| store.set_value("x", 1)).0.unwrap();
     let told = take(&commits);
     let told: Vec<_> = told.iter().map(|kept| (kept.origin, kept.changes.to_json(), &kept.derived)).collect();
     assert_eq!(
@@ -164,8 +164,9 @@ fn r2_no_listener_can_undo_what_an_origin_wrote() {
         store.add_values_listener(|_| panic!("values")),
     );
     let (commits, hook) = keep_commits(&store);
-    let result = store.transact_as(Origin::next(), |store| store.set_value("x", 1).map(|()| "done"));
+    let (result, panicked) = store.transact_as(Origin::next(), |store| store.set_value("x", 1).map(|()| "done"));
     assert_eq!(result.unwrap(), "done");
+    assert!(panicked);
     assert_eq!(store.json(), r#"[{},{"x":1}]"#);
     let told = take(&commits);
     assert!(matches!(told.as_slice(), [Kept { derived: None, .. }]), "{told:?}");

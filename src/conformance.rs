@@ -1,0 +1,343 @@
+//! The suite that any persister can be put through, and [`Flaky`], which makes one fail.
+//!
+//! Each check has the words of a line of [`Persister`]'s contract for its name, and panics where the line does not hold.
+//! [`persister`] runs all that the persister's [`Capability`](crate::Capability) calls for:
+//!
+//! ```
+//! use roommate::{Memory, block_on, conformance};
+//!
+//! block_on(conformance::persister(|| {
+//!     let place = Memory::new();
+//!     move || place.client()
+//! }));
+//! ```
+
+use std::{pin::pin, time::Duration};
+
+use futures_core::stream::BoxStream;
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{Either, select},
+};
+
+use crate::{
+    content::{Changes, Content},
+    error::{ErrorKind, Result},
+    persister::{Notice, Persister, Receipt, Save, Saved},
+    runtime::{Runtime, Threads},
+};
+
+mod flaky;
+
+pub use flaky::{Fault, Faults, Flaky, Gate, Op};
+
+/// How long a check waits for what the place has to tell.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs every check that fits the persister's capability, each with a place of its own.
+///
+/// `new_place` makes a place where nothing was ever saved, and returns what makes the clients that use it.
+///
+/// # Panics
+///
+/// Where the persister does not keep the contract.
+pub async fn persister<P: Persister, C: Fn() -> P>(new_place: impl Fn() -> C) {
+    let capability = new_place()().capability();
+    loading_a_place_where_nothing_was_ever_saved_is_none(new_place()).await;
+    a_content_that_was_saved_and_is_empty_is_some(new_place()).await;
+    what_was_saved_is_loaded(new_place()).await;
+    a_place_takes_changes_all_at_once(new_place()).await;
+    what_was_written_may_safely_be_written_again(new_place()).await;
+    a_future_may_be_dropped_before_it_is_done(new_place()).await;
+    a_persister_closes_after_everything_else(new_place()).await;
+    if capability.shared {
+        a_whole_content_never_overwrites_a_place_that_others_share(new_place()).await;
+    }
+    if !capability.watch {
+        without_the_capability_watching_is_unsupported(new_place()).await;
+        return;
+    }
+    once_watching_nothing_is_missed(new_place()).await;
+    a_stream_that_was_dropped_is_opened_again(new_place()).await;
+    what_is_loaded_contains_what_the_stream_had_told(new_place()).await;
+    if capability.shared {
+        the_stream_tells_in_order_what_was_accepted_and_confirms_ones_own(new_place()).await;
+    }
+}
+
+/// Loading a place where nothing was ever saved is no error: it is `None`.
+pub async fn loading_a_place_where_nothing_was_ever_saved_is_none<P: Persister>(client: impl Fn() -> P) {
+    assert_eq!(client().load().await.expect("loading nothing is no error"), None);
+}
+
+/// A content that was saved and is empty is `Some`, not `None`.
+pub async fn a_content_that_was_saved_and_is_empty_is_some<P: Persister>(client: impl Fn() -> P) {
+    let mut writer = Client::watching(client()).await;
+    writer.save_whole(&Content::new()).await;
+    assert_eq!(client().load().await.expect("it was saved"), Some(Content::new()));
+}
+
+/// Everything that a content may hold comes back as it was saved.
+pub async fn what_was_saved_is_loaded<P: Persister>(client: impl Fn() -> P) {
+    let mut changes = Changes::new();
+    for (index, id) in ["plain", "", "with \"quotes\" / slashes \u{e9}\u{1f600}", "__proto__"].into_iter().enumerate() {
+        changes.set_cell(id, id, id, (index as i32).into());
+        changes.set_cell("cells", id, "text", id.try_into().expect("no reserved text"));
+        changes.set_value(id, (index % 2 == 0).into());
+    }
+    changes.set_cell("cells", "null", "null", crate::Cell::Null);
+    let mut content = Content::new();
+    content.apply(&changes);
+    let mut writer = Client::watching(client()).await;
+    writer.save_whole(&content).await;
+    assert_eq!(client().load().await.expect("it was saved"), Some(content));
+}
+
+/// A place that takes changes takes them all at once or not at all; another takes the content.
+pub async fn a_place_takes_changes_all_at_once<P: Persister>(client: impl Fn() -> P) {
+    let mut writer = Client::watching(client()).await;
+    writer.save_whole(&one(0)).await;
+    let mut changes = several(1);
+    changes.del_row("t", "0");
+    changes.del_value("v0");
+    writer.save(&changes).await;
+    let mut expected = one(0);
+    expected.apply(&changes);
+    assert_eq!(client().load().await.expect("it was saved"), Some(expected));
+}
+
+/// An error means that nothing was written, or that it may safely be written again.
+pub async fn what_was_written_may_safely_be_written_again<P: Persister>(client: impl Fn() -> P) {
+    let mut writer = Client::watching(client()).await;
+    writer.save_whole(&one(0)).await;
+    writer.save(&several(1)).await;
+    writer.save(&several(1)).await;
+    let mut expected = one(0);
+    expected.apply(&several(1));
+    assert_eq!(client().load().await.expect("it was saved"), Some(expected));
+}
+
+/// Any of the futures may be dropped before it is done.
+pub async fn a_future_may_be_dropped_before_it_is_done<P: Persister>(client: impl Fn() -> P) {
+    let persister = client();
+    let _ = persister.load().now_or_never();
+    let content = || one(0);
+    let _ = persister.save(Save::new(&content, None)).now_or_never();
+    let _ = persister.watch().now_or_never();
+    let mut writer = Client::watching(persister).await;
+    writer.save_whole(&one(0)).await;
+    assert_eq!(writer.persister.load().await.expect("a load works after one was dropped"), Some(one(0)));
+}
+
+/// It is closed exactly once, after everything else.
+pub async fn a_persister_closes_after_everything_else<P: Persister>(client: impl Fn() -> P) {
+    let persister = client();
+    let _ = persister.load().await;
+    persister.close().await.expect("nothing is left that could fail");
+    client().close().await.expect("a persister that did nothing closes too");
+}
+
+/// A whole content never overwrites a place that others share and that holds something: the answer is
+/// [`Saved::Found`], and nothing was written.
+pub async fn a_whole_content_never_overwrites_a_place_that_others_share<P: Persister>(client: impl Fn() -> P) {
+    Client::watching(client()).await.save_whole(&one(0)).await;
+    let late = Client::watching(client()).await;
+    let content = || one(1);
+    let saved = late.persister.save(Save::new(&content, None)).await;
+    assert_eq!(saved.expect("the place answers"), Saved::Found(one(0)));
+    assert_eq!(client().load().await.expect("it was saved"), Some(one(0)), "nothing was written");
+}
+
+/// Without [`Capability::watch`](crate::Capability::watch) watching is `Unsupported`.
+pub async fn without_the_capability_watching_is_unsupported<P: Persister>(client: impl Fn() -> P) {
+    match client().watch().await {
+        Ok(_) => panic!("it watches, and its capability says that it cannot"),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported),
+    }
+}
+
+/// Once the future resolves nothing is missed: what is accepted from then on is told by the stream, or summed up by
+/// [`Notice::Stale`].
+pub async fn once_watching_nothing_is_missed<P: Persister>(client: impl Fn() -> P) {
+    let mut writer = Client::watching(client()).await;
+    writer.save_whole(&one(0)).await;
+    let mut reader = Client::watching(client()).await;
+    writer.save(&several(1)).await;
+    let mut expected = one(0);
+    expected.apply(&several(1));
+    reader.shown = one(0);
+    reader.wait_until_shown(&expected).await;
+}
+
+/// A stream that was dropped, or ended, is opened again, and misses nothing from then on.
+pub async fn a_stream_that_was_dropped_is_opened_again<P: Persister>(client: impl Fn() -> P) {
+    let mut writer = Client::watching(client()).await;
+    writer.save_whole(&one(0)).await;
+    let reader = Client::watching(client()).await;
+    drop(reader.stream);
+    let mut reader = Client::watching(reader.persister).await;
+    reader.shown = one(0);
+    writer.save(&several(1)).await;
+    let mut expected = one(0);
+    expected.apply(&several(1));
+    reader.wait_until_shown(&expected).await;
+}
+
+/// What is loaded contains at least everything that the stream had told when it was called.
+pub async fn what_is_loaded_contains_what_the_stream_had_told<P: Persister>(client: impl Fn() -> P) {
+    let mut writer = Client::watching(client()).await;
+    writer.save_whole(&one(0)).await;
+    let mut reader = Client::watching(client()).await;
+    let mut expected = one(0);
+    for step in 1..10 {
+        writer.save(&several(step)).await;
+        expected.apply(&several(step));
+        reader.hear().await;
+        let loaded = reader.persister.load().await.expect("it was saved").unwrap_or_default();
+        assert_eq!(loaded, expected, "after what the stream told of step {step}");
+    }
+}
+
+/// The place puts accepted changes in one order, which every stream tells; [`Notice::Confirmed`] stands where one's own
+/// stand in it.
+pub async fn the_stream_tells_in_order_what_was_accepted_and_confirms_ones_own<P: Persister>(client: impl Fn() -> P) {
+    let mut a = Client::watching(client()).await;
+    a.save_whole(&one(0)).await;
+    let mut b = Client::watching(client()).await;
+    b.shown = one(0);
+    for step in 1..20 {
+        // Both write the same cells without having heard of each other: only the order can say who wins.
+        a.send(&several(2 * step)).await;
+        b.send(&several(2 * step + 1)).await;
+    }
+    a.hear_confirmations().await;
+    b.hear_confirmations().await;
+    let place = client().load().await.expect("it was saved").unwrap_or_default();
+    a.wait_until_shown(&place).await;
+    b.wait_until_shown(&place).await;
+}
+
+/// A persister, its stream, and what somebody who only does what the stream says would show.
+struct Client<P> {
+    persister: P,
+    stream: Option<BoxStream<'static, Result<Notice>>>,
+    shown: Content,
+    sent: Vec<(Receipt, Changes)>,
+}
+
+impl<P: Persister> Client<P> {
+    async fn watching(persister: P) -> Self {
+        let stream = match persister.capability().watch {
+            true => Some(within_patience("watching", persister.watch()).await.expect("a place that is there is watched")),
+            false => None,
+        };
+        Self { persister, stream, shown: Content::new(), sent: Vec::new() }
+    }
+
+    /// Saves a content to a place that holds nothing, and waits until it has it.
+    async fn save_whole(&mut self, content: &Content) {
+        let get = || content.clone();
+        let saved = within_patience("saving", self.persister.save(Save::new(&get, None))).await;
+        self.shown = content.clone();
+        match saved.expect("a new place takes a content") {
+            Saved::Later(receipt) => {
+                self.sent.push((receipt, Changes::new()));
+                self.hear_confirmations().await;
+            }
+            Saved::Done => {}
+            // What a save that was dropped has written.
+            Saved::Found(found) => assert_eq!(&found, content, "nothing was ever saved there"),
+        }
+    }
+
+    /// Saves changes, and waits until the place has them.
+    async fn save(&mut self, changes: &Changes) {
+        self.send(changes).await;
+        self.hear_confirmations().await;
+    }
+
+    async fn send(&mut self, changes: &Changes) {
+        let mut content = self.shown.clone();
+        content.apply(changes);
+        let get = || content.clone();
+        match within_patience("saving", self.persister.save(Save::new(&get, Some(changes)))).await {
+            Ok(Saved::Later(receipt)) => self.sent.push((receipt, changes.clone())),
+            Ok(Saved::Done) => self.shown = content,
+            other => panic!("changes are taken, not answered with {other:?}"),
+        }
+    }
+
+    async fn hear_confirmations(&mut self) {
+        while !self.sent.is_empty() {
+            self.hear().await;
+        }
+    }
+
+    async fn wait_until_shown(&mut self, content: &Content) {
+        while self.shown != *content {
+            self.hear().await;
+        }
+    }
+
+    async fn hear(&mut self) {
+        let stream = self.stream.as_mut().expect("a save is `Later` only where the place is watched");
+        let notice = within_patience("a notice", stream.next()).await.expect("the stream goes on");
+        match notice.expect("nothing is wrong") {
+            Notice::Content(content) => self.shown = content,
+            Notice::Changes(changes) => self.shown.apply(&changes),
+            Notice::Stale => self.shown = self.persister.load().await.expect("the place is there").unwrap_or_default(),
+            Notice::Confirmed { receipt, refused } => {
+                assert!(refused.is_empty(), "nobody refuses anything here, and {refused:?} was");
+                let index = self.sent.iter().position(|(sent, _)| *sent == receipt);
+                let (_, changes) = self.sent.remove(index.expect("a receipt is confirmed once, and only if it was given"));
+                self.shown.apply(&changes);
+            }
+        }
+    }
+}
+
+async fn within_patience<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match select(pin!(future), Threads.sleep(PATIENCE)).await {
+        Either::Left((output, _)) => output,
+        Either::Right(_) => panic!("{what} does not come within {PATIENCE:?}"),
+    }
+}
+
+/// A content that says which one it is.
+fn one(n: i32) -> Content {
+    let mut content = Content::new();
+    content.apply(&several(n));
+    content
+}
+
+/// Changes of several rows and values, some the same for every `n`.
+fn several(n: i32) -> Changes {
+    let mut changes = Changes::new();
+    changes.set_cell("t", "same", "c", n.into());
+    changes.set_cell("t", n.to_string(), "c", n.into());
+    changes.set_value("same", n.into());
+    changes.set_value(format!("v{n}"), n.into());
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Memory, block_on};
+
+    #[test]
+    fn a_place_in_memory_keeps_the_contract() {
+        block_on(persister(|| {
+            let place = Memory::new();
+            move || place.client()
+        }));
+    }
+
+    #[test]
+    fn a_flaky_persister_without_faults_is_the_one_that_it_wraps() {
+        block_on(persister(|| {
+            let place = Memory::new();
+            move || Flaky::new(place.client()).0
+        }));
+    }
+}

@@ -1,0 +1,306 @@
+//! A persister that fails when it is told to.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use async_trait::async_trait;
+use futures_core::{Stream, stream::BoxStream};
+use futures_util::future::poll_fn;
+
+use crate::{
+    content::Content,
+    error::{Error, Result},
+    persister::{Capability, Notice, Persister, Save, Saved},
+};
+
+/// Another persister, with the faults that [`Faults`] puts into it.
+pub struct Flaky<P> {
+    inner: P,
+    faults: Faults,
+}
+
+/// What is to go wrong with a [`Flaky`] persister, and how often it was called. Cheap to clone; clones share.
+#[derive(Clone, Default)]
+pub struct Faults(Arc<Mutex<State>>);
+
+/// Which of a persister's functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// [`Persister::load`].
+    Load,
+    /// [`Persister::save`].
+    Save,
+    /// [`Persister::watch`].
+    Watch,
+    /// [`Persister::close`].
+    Close,
+}
+
+/// What goes wrong with one call.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// It fails, and does nothing.
+    Fail(Error),
+    /// It does what it should, and fails all the same: an answer that was lost on its way.
+    FailAfter(Error),
+    /// It does nothing until the gate is open.
+    Hold(Gate),
+    /// It does what it should, and does not answer until the gate is open.
+    HoldAfter(Gate),
+    /// It panics.
+    Panic,
+}
+
+/// What a held call waits for. Clones are the same gate.
+#[derive(Clone, Debug, Default)]
+pub struct Gate(Arc<Mutex<Passage>>);
+
+#[derive(Debug, Default)]
+struct Passage {
+    open: bool,
+    reached: bool,
+    wakers: Vec<Waker>,
+}
+
+#[derive(Default)]
+struct State {
+    /// By function and number of the call, counting from 1.
+    faults: HashMap<(Op, u64), Fault>,
+    calls: HashMap<Op, u64>,
+    /// How many calls are under way, other than of `watch`.
+    under_way: HashMap<Op, u64>,
+    told: Vec<Result<Notice>>,
+    /// Which stream is open; those before it have ended.
+    stream: u64,
+    waker: Option<Waker>,
+}
+
+impl<P: Persister> Flaky<P> {
+    /// Wraps a persister. Without a fault it does exactly what the other does.
+    pub fn new(inner: P) -> (Self, Faults) {
+        let faults = Faults::default();
+        (Self { inner, faults: faults.clone() }, faults)
+    }
+}
+
+impl Faults {
+    /// Puts a fault into the next call.
+    pub fn next(&self, op: Op, fault: Fault) {
+        self.nth(op, 1, fault);
+    }
+
+    /// Puts a fault into the n-th call from now on; the next one is the first.
+    pub fn nth(&self, op: Op, n: u64, fault: Fault) {
+        let mut state = lock(&self.0);
+        let call = state.calls.get(&op).unwrap_or(&0) + n;
+        state.faults.insert((op, call), fault);
+    }
+
+    /// How often the function was called.
+    pub fn calls(&self, op: Op) -> u64 {
+        lock(&self.0).calls.get(&op).copied().unwrap_or(0)
+    }
+
+    /// Whether a call is under way: begun, and neither answered nor dropped.
+    pub fn is_under_way(&self, op: Op) -> bool {
+        lock(&self.0).under_way.get(&op).is_some_and(|calls| *calls > 0)
+    }
+
+    /// Tells something in the open stream that the place has not told.
+    pub fn tell(&self, notice: Result<Notice>) {
+        let mut state = lock(&self.0);
+        state.told.push(notice);
+        state.waker.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Ends the open stream, with whatever it has not told yet.
+    pub fn end_stream(&self) {
+        let mut state = lock(&self.0);
+        state.stream += 1;
+        state.told.clear();
+        state.waker.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Counts a call, and says what is wrong with it.
+    fn begin(&self, op: Op) -> (Option<Fault>, Call) {
+        let mut state = lock(&self.0);
+        let call = state.calls.entry(op).or_default();
+        *call += 1;
+        let number = *call;
+        let busy: u64 = [Op::Load, Op::Save].iter().filter_map(|op| state.under_way.get(op)).sum();
+        // A panic with the lock held would be heard by nobody else: it is poisoned, and goes on.
+        assert!(busy == 0 || op == Op::Watch, "{op:?} is called while a load or a save is under way");
+        *state.under_way.entry(op).or_default() += 1;
+        (state.faults.remove(&(op, number)), Call { faults: self.clone(), op })
+    }
+
+    async fn run<T>(&self, op: Op, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let (fault, _call) = self.begin(op);
+        match fault {
+            None => work.await,
+            Some(Fault::Fail(error)) => Err(error),
+            Some(Fault::FailAfter(error)) => work.await.and(Err(error)),
+            Some(Fault::Hold(gate)) => {
+                gate.pass().await;
+                work.await
+            }
+            Some(Fault::HoldAfter(gate)) => {
+                let output = work.await;
+                gate.pass().await;
+                output
+            }
+            Some(Fault::Panic) => panic!("a fault that was asked for"),
+        }
+    }
+}
+
+impl Fault {
+    /// It fails for a passing cause.
+    pub fn unavailable() -> Self {
+        Self::Fail(Error::new(crate::ErrorKind::Unavailable, "the place is away"))
+    }
+
+    /// It fails for a lasting cause.
+    pub fn refused() -> Self {
+        Self::Fail(Error::new(crate::ErrorKind::Refused, "the place says no"))
+    }
+}
+
+impl Gate {
+    /// A closed gate.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets the call go on that waits, or that comes.
+    pub fn open(&self) {
+        let mut passage = lock(&self.0);
+        passage.open = true;
+        passage.wakers.drain(..).for_each(Waker::wake);
+    }
+
+    /// Resolves when a call waits at the gate, or has passed it.
+    pub async fn reached(&self) {
+        self.wait(|passage| passage.reached).await;
+    }
+
+    /// Whether a call waits at the gate, or has passed it.
+    pub fn is_reached(&self) -> bool {
+        lock(&self.0).reached
+    }
+
+    async fn pass(&self) {
+        {
+            let mut passage = lock(&self.0);
+            passage.reached = true;
+            passage.wakers.drain(..).for_each(Waker::wake);
+        }
+        self.wait(|passage| passage.open).await;
+    }
+
+    async fn wait(&self, until: impl Fn(&Passage) -> bool) {
+        poll_fn(|context| {
+            let mut passage = lock(&self.0);
+            if until(&passage) {
+                return Poll::Ready(());
+            }
+            passage.wakers.push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+#[async_trait]
+impl<P: Persister> Persister for Flaky<P> {
+    fn capability(&self) -> Capability {
+        self.inner.capability()
+    }
+
+    async fn load(&self) -> Result<Option<Content>> {
+        self.faults.run(Op::Load, self.inner.load()).await
+    }
+
+    async fn save(&self, save: Save<'_>) -> Result<Saved> {
+        self.faults.run(Op::Save, self.inner.save(save)).await
+    }
+
+    async fn watch(&self) -> Result<BoxStream<'static, Result<Notice>>> {
+        let inner = self.faults.run(Op::Watch, self.inner.watch()).await?;
+        let mut state = lock(&self.faults.0);
+        state.stream += 1;
+        state.told.clear();
+        let number = state.stream;
+        drop(state);
+        Ok(Box::pin(Notices { inner: Some(inner), faults: self.faults.clone(), number }))
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.faults.run(Op::Close, self.inner.close()).await
+    }
+}
+
+/// A call under way; ends when it is done or dropped.
+struct Call {
+    faults: Faults,
+    op: Op,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if let Some(under_way) = lock(&self.faults.0).under_way.get_mut(&self.op) {
+            *under_way -= 1;
+        }
+    }
+}
+
+struct Notices {
+    inner: Option<BoxStream<'static, Result<Notice>>>,
+    faults: Faults,
+    number: u64,
+}
+
+impl Stream for Notices {
+    type Item = Result<Notice>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        {
+            let mut state = lock(&self.faults.0);
+            if state.stream != self.number {
+                drop(state);
+                self.inner = None;
+                return Poll::Ready(None);
+            }
+            if !state.told.is_empty() {
+                return Poll::Ready(Some(state.told.remove(0)));
+            }
+            state.waker = Some(context.waker().clone());
+        }
+        match &mut self.inner {
+            Some(inner) => inner.as_mut().poll_next(context),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for Flaky<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Flaky").field(&self.inner).finish()
+    }
+}
+
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = lock(&self.0);
+        f.debug_struct("Faults").field("to_come", &state.faults).field("calls", &state.calls).finish()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
