@@ -157,7 +157,7 @@ fn r3_nobody_writes_during_a_quiet_moment_or_a_hook() {
         scope.spawn(|| {
             barrier.wait();
             let origin = Origin::next();
-            (0..500).for_each(|n| store.transact_as(origin, |store| store.set_value("v", -n)).unwrap());
+            (0..500).for_each(|n| store.transact_as(origin, |store| store.set_value("v", -n)).0.unwrap());
         });
         scope.spawn(|| {
             barrier.wait();
