@@ -16,19 +16,16 @@ use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 use roommate::{Capability, Changes, Content, Error, ErrorKind, Notice, Persister, Result, Save, Saved};
 use tokio::sync::oneshot;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 pub use self::{
     config::{PartyKitConfig, StoreProtocol},
     runtime::TokioRuntime,
 };
-use self::{
-    http::{Endpoint, Put},
-    notices::Notices,
-    state::Shared,
-};
+use self::{http::Endpoint, notices::Notices, state::Shared};
 use crate::{
-    proto::{Listening, Ticket},
+    persist::{self, Carrier},
+    proto::{Limits, Listening, Put, Ticket},
     socket::PartySocket,
 };
 
@@ -51,8 +48,6 @@ pub struct PartyKitPersister {
     endpoint: Arc<Endpoint>,
     config: PartyKitConfig,
     task: CancellationToken,
-    /// Ends the task with the persister, if it was never closed.
-    _task: DropGuard,
 }
 
 /// How a save began.
@@ -80,8 +75,7 @@ impl PartyKitPersister {
         let shared = Arc::new(Shared::new(socket, &config)?);
         let task = CancellationToken::new();
         runtime.spawn(drive::drive(shared.clone(), socket.events(), endpoint.clone(), task.clone()));
-        let _task = task.clone().drop_guard();
-        Ok(Self { shared, socket: socket.clone(), endpoint, config, task, _task })
+        Ok(Self { shared, socket: socket.clone(), endpoint, config, task })
     }
 
     /// The socket that changes are sent on.
@@ -94,7 +88,36 @@ impl PartyKitPersister {
         self.endpoint.url()
     }
 
-    /// Sends changes to a room that has a store.
+    fn end(&self) {
+        self.task.cancel();
+        self.shared.with(|state, now| state.close(now));
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.task.is_cancelled() { Err(closed()) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Carrier for PartyKitPersister {
+    fn store_is_present(&self) -> Option<bool> {
+        self.shared.peek(|state| state.link.store_is_present())
+    }
+
+    fn limits(&self) -> Limits {
+        self.config.limits
+    }
+
+    async fn get(&self) -> Result<Option<Content>> {
+        let content = self.endpoint.get().await?;
+        self.shared.with(|state, now| state.link.store_found(content.is_some(), now));
+        Ok(content)
+    }
+
+    async fn put(&self, content: &Content) -> Result<Put> {
+        self.endpoint.put(content).await
+    }
+
     async fn send(&self, changes: &Changes) -> Result<Saved> {
         let mut news = self.shared.news();
         loop {
@@ -122,32 +145,6 @@ impl PartyKitPersister {
             }
         }
     }
-
-    /// Offers a whole content to a room that perhaps has none.
-    async fn offer(&self, content: Content) -> Result<Saved> {
-        // What the room can never take is refused, and reported, when it is saved as changes.
-        let put = self.endpoint.put(&self.config.limits.trim(content)).await?;
-        match (self.read().await?, put) {
-            (Some(content), _) => Ok(Saved::Found(content)),
-            (None, Put::Created) => Err(Error::new(
-                ErrorKind::Refused,
-                "the room refused every part of its first content: ask its owner what this client may write",
-            )),
-            (None, Put::Existed) => {
-                Err(Error::new(ErrorKind::Unavailable, "the room was emptied while it was asked for its content"))
-            }
-        }
-    }
-
-    async fn read(&self) -> Result<Option<Content>> {
-        let content = self.endpoint.get().await?;
-        self.shared.with(|state, now| state.link.store_found(content.is_some(), now));
-        Ok(content)
-    }
-
-    fn check_open(&self) -> Result<()> {
-        if self.task.is_cancelled() { Err(closed()) } else { Ok(()) }
-    }
 }
 
 #[async_trait]
@@ -158,22 +155,13 @@ impl Persister for PartyKitPersister {
 
     async fn load(&self) -> Result<Option<Content>> {
         self.check_open()?;
-        self.read().await
+        self.get().await
     }
 
     /// Sends changes over the socket once the room is known to have a store, else offers the whole content over HTTP.
     async fn save(&self, save: Save<'_>) -> Result<Saved> {
         self.check_open()?;
-        let present = self.shared.with(|state, _| state.link.store_is_present()) == Some(true);
-        match save.changes() {
-            // A room without a store drops changes without a word.
-            Some(changes) if present => self.send(changes).await,
-            None if present => match self.read().await? {
-                Some(content) => Ok(Saved::Found(content)),
-                None => self.offer(save.content()).await,
-            },
-            _ => self.offer(save.content()).await,
-        }
+        persist::save(self, save).await
     }
 
     /// Resolves once both connections are open.
@@ -193,9 +181,15 @@ impl Persister for PartyKitPersister {
     }
 
     async fn close(&self) -> Result<()> {
-        self.task.cancel();
-        self.shared.with(|state, now| state.close(now));
+        self.end();
         Ok(())
+    }
+}
+
+/// As if it were closed.
+impl Drop for PartyKitPersister {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -4,6 +4,10 @@
 mod client;
 #[cfg(feature = "client")]
 mod create;
+#[cfg(feature = "mock")]
+pub mod mock;
+#[cfg(any(feature = "client", feature = "mock"))]
+mod persist;
 pub mod proto;
 #[cfg(feature = "client")]
 mod socket;

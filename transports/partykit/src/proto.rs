@@ -9,6 +9,8 @@ mod policy;
 mod room;
 pub(crate) mod socket;
 mod storage;
+#[cfg(any(feature = "client", feature = "mock"))]
+mod store;
 mod wire;
 
 pub use http::{Headers, MAIN_PARTY, Response, RoomPath, cors_headers};
@@ -16,4 +18,6 @@ pub use link::{CheckId, Limits, Link, LinkOptions, LinkOutput, Listening, Notice
 pub use policy::{AllowAll, Asker, ConnectionId, Context, Policy};
 pub use room::{Input, Output, RequestId, Room, RoomConfig};
 pub use storage::{Batch, StorageKey};
+#[cfg(any(feature = "client", feature = "mock"))]
+pub(crate) use store::{Put, StoreAnswer};
 pub use wire::Wire;

@@ -52,6 +52,8 @@ pub(super) struct State {
     watches: u64,
     notice_capacity: usize,
     closed: bool,
+    /// Whoever read what has ended.
+    ended: Option<Waker>,
 }
 
 /// Somebody who listens.
@@ -105,6 +107,7 @@ impl Shared {
             watches: 0,
             notice_capacity,
             closed: false,
+            ended: None,
         };
         Ok(Self {
             state: Mutex::new(state),
@@ -297,6 +300,7 @@ impl State {
     }
 
     pub(super) fn begin_watch(&mut self, listening: Listening, ear: Option<PartySocket>, now: Duration) -> u64 {
+        self.end_watch(self.watches, now);
         self.watches += 1;
         let ear_events = ear.as_ref().map(PartySocket::events);
         self.watch = Some(Watch {
@@ -314,7 +318,7 @@ impl State {
 
     pub(super) fn end_watch(&mut self, id: u64, now: Duration) {
         if id == self.watches {
-            self.watch = None;
+            self.ended = self.watch.take().and_then(|watch| watch.reader);
             self.link.listen(Listening::Off, now);
         }
     }
@@ -392,8 +396,10 @@ impl State {
     }
 
     fn reader_to_wake(&mut self) -> Option<Waker> {
-        let watch = self.watch.as_mut()?;
-        if watch.notices.is_empty() && watch.failure.is_none() { None } else { watch.reader.take() }
+        match &mut self.watch {
+            Some(watch) if !watch.notices.is_empty() || watch.failure.is_some() => watch.reader.take(),
+            _ => self.ended.take(),
+        }
     }
 }
 

@@ -1,0 +1,333 @@
+//! The room, and channels to it and from it.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use futures_channel::oneshot;
+use roommate::{Cell, Content, Payload};
+
+use crate::proto::{CheckId, ConnectionId, Context, Input, Output, RequestId, Response, Room, RoomConfig, Side, Wire};
+
+/// Where something waits to be delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Channel {
+    /// From a connection's client to the room.
+    Up(ConnectionId),
+    /// From the room to a connection's client.
+    Down(ConnectionId),
+    /// A request, which has yet to reach the room.
+    Request(RequestId),
+    /// The answer to a request.
+    Answer(RequestId),
+}
+
+/// A client's number, and which of its connections.
+pub(super) type End = (usize, Side);
+
+/// What arrives at a client.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    Opened(Side),
+    Refused(Response),
+    Closed(Side),
+    Payload(Side, Payload),
+    Pong(CheckId),
+    Answer(Answering, Response),
+}
+
+/// Who waits for the answer to a request.
+#[derive(Debug)]
+pub(super) enum Answering {
+    Call(oneshot::Sender<Option<Response>>),
+    Check(CheckId),
+}
+
+#[derive(Debug)]
+enum Up {
+    Connect,
+    Frame(Arc<str>),
+    Ping(CheckId),
+    Close,
+}
+
+#[derive(Debug)]
+enum Down {
+    Opened,
+    Refused(Response),
+    Frame(String),
+    Pong(CheckId),
+    Closed,
+}
+
+/// What was sent, and when in the order of all that was.
+type Queue<T> = VecDeque<(u64, T)>;
+
+#[derive(Debug)]
+struct Connection {
+    /// Whose it is; nobody's, once it is cut.
+    end: Option<End>,
+    up: Queue<Up>,
+    down: Queue<Down>,
+    frozen: bool,
+}
+
+#[derive(Debug)]
+struct Request {
+    number: usize,
+    sent: u64,
+    stage: Stage,
+    answering: Answering,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Asked { method: &'static str, body: String },
+    Answered(Response),
+}
+
+#[derive(Debug)]
+pub(super) struct Network {
+    config: RoomConfig,
+    wire: Wire,
+    room: Room,
+    storage: BTreeMap<String, Cell>,
+    connections: BTreeMap<ConnectionId, Connection>,
+    requests: BTreeMap<RequestId, Request>,
+    /// The last number that was given away.
+    last: u64,
+}
+
+impl Network {
+    pub(super) fn new(config: RoomConfig) -> Self {
+        Self {
+            wire: Wire::new(config.message_prefix()),
+            room: Room::new(config.clone()),
+            config,
+            storage: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            last: 0,
+        }
+    }
+
+    pub(super) fn wire(&self) -> Wire {
+        self.wire.clone()
+    }
+
+    pub(super) fn content(&self) -> Option<Content> {
+        self.room.exists().then(|| self.room.content())
+    }
+
+    pub(super) fn connections(&self) -> Vec<ConnectionId> {
+        self.room.connections().map(|(connection, _)| connection).collect()
+    }
+
+    /// Begins to connect, unless there is a connection.
+    pub(super) fn connect(&mut self, end: End) {
+        if self.connection(end).is_none() {
+            let (id, sent) = (ConnectionId(self.next()), self.next());
+            let up = VecDeque::from([(sent, Up::Connect)]);
+            self.connections.insert(id, Connection { end: Some(end), up, down: VecDeque::new(), frozen: false });
+        }
+    }
+
+    pub(super) fn send(&mut self, end: End, frame: Arc<str>) {
+        self.send_up(end, Up::Frame(frame));
+    }
+
+    pub(super) fn ping(&mut self, end: End, check: CheckId) {
+        self.send_up(end, Up::Ping(check));
+    }
+
+    pub(super) fn freeze(&mut self, end: End) {
+        if let Some(id) = self.connection(end)
+            && let Some(connection) = self.connections.get_mut(&id)
+        {
+            connection.frozen = true;
+        }
+    }
+
+    /// Ends a connection on the client's side. What was on its way to the room may arrive.
+    pub(super) fn cut(&mut self, end: End, arrives: bool) {
+        let (id, sent) = (self.connection(end), self.next());
+        let Some(connection) = id.and_then(|id| self.connections.get_mut(&id)) else { return };
+        connection.end = None;
+        connection.down.clear();
+        if !arrives || connection.frozen {
+            connection.up.clear();
+        }
+        connection.frozen = false;
+        connection.up.push_back((sent, Up::Close));
+    }
+
+    pub(super) fn request(&mut self, number: usize, method: &'static str, body: String, answering: Answering) {
+        let (id, sent) = (RequestId(self.next()), self.next());
+        self.requests.insert(id, Request { number, sent, stage: Stage::Asked { method, body }, answering });
+    }
+
+    /// Takes back the oldest request of a client.
+    pub(super) fn fail_request(&mut self, number: usize) -> Option<Answering> {
+        let id = *self.requests.iter().find(|(_, request)| request.number == number)?.0;
+        self.requests.remove(&id).map(|request| request.answering)
+    }
+
+    /// Starts the room anew with what it had stored. The clients' ends have to be cut.
+    pub(super) fn restart(&mut self) {
+        self.connections.clear();
+        self.room = Room::restore(self.config.clone(), self.storage.clone());
+    }
+
+    pub(super) fn pending(&self) -> Vec<Channel> {
+        let mut pending: Vec<(u64, Channel)> = Vec::new();
+        for (id, connection) in self.connections.iter().filter(|(_, connection)| !connection.frozen) {
+            pending.extend(connection.up.front().map(|(sent, _)| (*sent, Channel::Up(*id))));
+            pending.extend(connection.down.front().map(|(sent, _)| (*sent, Channel::Down(*id))));
+        }
+        pending.extend(self.requests.iter().map(|(id, request)| match request.stage {
+            Stage::Asked { .. } => (request.sent, Channel::Request(*id)),
+            Stage::Answered(_) => (request.sent, Channel::Answer(*id)),
+        }));
+        pending.sort_unstable();
+        pending.into_iter().map(|(_, channel)| channel).collect()
+    }
+
+    /// Delivers the first in a channel, and says what arrived at a client. `None` where nothing waits.
+    pub(super) fn deliver(&mut self, channel: Channel) -> Option<Option<(usize, Arrival)>> {
+        match channel {
+            Channel::Up(id) => {
+                let (_, up) = self.unfrozen(id)?.up.pop_front()?;
+                self.take(id, up);
+                Some(None)
+            }
+            Channel::Down(id) => {
+                let connection = self.unfrozen(id)?;
+                let (_, down) = connection.down.pop_front()?;
+                let (number, side) = connection.end?;
+                Some(self.arrival(id, side, down).map(|arrival| (number, arrival)))
+            }
+            Channel::Request(id) => {
+                let Some(Request { stage: Stage::Asked { method, body }, .. }) = self.requests.get(&id) else {
+                    return None;
+                };
+                let path = format!("/parties/main/room{}", self.config.store_path());
+                let context = Context { method: (*method).to_owned(), path, ..self.context() };
+                let body = body.clone();
+                self.handle(Input::Request { request: id, context, body: body.as_bytes() });
+                Some(None)
+            }
+            Channel::Answer(id) => match self.requests.remove(&id)? {
+                Request { number, stage: Stage::Answered(response), answering, .. } => {
+                    Some(Some((number, Arrival::Answer(answering, response))))
+                }
+                asked => {
+                    self.requests.insert(id, asked);
+                    None
+                }
+            },
+        }
+    }
+
+    fn take(&mut self, id: ConnectionId, up: Up) {
+        match up {
+            Up::Connect => {
+                let context = self.context();
+                self.send_down(id, Down::Opened);
+                self.handle(Input::Connect { connection: id, context });
+            }
+            Up::Frame(frame) => self.handle(Input::Message { connection: id, text: &frame }),
+            Up::Ping(check) => self.send_down(id, Down::Pong(check)),
+            Up::Close => {
+                self.connections.remove(&id);
+                self.handle(Input::Close { connection: id });
+            }
+        }
+    }
+
+    fn arrival(&mut self, id: ConnectionId, side: Side, down: Down) -> Option<Arrival> {
+        Some(match down {
+            Down::Opened => Arrival::Opened(side),
+            Down::Refused(response) => {
+                self.connections.remove(&id);
+                Arrival::Refused(response)
+            }
+            Down::Closed => {
+                self.connections.remove(&id);
+                Arrival::Closed(side)
+            }
+            Down::Frame(frame) => Arrival::Payload(side, self.wire.decode_payload(&frame)?.value),
+            Down::Pong(check) => Arrival::Pong(check),
+        })
+    }
+
+    fn handle(&mut self, input: Input<'_>) {
+        for output in self.room.handle(input) {
+            match output {
+                Output::Commit(batch) => {
+                    for key in &batch.deletes {
+                        self.storage.remove(key);
+                    }
+                    self.storage.extend(batch.puts);
+                }
+                Output::Send { to, frame } => {
+                    for id in to {
+                        self.send_down(id, Down::Frame(frame.clone()));
+                    }
+                }
+                Output::Respond { request, response } => {
+                    let sent = self.next();
+                    if let Some(request) = self.requests.get_mut(&request) {
+                        request.sent = sent;
+                        request.stage = Stage::Answered(response);
+                    }
+                }
+                Output::Refuse { connection, response } => {
+                    // In place of the news that it is open.
+                    if let Some(connection) = self.connections.get_mut(&connection) {
+                        connection.down.clear();
+                    }
+                    self.send_down(connection, Down::Refused(response));
+                }
+                Output::Close { connection, .. } => self.send_down(connection, Down::Closed),
+            }
+        }
+    }
+
+    fn send_up(&mut self, end: End, up: Up) {
+        let (id, sent) = (self.connection(end), self.next());
+        if let Some(connection) = id.and_then(|id| self.connections.get_mut(&id)) {
+            connection.up.push_back((sent, up));
+        }
+    }
+
+    fn send_down(&mut self, id: ConnectionId, down: Down) {
+        let sent = self.next();
+        if let Some(connection) = self.connections.get_mut(&id).filter(|connection| connection.end.is_some()) {
+            connection.down.push_back((sent, down));
+        }
+    }
+
+    fn unfrozen(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        self.connections.get_mut(&id).filter(|connection| !connection.frozen)
+    }
+
+    fn connection(&self, end: End) -> Option<ConnectionId> {
+        self.connections.iter().find(|(_, connection)| connection.end == Some(end)).map(|(id, _)| *id)
+    }
+
+    fn context(&self) -> Context {
+        Context {
+            party: "main".to_owned(),
+            room: "room".to_owned(),
+            method: "GET".to_owned(),
+            path: "/parties/main/room".to_owned(),
+            ..Context::default()
+        }
+    }
+
+    fn next(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+}

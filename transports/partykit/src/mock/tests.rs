@@ -1,0 +1,396 @@
+use std::collections::BTreeMap;
+
+use futures_core::{future::BoxFuture, stream::BoxStream};
+use futures_util::{FutureExt, StreamExt};
+use proptest::prelude::*;
+use roommate::{
+    Cell, Changes, Content, Error, ErrorKind, Id, Notice, Persister, Receipt, Result, Save, Saved, block_on,
+};
+
+use super::*;
+use crate::proto::{Asker, Policy};
+
+fn value(id: &str, to: u32) -> Changes {
+    let mut changes = Changes::new();
+    changes.set_value(id, Cell::from(to));
+    changes
+}
+
+fn content(values: &[(&str, u32)]) -> Content {
+    let mut content = Content::new();
+    for (id, to) in values {
+        content.values.insert(*id, Cell::from(*to));
+    }
+    content
+}
+
+/// Refuses the value `secret`.
+#[derive(Debug)]
+struct House;
+
+impl Policy for House {
+    fn can_set_value(&self, value_id: &Id, _: &Cell, _: Option<&Cell>, _: Asker<'_>) -> bool {
+        value_id != "secret"
+    }
+}
+
+/// Whoever uses a persister as the contract says: joins, follows, loads when told.
+struct Follower {
+    persister: Arc<MockPersister>,
+    watch: Option<BoxFuture<'static, Result<BoxStream<'static, Result<Notice>>>>>,
+    stream: Option<BoxStream<'static, Result<Notice>>>,
+    load: Option<BoxFuture<'static, Result<Option<Content>>>>,
+    /// What was told while it loads, which is told again over what was loaded.
+    since: Vec<Notice>,
+    load_again: bool,
+    view: Content,
+    saving: Option<(Changes, BoxFuture<'static, Result<Saved>>)>,
+    saves: BTreeMap<Receipt, Changes>,
+    confirmed: BTreeMap<Receipt, Changes>,
+    log: Vec<String>,
+}
+
+impl Follower {
+    fn new(room: &MockRoom) -> Self {
+        let persister = Arc::new(room.persister());
+        let watch = Box::pin({
+            let persister = persister.clone();
+            async move { persister.watch().await }
+        });
+        Self {
+            persister,
+            watch: Some(watch),
+            stream: None,
+            load: None,
+            since: vec![],
+            load_again: false,
+            view: Content::new(),
+            saving: None,
+            saves: BTreeMap::new(),
+            confirmed: BTreeMap::new(),
+            log: vec![],
+        }
+    }
+
+    /// Begins to save, unless it does already or has not joined yet.
+    fn save(&mut self, changes: Changes) {
+        if self.saving.is_none() && self.load.is_none() && self.stream.is_some() {
+            let (persister, saved) = (self.persister.clone(), changes.clone());
+            let saving = async move {
+                let whole = || {
+                    let mut content = Content::new();
+                    content.apply(&saved);
+                    content
+                };
+                persister.save(Save::new(&whole, Some(&saved))).await
+            };
+            self.saving = Some((changes, Box::pin(saving)));
+        }
+        self.step();
+    }
+
+    /// Goes as far as it can.
+    fn step(&mut self) {
+        if let Some(watch) = &mut self.watch
+            && let Some(stream) = watch.now_or_never()
+        {
+            self.stream = Some(stream.unwrap());
+            self.watch = None;
+            self.begin_load();
+        }
+        if let Some((changes, saving)) = &mut self.saving
+            && let Some(saved) = saving.now_or_never()
+        {
+            match saved {
+                Ok(Saved::Later(receipt)) => {
+                    self.saves.insert(receipt, changes.clone());
+                }
+                Ok(Saved::Found(content)) => self.view = content,
+                other => self.log.push(format!("{other:?}")),
+            }
+            self.saving = None;
+        }
+        while let Some(notice) = self.stream.as_mut().and_then(|stream| stream.next().now_or_never()).flatten() {
+            let notice = notice.unwrap();
+            self.log.push(format!("{notice:?}"));
+            if notice == Notice::Stale {
+                if self.load.is_some() { self.load_again = true } else { self.begin_load() }
+            }
+            self.since.push(notice.clone());
+            self.fold(&notice);
+        }
+        if let Some(load) = &mut self.load
+            && let Some(content) = load.now_or_never()
+        {
+            self.load = None;
+            match content {
+                Ok(content) => {
+                    self.view = content.unwrap_or_default();
+                    for notice in std::mem::take(&mut self.since) {
+                        self.fold(&notice);
+                    }
+                    if std::mem::take(&mut self.load_again) {
+                        self.begin_load();
+                    }
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Unavailable);
+                    self.begin_load();
+                }
+            }
+        }
+    }
+
+    fn begin_load(&mut self) {
+        self.since.clear();
+        let persister = self.persister.clone();
+        self.load = Some(Box::pin(async move { persister.load().await }));
+        self.step();
+    }
+
+    fn fold(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Content(content) => self.view = content.clone(),
+            Notice::Changes(changes) => self.view.apply(changes),
+            Notice::Confirmed { receipt, refused } => {
+                if let Some(mut save) = self.saves.remove(receipt).or_else(|| self.confirmed.get(receipt).cloned()) {
+                    self.confirmed.insert(*receipt, save.clone());
+                    save.values.retain(|id, _| !refused.values.contains(id));
+                    self.view.apply(&save);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A room with a store, and those who have joined it.
+fn joined(config: RoomConfig, count: usize) -> (MockRoom, Vec<Follower>) {
+    let room = MockRoom::new(config);
+    room.hold(false);
+    let first = || content(&[("made", 1)]);
+    assert_eq!(block_on(room.persister().save(Save::new(&first, None))).unwrap(), Saved::Found(first()));
+    room.hold(true);
+    let mut followers: Vec<_> = (0..count).map(|_| Follower::new(&room)).collect();
+    rest(&room, &mut followers);
+    assert!(followers.iter().all(|follower| follower.view == first()));
+    (room, followers)
+}
+
+/// Delivers everything, and lets everybody go as far as they can.
+fn rest(room: &MockRoom, followers: &mut [Follower]) {
+    loop {
+        followers.iter_mut().for_each(Follower::step);
+        if room.deliver_all() == 0 {
+            return followers.iter_mut().for_each(Follower::step);
+        }
+    }
+}
+
+#[test]
+fn messages_are_held_until_told() {
+    let (room, mut followers) = joined(RoomConfig::new(), 2);
+    followers[0].save(value("v", 1));
+    assert_eq!(room.content(), Some(content(&[("made", 1)])));
+    assert!(room.deliver_next());
+    assert_eq!(room.content(), Some(content(&[("made", 1), ("v", 1)])));
+    followers[1].step();
+    assert_eq!(followers[1].view, content(&[("made", 1)]));
+    rest(&room, &mut followers);
+    for follower in &followers {
+        assert_eq!(follower.view, content(&[("made", 1), ("v", 1)]));
+    }
+    assert_eq!(followers[0].confirmed.len(), 1);
+}
+
+#[test]
+fn a_cut_lets_what_was_on_its_way_arrive_and_a_loss_does_not() {
+    for arrives in [true, false] {
+        let (room, mut followers) = joined(RoomConfig::new(), 1);
+        followers[0].save(value("v", 1));
+        let persister = followers[0].persister.clone();
+        match arrives {
+            true => room.cut(&persister, Side::Main),
+            false => room.lose(&persister, Side::Main),
+        }
+        rest(&room, &mut followers);
+        assert_eq!(room.content().unwrap().values.contains("v"), arrives);
+        room.open(&persister, Side::Main);
+        rest(&room, &mut followers);
+        assert!(room.content().unwrap().values.contains("v"), "it was sent again");
+        assert_eq!(followers[0].confirmed.len(), 1);
+    }
+}
+
+#[test]
+fn l24_a_silent_connection_swallows_an_edit_and_it_is_not_called_refused() {
+    let (room, mut followers) = joined(RoomConfig::new(), 1);
+    let persister = followers[0].persister.clone();
+    room.freeze(&persister, Side::Main);
+    followers[0].save(value("v", 1));
+    for _ in 0..20 {
+        room.advance(Duration::from_secs(1));
+        rest(&room, &mut followers);
+    }
+    assert_eq!(followers[0].log, [""; 0]);
+    room.cut(&persister, Side::Main);
+    room.open(&persister, Side::Main);
+    rest(&room, &mut followers);
+    assert_eq!(followers[0].view, content(&[("made", 1), ("v", 1)]));
+    assert_eq!(followers[0].confirmed.len(), 1);
+}
+
+#[test]
+fn l19_a_refusal_is_told_when_its_time_has_come() {
+    let (room, mut followers) = joined(RoomConfig::new().with_policy(House), 1);
+    followers[0].save(value("secret", 1));
+    rest(&room, &mut followers);
+    assert_eq!(followers[0].log, [""; 0]);
+    room.advance(Duration::from_secs(5));
+    rest(&room, &mut followers);
+    assert_eq!(followers[0].view, content(&[("made", 1)]));
+    assert!(followers[0].log[0].starts_with("Confirmed") && followers[0].log[0].contains("secret"));
+}
+
+#[test]
+fn r6_a_server_that_is_killed_forgets_nothing_that_was_told() {
+    let (room, mut followers) = joined(RoomConfig::new(), 2);
+    followers[0].save(value("v", 1));
+    rest(&room, &mut followers);
+    followers[0].save(value("w", 1));
+    room.restart();
+    assert_eq!(room.connections(), []);
+    for follower in &followers {
+        room.open(&follower.persister, Side::Main);
+        room.open(&follower.persister, Side::Ear);
+    }
+    rest(&room, &mut followers);
+    for follower in &followers {
+        assert_eq!(follower.view, content(&[("made", 1), ("v", 1), ("w", 1)]));
+    }
+}
+
+#[test]
+fn a_request_that_fails_is_an_error_that_passes() {
+    let (room, _) = joined(RoomConfig::new(), 0);
+    let persister = room.persister();
+    let mut load = persister.load();
+    assert!((&mut load).now_or_never().is_none());
+    assert!(room.fail_request(&persister));
+    assert!(!room.fail_request(&persister));
+    assert!(load.now_or_never().unwrap().unwrap_err().is_temporary());
+}
+
+#[test]
+fn who_is_not_let_in_is_told_why() {
+    #[derive(Debug)]
+    struct Nobody;
+    impl Policy for Nobody {
+        fn can_connect(&self, _: Asker<'_>) -> bool {
+            false
+        }
+    }
+    let room = MockRoom::new(RoomConfig::new().with_policy(Nobody));
+    room.hold(false);
+    let persister = room.persister();
+    let error: Error = block_on(persister.watch()).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+}
+
+#[test]
+fn a_closed_persister_is_closed() {
+    let (room, mut followers) = joined(RoomConfig::new(), 1);
+    let follower = &mut followers[0];
+    block_on(follower.persister.close()).unwrap();
+    assert!(follower.stream.as_mut().unwrap().next().now_or_never().unwrap().is_none());
+    assert_eq!(block_on(follower.persister.load()).unwrap_err().kind(), ErrorKind::Closed);
+    room.deliver_all();
+    assert_eq!(room.connections(), []);
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Save(usize, u8, u32),
+    Deliver(usize),
+    Step(usize),
+    Cut(usize, bool, bool),
+    Freeze(usize, bool),
+    Open(usize, bool),
+    Fail(usize),
+    Advance(u64),
+    Restart,
+}
+
+const FOLLOWERS: usize = 3;
+
+fn any_op() -> impl Strategy<Value = Op> {
+    let who = 0..FOLLOWERS;
+    prop_oneof![
+        8 => (who.clone(), 0..4u8, 0..9u32).prop_map(|(who, id, to)| Op::Save(who, id, to)),
+        30 => (0..12usize).prop_map(Op::Deliver),
+        8 => who.clone().prop_map(Op::Step),
+        2 => (who.clone(), any::<bool>(), any::<bool>()).prop_map(|(who, main, arrives)| Op::Cut(who, main, arrives)),
+        1 => (who.clone(), any::<bool>()).prop_map(|(who, main)| Op::Freeze(who, main)),
+        4 => (who.clone(), any::<bool>()).prop_map(|(who, main)| Op::Open(who, main)),
+        1 => who.prop_map(Op::Fail),
+        4 => (0..3000u64).prop_map(Op::Advance),
+        1 => Just(Op::Restart),
+    ]
+}
+
+fn side(main: bool) -> Side {
+    if main { Side::Main } else { Side::Ear }
+}
+
+/// Runs the operations and lets everything come to rest. What everybody was told, and what the room holds.
+fn play(ops: &[Op]) -> (Vec<Vec<String>>, Content) {
+    let (room, mut followers) = joined(RoomConfig::new().with_policy(House), FOLLOWERS);
+    for op in ops {
+        match *op {
+            Op::Save(who, id, to) => followers[who].save(value(["a", "b", "c", "secret"][usize::from(id)], to)),
+            Op::Deliver(at) => {
+                let pending = room.pending();
+                if !pending.is_empty() {
+                    assert!(room.deliver(pending[at % pending.len()]));
+                }
+            }
+            Op::Step(who) => followers[who].step(),
+            Op::Cut(who, main, true) => room.cut(&followers[who].persister, side(main)),
+            Op::Cut(who, main, false) => room.lose(&followers[who].persister, side(main)),
+            Op::Freeze(who, main) => room.freeze(&followers[who].persister, side(main)),
+            Op::Open(who, main) => room.open(&followers[who].persister, side(main)),
+            Op::Fail(who) => {
+                room.fail_request(&followers[who].persister);
+            }
+            Op::Advance(millis) => room.advance(Duration::from_millis(millis)),
+            Op::Restart => room.restart(),
+        }
+    }
+    for follower in &followers {
+        for side in [Side::Main, Side::Ear] {
+            room.cut(&follower.persister, side);
+            room.open(&follower.persister, side);
+        }
+    }
+    for _ in 0..20 {
+        rest(&room, &mut followers);
+        room.advance(Duration::from_secs(1));
+    }
+    let held = room.content().unwrap();
+    for follower in &followers {
+        assert!(follower.saving.is_none() && follower.saves.is_empty(), "every save is answered");
+        assert_eq!(follower.view, held);
+    }
+    (followers.into_iter().map(|follower| follower.log).collect(), held)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn r2_r4_r5_persisters_of_one_room_end_equal_whatever_happens_and_each_time_alike(
+        ops in proptest::collection::vec(any_op(), 1..120),
+    ) {
+        prop_assert_eq!(play(&ops), play(&ops));
+    }
+}
