@@ -6,6 +6,8 @@
 mod child;
 #[path = "support/content.rs"]
 mod content;
+#[path = "support/every.rs"]
+mod every;
 #[path = "support/js.rs"]
 mod js;
 #[path = "support/npm.rs"]
@@ -31,6 +33,8 @@ mod frames;
 mod matrix;
 #[path = "interop/originals.rs"]
 mod originals;
+#[path = "interop/spellings.rs"]
+mod spellings;
 #[path = "interop/statuses.rs"]
 mod statuses;
 #[path = "interop/tinybase_stories.rs"]

@@ -1,15 +1,17 @@
 //! What becomes of edits while the connection is bad: the writer is a Rust client behind a proxy, the reader any.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use crate::{
+    every::with_a_rust_writer,
     peer::Peer,
     proxy::Proxy,
-    rig::{Rig, Room, with_a_rust_writer},
+    rig::{Rig, Room},
 };
 
 with_a_rust_writer! {
     edits_of_both_sides_survive_a_cut
+    edits_made_before_the_room_can_be_reached_arrive
     a_connection_that_is_cut_again_and_again_loses_nothing
     a_first_content_that_is_cut_on_its_way_arrives
     what_was_deleted_meanwhile_is_gone_on_return
@@ -29,7 +31,30 @@ async fn edits_of_both_sides_survive_a_cut(rig: Rig) {
     proxy.mend();
 
     let content = json!([{"t": {"r": {"c": 2, "d": 3}}}, {"writer": "while away", "reader": "meanwhile"}]);
-    all_hold(&rig, &room, [&writer, &reader], &content).await;
+    rig.all_hold(&room, [&writer, &reader], &content).await;
+}
+
+async fn edits_made_before_the_room_can_be_reached_arrive(rig: Rig) {
+    let room = rig.room();
+    let reader = rig.reader(&room).await;
+    reader.edit(json!([["setValue", "reader", "was first"]])).await;
+    reader.join().await;
+
+    let proxy = Proxy::to(room.host.clone()).await;
+    proxy.cut();
+    let writer = rig.writer(&Room { host: proxy.host(), ..room.clone() }).await;
+    let joining = async {
+        writer.join().await;
+    };
+    let meanwhile = async {
+        writer.edit(json!([["setCell", "t", "r", "c", 1]])).await;
+        writer.edit(json!([["setCell", "t", "r", "c", 2]])).await;
+        proxy.mend();
+    };
+    tokio::join!(joining, meanwhile);
+
+    let content = json!([{"t": {"r": {"c": 2}}}, {"reader": "was first"}]);
+    rig.all_hold(&room, [&writer, &reader], &content).await;
 }
 
 async fn a_connection_that_is_cut_again_and_again_loses_nothing(rig: Rig) {
@@ -48,7 +73,7 @@ async fn a_connection_that_is_cut_again_and_again_loses_nothing(rig: Rig) {
             rig.content(&room).await;
         }
     }
-    all_hold(&rig, &room, [&writer, &reader], &json!([{"log": {"row": log}}, {"count": 59}])).await;
+    rig.all_hold(&room, [&writer, &reader], &json!([{"log": {"row": log}}, {"count": 59}])).await;
 }
 
 async fn a_first_content_that_is_cut_on_its_way_arrives(rig: Rig) {
@@ -69,7 +94,7 @@ async fn a_first_content_that_is_cut_on_its_way_arrives(rig: Rig) {
 
     let reader = rig.reader(&room).await;
     reader.join().await;
-    all_hold(&rig, &room, [&writer, &reader], &json!([{"t": {"r": row}}, {}])).await;
+    rig.all_hold(&room, [&writer, &reader], &json!([{"t": {"r": row}}, {}])).await;
 }
 
 async fn what_was_deleted_meanwhile_is_gone_on_return(rig: Rig) {
@@ -83,7 +108,7 @@ async fn what_was_deleted_meanwhile_is_gone_on_return(rig: Rig) {
     let content = json!([{"t": {"r": {"c": 1}}}, {"v": 5}]);
     rig.until(&room, &content).await;
     proxy.mend();
-    all_hold(&rig, &room, [&writer, &reader], &content).await;
+    rig.all_hold(&room, [&writer, &reader], &content).await;
 }
 
 /// A writer behind a proxy and a reader that load from and save to a room.
@@ -95,11 +120,4 @@ async fn joined(rig: &Rig) -> (Room, Proxy, Peer, Peer) {
     let reader = rig.reader(&room).await;
     reader.join().await;
     (room, proxy, writer, reader)
-}
-
-async fn all_hold(rig: &Rig, room: &Room, peers: [&Peer; 2], content: &Value) {
-    rig.until(room, content).await;
-    for peer in peers {
-        peer.until(content).await;
-    }
 }

@@ -4,8 +4,9 @@ use serde_json::json;
 
 use crate::{
     content::canonical,
+    every::on_every_server,
     js::JsClient,
-    rig::{Rig, Room, Server, on_every_server},
+    rig::{Rig, Room, Server},
 };
 
 on_every_server! {

@@ -1,18 +1,16 @@
 //! What one client does, a client of the other language sees: on either server, in either direction.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use crate::{
     content::canonical,
-    peer::{Language, Peer},
-    rig::{Rig, Room, in_every_direction},
+    every::in_every_direction,
+    peer::{Language, Peer, no_errors},
+    rig::Rig,
 };
 
 in_every_direction! {
     sets_updates_and_deletions_at_every_level_arrive
-    cells_of_every_kind_arrive_in_a_first_content
-    cells_of_every_kind_arrive_as_changes
-    ids_of_every_spelling_arrive_and_can_be_deleted
     a_new_room_takes_the_first_clients_content
     an_existing_room_keeps_its_content_and_gives_it_to_who_joins
     a_save_to_an_existing_room_fails_gracefully
@@ -28,7 +26,8 @@ in_every_direction! {
 }
 
 async fn sets_updates_and_deletions_at_every_level_arrive(rig: Rig) {
-    let (room, writer, reader) = joined(&rig, rig.room()).await;
+    let room = rig.room();
+    let (writer, reader) = rig.joined(&room).await;
     let steps = [
         (json!([["setCell", "t1", "r1", "c1", 1]]), json!([{"t1": {"r1": {"c1": 1}}}, {}])),
         (json!([["setCell", "t1", "r1", "c1", 2]]), json!([{"t1": {"r1": {"c1": 2}}}, {}])),
@@ -64,170 +63,8 @@ async fn sets_updates_and_deletions_at_every_level_arrive(rig: Rig) {
     ];
     for (edit, content) in steps {
         writer.edit(edit).await;
-        all_hold(&rig, &room, [&writer, &reader], &content).await;
+        rig.all_hold(&room, [&writer, &reader], &content).await;
     }
-    no_errors([&writer, &reader]).await;
-}
-
-/// Cells by name, as a program sets them, and what a store then holds: objects and arrays as the text that JavaScript
-/// makes of them.
-fn cells() -> (Map<String, Value>, Map<String, Value>) {
-    let plain = json!({
-        "null": null, "true": true, "false": false, "zero": 0, "minus zero": -0.0, "one": 1, "minus one": -1,
-        "a tenth": 0.1, "0.1 + 0.2": 0.1 + 0.2, "third": 1.0 / 3.0, "1e21": 1e21, "1e-7": 1e-7, "largest": f64::MAX,
-        "smallest": 5e-324, "2^53": 9_007_199_254_740_992_u64, "2^53 + 1": 9_007_199_254_740_993_u64,
-        "a timestamp": 1_790_000_000_123.25, "empty": "", "space": " ", "text": "text", "number": "1",
-        "quotes": "\"'`\\/", "controls": "\u{0}\u{1}\u{8}\t\n\u{b}\u{c}\r\u{1f}\u{7f}\u{80}", "lines": "\u{2028}\u{2029}\u{85}",
-        "emoji": "\u{1f388}\u{1f469}\u{200d}\u{1f680}", "astral": "\u{10ffff}\u{10000}", "private": "\u{e000}\u{f8ff}",
-        "marker inside": "a\u{FFFC}b", "marker first": "\u{FFFC}b", "marker last": "a\u{FFFC}", "two markers": "\u{FFFC}\u{FFFC}",
-        "prefix inside": "a\u{FFFD}{}", "bom": "\u{feff}x", "like JSON": "{\"a\":1}", "like a frame": "s[{},{},1]",
-        "__proto__": "__proto__",
-    });
-    let encoded = [
-        ("object", json!({"a": 1, "b": [true, null]}), r#"{"a":1,"b":[true,null]}"#),
-        ("empty object", json!({}), "{}"),
-        ("array", json!([1, "two", {"three": 3}]), r#"[1,"two",{"three":3}]"#),
-        ("empty array", json!([]), "[]"),
-        (
-            "numbers",
-            json!([0.1, 1e21, -0.0, 1e-7, 9_007_199_254_740_993_u64, 1.0, 1e300]),
-            "[0.1,1e+21,0,1e-7,9007199254740992,1,1e+300]",
-        ),
-        (
-            "order of keys",
-            json!({"b": 1, "10": 2, "a": 3, "9": 4, "01": 5, "-1": 6}),
-            r#"{"9":4,"10":2,"b":1,"a":3,"01":5,"-1":6}"#,
-        ),
-        (
-            "texts",
-            json!(["\u{1f388}", "a\"b\\", "\n\u{1}", "\u{2028}"]),
-            "[\"\u{1f388}\",\"a\\\"b\\\\\",\"\\n\\u0001\",\"\u{2028}\"]",
-        ),
-        (
-            "markers",
-            json!({"\u{FFFC}": "\u{FFFC}", "b": "\u{FFFD}{}"}),
-            "{\"\u{FFFC}\":\"\u{FFFC}\",\"b\":\"\u{FFFD}{}\"}",
-        ),
-        ("proto", json!({"__proto__": {"constructor": 1}}), r#"{"__proto__":{"constructor":1}}"#),
-        ("deep", json!([[[[[[[[[[[[1]]]]]]]]]]]]), "[[[[[[[[[[[[1]]]]]]]]]]]]"),
-    ];
-    let Value::Object(mut set) = plain else { unreachable!("it is an object") };
-    let mut held = set.clone();
-    for (name, cell, text) in encoded {
-        set.insert(name.to_owned(), cell);
-        held.insert(name.to_owned(), format!("\u{FFFD}{text}").into());
-    }
-    (set, held)
-}
-
-async fn cells_of_every_kind_arrive_in_a_first_content(rig: Rig) {
-    let room = rig.room();
-    let (cells, held) = cells();
-    let writer = rig.writer(&room).await;
-    writer.edit(json!([["setRow", "t", "r", cells], ["setValues", cells]])).await;
-    writer.join().await;
-    let reader = rig.reader(&room).await;
-    reader.join().await;
-
-    all_hold(&rig, &room, [&writer, &reader], &json!([{"t": {"r": held}}, held])).await;
-    no_errors([&writer, &reader]).await;
-}
-
-async fn cells_of_every_kind_arrive_as_changes(rig: Rig) {
-    let (room, writer, reader) = joined(&rig, rig.room()).await;
-    let (cells, held) = cells();
-    writer.edit(json!([["setRow", "t", "r", cells]])).await;
-    writer.edit(json!([["setValues", cells]])).await;
-    all_hold(&rig, &room, [&writer, &reader], &json!([{"t": {"r": held}}, held])).await;
-
-    // Of every kind to every other: a step further round the list, and back to null.
-    let names: Vec<_> = cells.keys().cloned().collect();
-    let turn = |cells: &Map<String, Value>| -> Map<String, Value> {
-        names.iter().zip(names.iter().cycle().skip(7)).map(|(name, from)| (name.clone(), cells[from].clone())).collect()
-    };
-    writer.edit(json!([["setRow", "t", "r", turn(&cells)], ["setValues", turn(&cells)]])).await;
-    all_hold(&rig, &room, [&writer, &reader], &json!([{"t": {"r": turn(&held)}}, turn(&held)])).await;
-
-    let nulls: Map<_, _> = names.iter().map(|name| (name.clone(), Value::Null)).collect();
-    writer.edit(json!([["setRow", "t", "r", nulls], ["setValues", nulls]])).await;
-    all_hold(&rig, &room, [&writer, &reader], &json!([{"t": {"r": nulls}}, nulls])).await;
-    no_errors([&writer, &reader]).await;
-}
-
-async fn ids_of_every_spelling_arrive_and_can_be_deleted(rig: Rig) {
-    const IDS: &[&str] = &[
-        "",
-        " ",
-        "a b",
-        "a/b",
-        "/",
-        "a\"b",
-        "'",
-        "\\",
-        "\\\\",
-        "a,b",
-        "\",\"",
-        "[",
-        "{}",
-        "__proto__",
-        "constructor",
-        "prototype",
-        "toString",
-        "hasOwnProperty",
-        "length",
-        "0",
-        "1",
-        "10",
-        "01",
-        "-1",
-        "4294967295",
-        "1.5",
-        "null",
-        "undefined",
-        "hasStore",
-        "t",
-        "v",
-        "\n",
-        "\u{0}",
-        "\u{7f}",
-        "\u{2028}",
-        "\u{1f388}",
-        "\u{e000}",
-        "\u{FFFC}",
-        "\u{FFFD}",
-        "\u{FFFD}{}",
-        "%20",
-        "?a=b#c",
-    ];
-    let (room, writer, reader) = joined(&rig, rig.room()).await;
-    let mut tables = Map::new();
-    let mut values = Map::new();
-    for (index, id) in IDS.iter().enumerate() {
-        let next = IDS[(index + 1) % IDS.len()];
-        tables.insert((*id).to_owned(), json!({*id: {*id: index, next: "n"}, next: {*id: index}}));
-        values.insert((*id).to_owned(), index.into());
-    }
-    writer.edit(json!([["setTables", tables], ["setValues", values]])).await;
-    all_hold(&rig, &room, [&writer, &reader], &json!([tables, values])).await;
-
-    writer.edit(IDS.iter().map(|id| json!(["delCell", id, id, id])).collect()).await;
-    for (index, id) in IDS.iter().enumerate() {
-        tables[*id][*id] = json!({IDS[(index + 1) % IDS.len()]: "n"});
-    }
-    all_hold(&rig, &room, [&writer, &reader], &json!([tables, values])).await;
-
-    writer.edit(IDS.iter().map(|id| json!(["delRow", id, id])).collect()).await;
-    for (index, id) in IDS.iter().enumerate() {
-        tables[*id] = json!({IDS[(index + 1) % IDS.len()]: {*id: index}});
-    }
-    all_hold(&rig, &room, [&writer, &reader], &json!([tables, values])).await;
-
-    for id in &IDS[1..] {
-        writer.edit(json!([["delTable", id], ["delValue", id]])).await;
-    }
-    tables.retain(|id, _| id.is_empty());
-    values.retain(|id, _| id.is_empty());
-    all_hold(&rig, &room, [&writer, &reader], &json!([tables, values])).await;
     no_errors([&writer, &reader]).await;
 }
 
@@ -241,7 +78,7 @@ async fn a_new_room_takes_the_first_clients_content(rig: Rig) {
 
     let reader = rig.reader(&room).await;
     reader.join().await;
-    all_hold(&rig, &room, [&writer, &reader], &content).await;
+    rig.all_hold(&room, [&writer, &reader], &content).await;
     no_errors([&writer, &reader]).await;
 }
 
@@ -258,10 +95,10 @@ async fn an_existing_room_keeps_its_content_and_gives_it_to_who_joins(rig: Rig) 
         .edit(json!([["setCell", "t", "r", "c", "mine"], ["setCell", "t", "mine", "c", 1], ["setValue", "mine", 2]]))
         .await;
     reader.join().await;
-    all_hold(&rig, &room, [&writer, &reader], &content).await;
+    rig.all_hold(&room, [&writer, &reader], &content).await;
 
     reader.edit(json!([["setValue", "later", 3]])).await;
-    all_hold(&rig, &room, [&writer, &reader], &json!([{"t": {"r": {"c": "the room's"}}}, {"later": 3}])).await;
+    rig.all_hold(&room, [&writer, &reader], &json!([{"t": {"r": {"c": "the room's"}}}, {"later": 3}])).await;
     no_errors([&writer, &reader]).await;
 }
 
@@ -284,15 +121,16 @@ async fn a_save_to_an_existing_room_fails_gracefully(rig: Rig) {
 }
 
 async fn a_room_outlives_its_clients(rig: Rig) {
-    let (room, writer, reader) = joined(&rig, rig.room()).await;
+    let room = rig.room();
+    let (writer, reader) = rig.joined(&room).await;
     writer.edit(json!([["setCell", "t", "r", "c", 1], ["setValue", "v", 2]])).await;
     let content = json!([{"t": {"r": {"c": 1}}}, {"v": 2}]);
-    all_hold(&rig, &room, [&writer, &reader], &content).await;
+    rig.all_hold(&room, [&writer, &reader], &content).await;
     writer.close().await;
     reader.close().await;
 
-    let (room, writer, reader) = joined(&rig, room).await;
-    all_hold(&rig, &room, [&writer, &reader], &content).await;
+    let (writer, reader) = rig.joined(&room).await;
+    rig.all_hold(&room, [&writer, &reader], &content).await;
     no_errors([&writer, &reader]).await;
 }
 
@@ -321,7 +159,8 @@ async fn two_clients_that_start_at_once_share_one_content(rig: Rig) {
 }
 
 async fn edits_of_both_sides_arrive_on_the_other(rig: Rig) {
-    let (room, one, two) = joined(&rig, rig.room()).await;
+    let room = rig.room();
+    let (one, two) = rig.joined(&room).await;
     let mut row = Map::new();
     for round in 0..10 {
         let (by_one, by_two) = (format!("one {round}"), format!("two {round}"));
@@ -332,14 +171,15 @@ async fn edits_of_both_sides_arrive_on_the_other(rig: Rig) {
         row.insert(by_one, round.into());
         row.insert(by_two, round.into());
     }
-    all_hold(&rig, &room, [&one, &two], &json!([{"t": {"r": row}}, {}])).await;
+    rig.all_hold(&room, [&one, &two], &json!([{"t": {"r": row}}, {}])).await;
     no_errors([&one, &two]).await;
 }
 
 /// The server tells each change to all but its author, so two stock clients may swap their values and stay apart. Ours
 /// learns of the order.
 async fn edits_of_one_cell_by_both_sides_leave_whoever_is_told_with_the_rooms(rig: Rig) {
-    let (room, one, two) = joined(&rig, rig.room()).await;
+    let room = rig.room();
+    let (one, two) = rig.joined(&room).await;
     for round in 0..20 {
         let by = |name: &str| {
             let text = format!("{name} {round}");
@@ -367,27 +207,30 @@ async fn edits_of_one_cell_by_both_sides_leave_whoever_is_told_with_the_rooms(ri
 }
 
 async fn a_burst_of_edits_arrives_whole_and_in_order(rig: Rig) {
-    let (room, writer, reader) = joined(&rig, rig.room()).await;
+    let room = rig.room();
+    let (writer, reader) = rig.joined(&room).await;
     let mut log = Map::new();
     for count in 0..200 {
         writer.edit(json!([["setValue", "count", count], ["setCell", "log", "row", count.to_string(), count]])).await;
         log.insert(count.to_string(), count.into());
     }
-    all_hold(&rig, &room, [&writer, &reader], &json!([{"log": {"row": log}}, {"count": 199}])).await;
+    rig.all_hold(&room, [&writer, &reader], &json!([{"log": {"row": log}}, {"count": 199}])).await;
     no_errors([&writer, &reader]).await;
 }
 
 async fn a_party_with_nothing_at_its_default_is_reached(rig: Rig) {
-    let (room, writer, reader) = joined(&rig, rig.room_of("prefixed")).await;
+    let room = rig.room_of("prefixed");
+    let (writer, reader) = rig.joined(&room).await;
     writer.edit(json!([["setCell", "t", "r", "c", 1], ["setCell", "t", "r2", "c", 1]])).await;
     reader.until(&json!([{"t": {"r": {"c": 1}, "r2": {"c": 1}}}, {}])).await;
     reader.edit(json!([["delRow", "t", "r"], ["setValue", "v", {"o": 1}]])).await;
-    all_hold(&rig, &room, [&writer, &reader], &json!([{"t": {"r2": {"c": 1}}}, {"v": "\u{FFFD}{\"o\":1}"}])).await;
+    rig.all_hold(&room, [&writer, &reader], &json!([{"t": {"r2": {"c": 1}}}, {"v": "\u{FFFD}{\"o\":1}"}])).await;
     no_errors([&writer, &reader]).await;
 }
 
 async fn what_may_not_be_set_reaches_nobody(rig: Rig) {
-    let (room, writer, reader) = joined(&rig, rig.room_of("guarded")).await;
+    let room = rig.room_of("guarded");
+    let (writer, reader) = rig.joined(&room).await;
     writer
         .edit(json!([
             ["setCell", "t", "r", "open", 1],
@@ -412,7 +255,8 @@ async fn what_may_not_be_set_reaches_nobody(rig: Rig) {
 }
 
 async fn what_may_not_be_deleted_stays(rig: Rig) {
-    let (room, writer, reader) = joined(&rig, rig.room_of("guarded")).await;
+    let room = rig.room_of("guarded");
+    let (writer, reader) = rig.joined(&room).await;
     let tables = json!({"t": {"r": {"c": 1, "kept": 2}, "kept": {"c": 3}, "s": {"c": 4}}, "kept": {"r": {"c": 5}}});
     writer.edit(json!([["setTables", tables], ["setValues", {"kept": 6, "v": 7}]])).await;
     reader.until(&json!([tables, {"kept": 6, "v": 7}])).await;
@@ -453,36 +297,14 @@ async fn a_room_of_100_000_cells_is_joined_and_changed(rig: Rig) {
     content[0]["t"]["r17"]["c3"] = "changed".into();
     content[0]["t"].as_object_mut().expect("a table").remove("r18");
     content[1]["v"] = 1.into();
-    all_hold(&rig, &room, [&writer, &reader], &content).await;
+    rig.all_hold(&room, [&writer, &reader], &content).await;
 
     reader.edit(json!([["delTable", "t"], ["setValue", "v", 2]])).await;
-    all_hold(&rig, &room, [&writer, &reader], &json!([{}, {"v": 2}])).await;
+    rig.all_hold(&room, [&writer, &reader], &json!([{}, {"v": 2}])).await;
     no_errors([&writer, &reader]).await;
-}
-
-/// A writer and a reader that load from and save to `room`.
-async fn joined(rig: &Rig, room: Room) -> (Room, Peer, Peer) {
-    let writer = rig.writer(&room).await;
-    writer.join().await;
-    let reader = rig.reader(&room).await;
-    reader.join().await;
-    (room, writer, reader)
-}
-
-async fn all_hold(rig: &Rig, room: &Room, peers: [&Peer; 2], content: &Value) {
-    for peer in peers {
-        peer.until(content).await;
-    }
-    rig.until(room, content).await;
 }
 
 /// Whether this client learns that what it sent was refused, or came too late. A stock client does not.
 fn told(peer: &Peer) -> bool {
     peer.language() != Language::JavaScript
-}
-
-async fn no_errors(peers: [&Peer; 2]) {
-    for peer in peers {
-        assert_eq!(peer.errors().await, json!([]));
-    }
 }

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::{
+    every::on_every_server,
     js::Reply,
-    rig::{Rig, Room, Server, on_every_server},
+    rig::{Rig, Room, Server},
 };
 
 on_every_server! {

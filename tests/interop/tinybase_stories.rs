@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use crate::{
     content::{canonical, parse},
-    rig::{Rig, Server, on_every_server},
+    every::on_every_server,
+    rig::{Rig, Server},
 };
 
 on_every_server! {

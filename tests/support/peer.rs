@@ -95,3 +95,10 @@ impl Peer {
         }
     }
 }
+
+/// Asserts that nothing was reported to either.
+pub(crate) async fn no_errors(peers: [&Peer; 2]) {
+    for peer in peers {
+        assert_eq!(peer.errors().await, json!([]));
+    }
+}

@@ -151,6 +151,23 @@ impl Rig {
         JsClient::open(self.js, name, options).await
     }
 
+    /// A writer and a reader that load from and save to `room`.
+    pub(crate) async fn joined(&self, room: &Room) -> (Peer, Peer) {
+        let writer = self.writer(room).await;
+        writer.join().await;
+        let reader = self.reader(room).await;
+        reader.join().await;
+        (writer, reader)
+    }
+
+    /// Waits for both clients and `room` to hold `content`.
+    pub(crate) async fn all_hold(&self, room: &Room, peers: [&Peer; 2], content: &Value) {
+        self.until(room, content).await;
+        for peer in peers {
+            peer.until(content).await;
+        }
+    }
+
     /// A request to a path of `room`.
     pub(crate) async fn http(&self, method: &str, room: &Room, path: &str, body: &str) -> Reply {
         self.js.http(&room.host, method, &format!("/parties/{}/{}{path}", room.party, room.name), body).await
@@ -211,88 +228,3 @@ impl Rig {
         }
     }
 }
-
-/// Makes a test of each story for each server. A story is an `async fn` that takes a [`Rig`].
-macro_rules! on_every_server {
-    ($($story:ident)*) => {
-        mod on_partykits_server {
-            use super as stories;
-            crate::rig::tests!(PartyKit, JS_TO_JS, $($story)*);
-        }
-        mod on_our_server {
-            use super as stories;
-            crate::rig::tests!(Roommate, JS_TO_JS, $($story)*);
-        }
-    };
-}
-
-/// Makes a test of each story for each server and for each direction.
-macro_rules! in_every_direction {
-    ($($story:ident)*) => {
-        mod on_partykits_server {
-            use super as stories;
-            crate::rig::directions!(PartyKit, $($story)*);
-        }
-        mod on_our_server {
-            use super as stories;
-            crate::rig::directions!(Roommate, $($story)*);
-        }
-    };
-}
-
-/// The same for stories whose writer is a Rust client.
-macro_rules! with_a_rust_writer {
-    ($($story:ident)*) => {
-        mod on_partykits_server {
-            use super as stories;
-            crate::rig::directions_from_rust!(PartyKit, $($story)*);
-        }
-        mod on_our_server {
-            use super as stories;
-            crate::rig::directions_from_rust!(Roommate, $($story)*);
-        }
-    };
-}
-
-macro_rules! directions {
-    ($server:ident, $($story:ident)*) => {
-        mod from_js_to_js {
-            use super::stories;
-            crate::rig::tests!($server, JS_TO_JS, $($story)*);
-        }
-        mod from_js_to_rust {
-            use super::stories;
-            crate::rig::tests!($server, JS_TO_RUST, $($story)*);
-        }
-        crate::rig::directions_from_rust!($server, $($story)*);
-    };
-}
-
-macro_rules! directions_from_rust {
-    ($server:ident, $($story:ident)*) => {
-        mod from_rust_to_js {
-            use super::stories;
-            crate::rig::tests!($server, RUST_TO_JS, $($story)*);
-        }
-        mod from_rust_to_rust {
-            use super::stories;
-            crate::rig::tests!($server, RUST_TO_RUST, $($story)*);
-        }
-    };
-}
-
-macro_rules! tests {
-    ($server:ident, $direction:ident, $($story:ident)*) => {
-        $(
-            #[tokio::test]
-            async fn $story() {
-                use crate::rig::{Direction, Rig, Server};
-                if let Some(rig) = Rig::new(stringify!($story), Server::$server, Direction::$direction) {
-                    stories::$story(rig).await;
-                }
-            }
-        )*
-    };
-}
-
-pub(crate) use {directions, directions_from_rust, in_every_direction, on_every_server, tests, with_a_rust_writer};

@@ -6,7 +6,7 @@ use std::{
 };
 
 use roommate::{Cell, Content, Engine, Id, Map, Row, Store, Table};
-use roommate_partykit::{PartyKitConfig, PartyKitPersister, PartySocket, PartySocketOptions, TokioRuntime};
+use roommate_partykit::{PartyKitConfig, PartySocket, PartySocketOptions, create_partykit_persister};
 use serde_json::{Value, json};
 
 use crate::{
@@ -35,13 +35,10 @@ impl RustClient {
         let store = Store::new();
         let errors = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&errors);
-        let persister = PartyKitPersister::new(&socket, config).expect("the configuration is in order");
-        let engine = Engine::builder(&store, persister)
-            .with_runtime(TokioRuntime::current().expect("tests run on tokio"))
-            .with_on_ignored_error(move |error| {
-                heard.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{error:?}"));
-            })
-            .build();
+        let engine = create_partykit_persister(&store, &socket, config, move |error| {
+            heard.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{error:?}"));
+        })
+        .expect("the configuration is in order");
         Self { store, engine, socket, errors }
     }
 
