@@ -174,7 +174,10 @@ impl<'a> Pipe<'a> {
 
     async fn close(&mut self) -> io::Result<End> {
         if self.has_swallowed || !self.gate.passes().await {
-            return pending().await;
+            let mut burials = self.shared.burials.subscribe();
+            // The proxy is there for as long as its connections.
+            let _ = burials.changed().await;
+            return Ok(End::Broken);
         }
         self.to.shutdown().await?;
         Ok(End::Closed)

@@ -50,6 +50,8 @@ struct Shared {
     state: Mutex<State>,
     /// Counts the calls of [`Proxy::kill`].
     kills: watch::Sender<u64>,
+    /// Counts the calls of [`Proxy::bury`].
+    burials: watch::Sender<u64>,
     injections: broadcast::Sender<Vec<u8>>,
 }
 
@@ -102,6 +104,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             kills: watch::Sender::new(0),
+            burials: watch::Sender::new(0),
             injections: broadcast::Sender::new(16),
         });
         let (http, sockets) = (Lane::default(), Lane::default());
@@ -134,6 +137,11 @@ impl Proxy {
     /// Breaks every open connection.
     pub(crate) fn kill(&self) {
         self.shared.kills.send_modify(|kills| *kills += 1);
+    }
+
+    /// Lets the ends of connections arrive that were swallowed until now.
+    pub(crate) fn bury(&self) {
+        self.shared.burials.send_modify(|burials| *burials += 1);
     }
 
     /// Breaks one connection: the one that carries the byte after the next `bytes` of `direction`, before that byte.

@@ -42,7 +42,8 @@ impl Head {
             }
         };
         let text = String::from_utf8_lossy(&bytes[..length]).to_ascii_lowercase();
-        let header = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+        let header =
+            |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
         let body: u64 = header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
         let asks = match text.split(' ').next() {
             Some("get") if header("upgrade") == Some("websocket") => Asks::Upgrade,

@@ -1,19 +1,20 @@
 //! A program that keeps a store in step with a room, with short waits and its errors kept.
 
 use std::{
+    fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use roommate::{Cell, Changes, Content, Engine, Error, Store};
+use roommate::{Cell, Changes, Content, Engine, EngineBuilder, Error, Store};
 use roommate_partykit::{
     Heartbeat, PartyKitConfig, PartyKitPersister, PartySocket, PartySocketOptions, StoreProtocol, TokioRuntime,
 };
+use tokio::time::sleep;
 
-use crate::until::{PATIENCE, until, within};
+use crate::until::{PATIENCE, within};
 
 /// A store, a socket and an engine.
-#[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) store: Store,
     pub(crate) socket: PartySocket,
@@ -51,22 +52,26 @@ impl Client {
 
     /// The same with other options.
     pub(crate) fn with(options: PartySocketOptions, config: PartyKitConfig) -> Self {
-        Self::of(Store::new(), options, config)
+        Self::of(options, config, |engine| engine)
     }
 
-    /// The same, of a store that there is already.
-    pub(crate) fn of(store: Store, options: PartySocketOptions, config: PartyKitConfig) -> Self {
+    /// The same, with other settings of the engine.
+    pub(crate) fn of(
+        options: PartySocketOptions,
+        config: PartyKitConfig,
+        set: impl FnOnce(EngineBuilder) -> EngineBuilder,
+    ) -> Self {
+        let store = Store::new();
         let socket = PartySocket::new(options).expect("the options are in order");
         let persister = PartyKitPersister::new(&socket, config).expect("the configuration is in order");
         let errors = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&errors);
-        let engine = Engine::builder(&store, persister)
+        let builder = Engine::builder(&store, persister)
             .with_runtime(TokioRuntime::current().expect("tests run on tokio"))
             .with_on_ignored_error(move |error| heard.lock().unwrap_or_else(PoisonError::into_inner).push(error))
             .with_retry_delays(Duration::from_millis(5), Duration::from_millis(50))
-            .with_empty_poll_interval(Duration::from_millis(50))
-            .build();
-        Self { store, socket, engine, errors }
+            .with_empty_poll_interval(Duration::from_millis(50));
+        Self { store, socket, engine: set(builder).build(), errors }
     }
 
     /// A client that has joined.
@@ -103,7 +108,11 @@ impl Client {
     /// Waits until the store holds exactly this.
     pub(crate) async fn until(&self, json: &str) {
         let wanted = content(json);
-        until(&format!("a client has {json}; it is {self:?}"), || self.store.content() == wanted).await;
+        let deadline = Instant::now() + PATIENCE;
+        while self.store.content() != wanted {
+            assert!(Instant::now() < deadline, "a client has no {json}: {self:#?}");
+            sleep(Duration::from_millis(2)).await;
+        }
     }
 
     /// The errors that nobody awaited.
@@ -111,15 +120,22 @@ impl Client {
         self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What is not confirmed, as one.
-    pub(crate) fn unconfirmed(&self) -> Vec<Changes> {
-        self.engine.unconfirmed()
-    }
-
     /// Ends the client; returns what it could not save.
     pub(crate) async fn end(self) -> Vec<Changes> {
         let left = within("the engine's end", self.engine.destroy()).await;
         self.socket.close(1000, "").expect("a proper goodbye");
         left
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("content", &self.store.content().to_json())
+            .field("unconfirmed", &self.engine.unconfirmed())
+            .field("engine", &self.engine)
+            .field("ready_state", &self.socket.ready_state())
+            .field("errors", &self.errors())
+            .finish()
     }
 }
