@@ -6,7 +6,7 @@ use roommate::ErrorKind;
 use roommate_partykit::ReadyState;
 
 use crate::{
-    client::{Client, config, options},
+    client::{Client, attentive_options, config, options},
     place::Place,
     proxy::{Asks, response},
     until::until,
@@ -82,7 +82,7 @@ async fn l23_of_two_writes_of_one_cell_the_one_that_arrives_last_holds_everywher
 
 async fn l24_an_edit_sent_into_a_dead_connection_arrives(place: Place) {
     place.put(r#"[{},{"x":1}]"#).await;
-    let (client, other) = (place.joined().await, place.other().await);
+    let (client, other) = (attentive(&place).await, place.other().await);
     place.proxy.sockets.swallow();
     client.set("x", 2);
     client.set("mine", 2);
@@ -95,12 +95,12 @@ async fn l24_an_edit_sent_into_a_dead_connection_arrives(place: Place) {
 }
 
 async fn l25_a_connection_opened_beside_a_dead_one_goes_on_hearing_when_that_ends(place: Place) {
-    let client = place.joined().await;
+    let client = attentive(&place).await;
     hears_beside_a_dead_connection(place, client).await;
 }
 
 async fn l25_a_client_of_a_fixed_id_goes_on_hearing_as_well(place: Place) {
-    let client = Client::with(options(&place.proxy.host(), &place.room).with_id("fixed"), config());
+    let client = Client::with(attentive_options(&place.proxy.host(), &place.room).with_id("fixed"), config());
     client.join().await;
     hears_beside_a_dead_connection(place, client).await;
 }
@@ -179,6 +179,13 @@ async fn l31_a_socket_that_gave_up_says_so_and_strands_no_edit(place: Place) {
     place.proxy.accept().await;
     client.socket.reconnect().expect("there is a room");
     place.agree([client], r#"[{},{"n":1,"m":2}]"#).await;
+}
+
+/// A client that has joined, and soon finds out when nobody is at the other end.
+async fn attentive(place: &Place) -> Client {
+    let client = Client::with(attentive_options(&place.proxy.host(), &place.room), config());
+    client.join().await;
+    client
 }
 
 /// A short text message, as a server sends it.
