@@ -306,8 +306,8 @@ impl From<Arc<str>> for Id {
     }
 }
 
-impl From<&Id> for Id {
-    fn from(id: &Id) -> Self {
+impl From<&Self> for Id {
+    fn from(id: &Self) -> Self {
         id.clone()
     }
 }

@@ -27,6 +27,8 @@ mod rust;
 
 #[path = "interop/away.rs"]
 mod away;
+#[path = "interop/example.rs"]
+mod example;
 #[path = "interop/frames.rs"]
 mod frames;
 #[path = "interop/matrix.rs"]

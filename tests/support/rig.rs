@@ -161,7 +161,7 @@ impl Rig {
     }
 
     /// Waits for both clients and `room` to hold `content`.
-    pub(crate) async fn all_hold(&self, room: &Room, peers: [&Peer; 2], content: &Value) {
+    pub(crate) async fn all_hold(&self, room: &Room, peers: impl IntoIterator<Item = &Peer>, content: &Value) {
         self.until(room, content).await;
         for peer in peers {
             peer.until(content).await;
