@@ -248,7 +248,7 @@ impl Link {
         let before = self.store;
         self.store = match (present, before) {
             (true, _) => StoreState::Present,
-            (false, StoreState::Absent { look_at }) => StoreState::Absent { look_at },
+            // Whoever asked spares us asking for a while.
             (false, _) => StoreState::Absent { look_at: now + self.options.patience },
         };
         match (present, before) {
