@@ -54,6 +54,10 @@ use crate::proto::{ConnectionId, LinkOptions, RoomConfig, Side};
 #[derive(Clone)]
 pub struct MockRoom(Arc<Mutex<World>>);
 
+/// Names a persister to its room, also when an engine has it: [`MockPersister::client`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientId(usize);
+
 struct World {
     network: Network,
     clients: Vec<Client>,
@@ -114,28 +118,28 @@ impl MockRoom {
     }
 
     /// Cuts a connection. The client knows; the room still gets what was on its way to it, and then knows.
-    pub fn cut(&self, persister: &MockPersister, side: Side) {
-        self.with(|world| world.cut(persister.number(), side, true));
+    pub fn cut(&self, client: ClientId, side: Side) {
+        self.with(|world| world.cut(client.0, side, true));
     }
 
     /// Cuts a connection, and what was on its way is lost.
-    pub fn lose(&self, persister: &MockPersister, side: Side) {
-        self.with(|world| world.cut(persister.number(), side, false));
+    pub fn lose(&self, client: ClientId, side: Side) {
+        self.with(|world| world.cut(client.0, side, false));
     }
 
     /// Lets a connection fall silent: nothing arrives any more, and nobody knows until it is [cut](Self::cut).
-    pub fn freeze(&self, persister: &MockPersister, side: Side) {
-        self.with(|world| world.network.freeze((persister.number(), side)));
+    pub fn freeze(&self, client: ClientId, side: Side) {
+        self.with(|world| world.network.freeze((client.0, side)));
     }
 
     /// Opens a connection that was cut, as soon as that is delivered.
-    pub fn open(&self, persister: &MockPersister, side: Side) {
-        self.with(|world| world.open(persister.number(), side));
+    pub fn open(&self, client: ClientId, side: Side) {
+        self.with(|world| world.open(client.0, side));
     }
 
-    /// Fails the oldest request of a persister: it did not arrive, or its answer does not. Whether there was one.
-    pub fn fail_request(&self, persister: &MockPersister) -> bool {
-        self.with(|world| world.fail_request(persister.number()))
+    /// Fails the oldest request of a client: it did not arrive, or its answer does not. Whether there was one.
+    pub fn fail_request(&self, client: ClientId) -> bool {
+        self.with(|world| world.fail_request(client.0))
     }
 
     /// Kills the server and starts it again with what it had stored. All connections are lost, and all requests fail.

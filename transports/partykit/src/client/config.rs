@@ -27,8 +27,6 @@ pub struct PartyKitConfig {
     pub limits: Limits,
     /// How long a change may take to come back before the room is asked what became of it. 5 s by default.
     pub patience: Duration,
-    /// How many saves may be unconfirmed at once, and how many notices may wait to be read. 128 and 1024 by default.
-    pub(crate) capacity: (usize, usize),
 }
 
 /// The protocol of HTTP requests.
@@ -52,7 +50,7 @@ impl StoreProtocol {
 
 impl Default for PartyKitConfig {
     fn default() -> Self {
-        let LinkOptions { capacity, limits, patience, .. } = LinkOptions::default();
+        let LinkOptions { limits, patience, .. } = LinkOptions::default();
         Self {
             store_protocol: None,
             store_path: "/store".to_owned(),
@@ -62,7 +60,6 @@ impl Default for PartyKitConfig {
             max_content_size: 256 << 20,
             limits,
             patience,
-            capacity: (capacity, 1024),
         }
     }
 }

@@ -50,7 +50,6 @@ pub(super) struct State {
     outbox: VecDeque<Outgoing>,
     get: Option<CheckId>,
     watches: u64,
-    notice_capacity: usize,
     closed: bool,
     /// Whoever read what has ended.
     ended: Option<Waker>,
@@ -85,14 +84,16 @@ pub(super) struct Work {
     pub(super) blocked: Option<u64>,
 }
 
+/// Notices that may wait to be read.
+const NOTICES: usize = 1024;
+
 impl Shared {
     pub(super) fn new(socket: &PartySocket, config: &PartyKitConfig) -> Result<Self> {
         let options = socket.options();
         let mut limits = config.limits;
         limits.message = limits.message.min(options.max_message_size);
         let wire = Wire::new(config.message_prefix.clone());
-        let (capacity, notice_capacity) = config.capacity;
-        let link = LinkOptions { capacity, limits, patience: config.patience, ..LinkOptions::default() };
+        let link = LinkOptions { limits, patience: config.patience, ..LinkOptions::default() };
         let link = LinkOptions { overtaken_patience: link.overtaken_patience.min(config.patience), ..link };
         let state = State {
             link: Link::new(wire.clone(), link),
@@ -105,7 +106,6 @@ impl Shared {
             outbox: VecDeque::new(),
             get: None,
             watches: 0,
-            notice_capacity,
             closed: false,
             ended: None,
         };
@@ -305,7 +305,7 @@ impl State {
         let ear_events = ear.as_ref().map(PartySocket::events);
         self.watch = Some(Watch {
             id: self.watches,
-            notices: NoticeQueue::new(self.notice_capacity),
+            notices: NoticeQueue::new(NOTICES),
             reader: None,
             failure: None,
             ear,

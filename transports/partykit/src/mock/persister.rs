@@ -11,7 +11,7 @@ use futures_core::{Stream, stream::BoxStream};
 use roommate::{Capability, Changes, Content, Error, ErrorKind, Notice, Persister, Result, Save, Saved};
 
 use super::{
-    MockRoom,
+    ClientId, MockRoom,
     client::{Client, closed, content, put},
     network::Answering,
 };
@@ -35,8 +35,9 @@ impl MockPersister {
         Self { room, number, limits: options.limits }
     }
 
-    pub(super) fn number(&self) -> usize {
-        self.number
+    /// Its name, for what the network is to do to it.
+    pub fn client(&self) -> ClientId {
+        ClientId(self.number)
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Client, std::time::Duration) -> T) -> T {

@@ -208,14 +208,14 @@ fn a_cut_lets_what_was_on_its_way_arrive_and_a_loss_does_not() {
     for arrives in [true, false] {
         let (room, mut followers) = joined(RoomConfig::new(), 1);
         followers[0].save(value("v", 1));
-        let persister = followers[0].persister.clone();
+        let persister = followers[0].persister.client();
         match arrives {
-            true => room.cut(&persister, Side::Main),
-            false => room.lose(&persister, Side::Main),
+            true => room.cut(persister, Side::Main),
+            false => room.lose(persister, Side::Main),
         }
         rest(&room, &mut followers);
         assert_eq!(room.content().unwrap().values.contains("v"), arrives);
-        room.open(&persister, Side::Main);
+        room.open(persister, Side::Main);
         rest(&room, &mut followers);
         assert!(room.content().unwrap().values.contains("v"), "it was sent again");
         assert_eq!(followers[0].confirmed.len(), 1);
@@ -225,16 +225,16 @@ fn a_cut_lets_what_was_on_its_way_arrive_and_a_loss_does_not() {
 #[test]
 fn l24_a_silent_connection_swallows_an_edit_and_it_is_not_called_refused() {
     let (room, mut followers) = joined(RoomConfig::new(), 1);
-    let persister = followers[0].persister.clone();
-    room.freeze(&persister, Side::Main);
+    let persister = followers[0].persister.client();
+    room.freeze(persister, Side::Main);
     followers[0].save(value("v", 1));
     for _ in 0..20 {
         room.advance(Duration::from_secs(1));
         rest(&room, &mut followers);
     }
     assert_eq!(followers[0].log, [""; 0]);
-    room.cut(&persister, Side::Main);
-    room.open(&persister, Side::Main);
+    room.cut(persister, Side::Main);
+    room.open(persister, Side::Main);
     rest(&room, &mut followers);
     assert_eq!(followers[0].view, content(&[("made", 1), ("v", 1)]));
     assert_eq!(followers[0].confirmed.len(), 1);
@@ -261,8 +261,8 @@ fn r6_a_server_that_is_killed_forgets_nothing_that_was_told() {
     room.restart();
     assert_eq!(room.connections(), []);
     for follower in &followers {
-        room.open(&follower.persister, Side::Main);
-        room.open(&follower.persister, Side::Ear);
+        room.open(follower.persister.client(), Side::Main);
+        room.open(follower.persister.client(), Side::Ear);
     }
     rest(&room, &mut followers);
     for follower in &followers {
@@ -276,8 +276,8 @@ fn a_request_that_fails_is_an_error_that_passes() {
     let persister = room.persister();
     let mut load = persister.load();
     assert!((&mut load).now_or_never().is_none());
-    assert!(room.fail_request(&persister));
-    assert!(!room.fail_request(&persister));
+    assert!(room.fail_request(persister.client()));
+    assert!(!room.fail_request(persister.client()));
     assert!(load.now_or_never().unwrap().unwrap_err().is_temporary());
 }
 
@@ -355,12 +355,12 @@ fn play(ops: &[Op]) -> (Vec<Vec<String>>, Content) {
                 }
             }
             Op::Step(who) => followers[who].step(),
-            Op::Cut(who, main, true) => room.cut(&followers[who].persister, side(main)),
-            Op::Cut(who, main, false) => room.lose(&followers[who].persister, side(main)),
-            Op::Freeze(who, main) => room.freeze(&followers[who].persister, side(main)),
-            Op::Open(who, main) => room.open(&followers[who].persister, side(main)),
+            Op::Cut(who, main, true) => room.cut(followers[who].persister.client(), side(main)),
+            Op::Cut(who, main, false) => room.lose(followers[who].persister.client(), side(main)),
+            Op::Freeze(who, main) => room.freeze(followers[who].persister.client(), side(main)),
+            Op::Open(who, main) => room.open(followers[who].persister.client(), side(main)),
             Op::Fail(who) => {
-                room.fail_request(&followers[who].persister);
+                room.fail_request(followers[who].persister.client());
             }
             Op::Advance(millis) => room.advance(Duration::from_millis(millis)),
             Op::Restart => room.restart(),
@@ -368,8 +368,8 @@ fn play(ops: &[Op]) -> (Vec<Vec<String>>, Content) {
     }
     for follower in &followers {
         for side in [Side::Main, Side::Ear] {
-            room.cut(&follower.persister, side);
-            room.open(&follower.persister, side);
+            room.cut(follower.persister.client(), side);
+            room.open(follower.persister.client(), side);
         }
     }
     for _ in 0..20 {

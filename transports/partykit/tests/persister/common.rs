@@ -320,7 +320,8 @@ impl Told {
         .await
     }
 
-    async fn follow(&mut self, persister: &PartyKitPersister) {
+    /// Takes the next notice.
+    pub(crate) async fn follow(&mut self, persister: &PartyKitPersister) {
         let notice = soon(self.stream.next()).await.expect("the stream goes on");
         match notice.expect("nothing to report") {
             Notice::Content(content) => self.view = content,

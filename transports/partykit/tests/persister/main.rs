@@ -170,6 +170,32 @@ async fn what_is_saved_while_nobody_listens_is_handed_over() {
 }
 
 #[tokio::test]
+async fn l31_a_burst_beyond_every_bound_waits_and_is_confirmed() {
+    let world = World::start().await;
+    world.make_room().await;
+    let a = world.persister_with(world.options().with_max_enqueued_messages(2), PartyKitConfig::new());
+    let mut told = Told::join(&a).await;
+    for number in 0..300 {
+        // More than may be unconfirmed at once: a save then waits until the others are followed.
+        loop {
+            let changes = value("v", number);
+            let saving = a.save(Save::new(&Content::new, Some(&changes)));
+            tokio::select! {
+                biased;
+                saved = saving => match saved.unwrap() {
+                    Saved::Later(receipt) => break told.expect(receipt, value("v", number)),
+                    other => panic!("{other:?}"),
+                },
+                () = told.follow(&a) => {}
+            }
+        }
+    }
+    told.until_confirmed(&a).await;
+    assert_eq!(soon(a.load()).await.unwrap().unwrap().values["v"], 299.into());
+    assert_eq!(told.refused, []);
+}
+
+#[tokio::test]
 async fn a_dropped_stream_closes_the_listening_connection_and_close_ends_a_stream() {
     let world = World::start().await;
     world.make_room().await;

@@ -1,6 +1,6 @@
 //! Stories of one link, and a property of several on a model of the stock server.
 
-use roommate::{Cell, Content};
+use roommate::{Cell, Content, ErrorKind};
 
 use super::*;
 

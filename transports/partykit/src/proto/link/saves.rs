@@ -1,0 +1,158 @@
+//! Saves on their way: cut into messages, sent in order, and accounted for.
+
+use std::{mem, sync::Arc, time::Duration};
+
+use roommate::{Changes, Error, ErrorKind, Notice, Receipt, Result};
+
+use super::{Link, LinkOutput, Listening, leaf};
+
+/// What becomes of a save that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ticket {
+    /// A [`Notice::Confirmed`] tells when it is accepted.
+    Confirmed(Receipt),
+    /// [`LinkOutput::Handed`] tells when it is handed to an open connection. Nothing is known of it thereafter.
+    Handed(Receipt),
+}
+
+/// A save whose outcome has yet to be told.
+#[derive(Debug)]
+pub(super) struct PendingSave {
+    /// Messages that have yet to be confirmed or handed over.
+    pub(super) parts: usize,
+    /// It took more than one message, so that it has no single place in the order.
+    pub(super) split: bool,
+    pub(super) refused: Changes,
+}
+
+/// One message of a save.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) receipt: Receipt,
+    pub(super) changes: Changes,
+    pub(super) frame: Arc<str>,
+    /// It is under way until it is confirmed. Otherwise it is done with when handed over, and kept to be sent again.
+    pub(super) awaited: bool,
+    pub(super) sent_at: Duration,
+    /// When to check it, if it is sent and not yet confirmed.
+    pub(super) due: Duration,
+    /// A check of it is under way.
+    pub(super) checked: bool,
+    /// The leaves of it that were heard apart from it.
+    pub(super) seen: Changes,
+}
+
+impl Link {
+    /// Takes changes to be sent as soon as that can be.
+    ///
+    /// What the room could never take is refused alone ([`Limits`](super::Limits)). Where nothing would tell of that, since nobody
+    /// listens to the ear, it is an error instead, and nothing is sent; so is a save that finds no room
+    /// ([`Link::has_room`]).
+    pub fn save(&mut self, changes: &Changes, now: Duration) -> Result<Ticket> {
+        if !self.has_room() {
+            return Err(Error::new(ErrorKind::Unavailable, "too many saves wait for the room: try again later"));
+        }
+        let fit = self.options.limits.fit(&self.wire, changes);
+        let awaited = self.listening == Listening::Ear;
+        match fit.error {
+            Some(error) if !awaited => return Err(error),
+            Some(error) => self.outputs.push_back(LinkOutput::Report(error)),
+            None => {}
+        }
+        let receipt = Receipt(self.next_receipt);
+        self.next_receipt += 1;
+        let parts = fit.messages.len();
+        self.saves.insert(receipt, PendingSave { parts, split: parts > 1, refused: fit.refused });
+        self.queue.extend(fit.messages.into_iter().map(|(changes, frame)| Part {
+            receipt,
+            changes,
+            frame,
+            awaited,
+            sent_at: now,
+            due: now,
+            checked: false,
+            seen: Changes::new(),
+        }));
+        if parts == 0 {
+            self.finish(receipt, awaited);
+        }
+        self.settle(now);
+        Ok(if awaited { Ticket::Confirmed(receipt) } else { Ticket::Handed(receipt) })
+    }
+
+    /// Whether another save can be taken.
+    pub fn has_room(&self) -> bool {
+        self.saves.len() < self.options.capacity.max(1)
+    }
+
+    /// Accounts for a message that was accepted but for `refused`.
+    pub(super) fn part_done(&mut self, part: Part, refused: Changes) {
+        let Some(save) = self.saves.get_mut(&part.receipt) else { return };
+        save.parts -= 1;
+        let more = save.parts > 0;
+        leaf::merge(&mut save.refused, &refused);
+        if more {
+            self.tell(Notice::Changes(leaf::retain(&part.changes, |leaf| !leaf.is_in(&refused))));
+        } else {
+            self.finish(part.receipt, true);
+        }
+    }
+
+    /// Tells how a save ended, all of its messages being accounted for.
+    fn finish(&mut self, receipt: Receipt, awaited: bool) {
+        let Some(save) = self.saves.remove(&receipt) else { return };
+        if !awaited {
+            self.outputs.push_back(LinkOutput::Handed(receipt));
+            return;
+        }
+        self.tell(Notice::Confirmed { receipt, refused: save.refused });
+        if save.split {
+            // It is told at its last part's place, though others may have overwritten the first.
+            self.tell(Notice::Stale);
+        }
+    }
+
+    /// Sends what can be sent.
+    pub(super) fn settle(&mut self, now: Duration) {
+        if !self.is_ready() {
+            return;
+        }
+        if mem::take(&mut self.resend) {
+            self.abandon_check();
+            for part in &mut self.sent {
+                part.sent_at = now;
+                part.due = now + self.options.patience;
+                self.outputs.push_back(LinkOutput::Send(part.frame.clone()));
+            }
+        }
+        while let Some(mut part) = self.queue.pop_front() {
+            self.outputs.push_back(LinkOutput::Send(part.frame.clone()));
+            part.sent_at = now;
+            part.due = now + self.options.patience;
+            if !part.awaited
+                && let Some(save) = self.saves.get_mut(&part.receipt)
+            {
+                save.parts -= 1;
+                if save.parts == 0 {
+                    self.finish(part.receipt, false);
+                }
+            }
+            self.sent.push_back(part);
+        }
+        self.forget_handed(now);
+    }
+
+    /// Forgets what was handed over so long ago, or is so much, that it need not be sent again.
+    pub(super) fn forget_handed(&mut self, now: Duration) {
+        let patience = self.options.patience;
+        let handed = self.sent.iter().filter(|part| !part.awaited).count();
+        let mut excess = handed.saturating_sub(self.options.capacity);
+        self.sent.retain(|part| {
+            if part.awaited || (excess == 0 && now < part.sent_at + patience) {
+                return true;
+            }
+            excess = excess.saturating_sub(1);
+            false
+        });
+    }
+}
