@@ -29,6 +29,8 @@ mod rust;
 mod away;
 #[path = "interop/frames.rs"]
 mod frames;
+#[path = "interop/large.rs"]
+mod large;
 #[path = "interop/matrix.rs"]
 mod matrix;
 #[path = "interop/originals.rs"]
