@@ -31,6 +31,8 @@ mod away;
 mod example;
 #[path = "interop/frames.rs"]
 mod frames;
+#[path = "interop/large.rs"]
+mod large;
 #[path = "interop/matrix.rs"]
 mod matrix;
 #[path = "interop/originals.rs"]

@@ -8,6 +8,11 @@ import {createStore} from 'tinybase';
 import {createPartyKitPersister} from 'tinybase/persisters/persister-partykit-client';
 import {WebSocket} from 'ws';
 
+// Every request on a connection of its own. One that was kept may be closed by the server just as it is used again, which a
+// busy machine makes likely and a stock client does not survive.
+const {fetch} = globalThis;
+globalThis.fetch = (url, init) => fetch(url, {...init, headers: {...init?.headers, connection: 'close'}});
+
 const clients = new Map();
 const clientOf = (name) => clients.get(name) ?? fail(`there is no client "${name}"`);
 const fail = (message) => {

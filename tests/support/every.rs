@@ -28,6 +28,20 @@ macro_rules! in_every_direction {
     };
 }
 
+/// The same for stories that are too long to be told within one language.
+macro_rules! across_languages {
+    ($($story:ident)*) => {
+        mod on_partykits_server {
+            use super as stories;
+            crate::every::directions_across!(PartyKit, $($story)*);
+        }
+        mod on_our_server {
+            use super as stories;
+            crate::every::directions_across!(Roommate, $($story)*);
+        }
+    };
+}
+
 /// The same for stories whose writer is a Rust client.
 macro_rules! with_a_rust_writer {
     ($($story:ident)*) => {
@@ -56,6 +70,19 @@ macro_rules! directions {
     };
 }
 
+macro_rules! directions_across {
+    ($server:ident, $($story:ident)*) => {
+        mod from_js_to_rust {
+            use super::stories;
+            crate::every::tests!($server, JS_TO_RUST, $($story)*);
+        }
+        mod from_rust_to_js {
+            use super::stories;
+            crate::every::tests!($server, RUST_TO_JS, $($story)*);
+        }
+    };
+}
+
 macro_rules! directions_from_rust {
     ($server:ident, $($story:ident)*) => {
         mod from_rust_to_js {
@@ -72,7 +99,7 @@ macro_rules! directions_from_rust {
 macro_rules! tests {
     ($server:ident, $direction:ident, $($story:ident)*) => {
         $(
-            #[tokio::test]
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $story() {
                 use crate::rig::{Direction, Rig, Server};
                 if let Some(rig) = Rig::new(stringify!($story), Server::$server, Direction::$direction) {
@@ -83,4 +110,7 @@ macro_rules! tests {
     };
 }
 
-pub(crate) use {directions, directions_from_rust, in_every_direction, on_every_server, tests, with_a_rust_writer};
+pub(crate) use {
+    across_languages, directions, directions_across, directions_from_rust, in_every_direction, on_every_server, tests,
+    with_a_rust_writer,
+};
