@@ -159,16 +159,18 @@ pub struct Receipt(pub u64);
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Saved {
-    /// It is durable in the place.
+    /// It is durable in the place. Not the answer to changes where the stream may still tell changes that the place put
+    /// before them: there a confirmation in the stream says where they stand.
     Done,
-    /// It is on its way; the stream of [`Persister::watch`] tells when it is accepted.
+    /// It is on its way; the stream of [`Persister::watch`] tells when it is accepted. Only of a persister that can watch,
+    /// to a shared place: the engine sees to it that a stream is open before it saves there.
     Later(Receipt),
     /// A whole content was offered, and the place holds this one. What of it is not this client's own is adopted; edits
     /// that it does not show are saved again, as changes.
     Found(Content),
 }
 
-/// What to save: the content as it is when asked for, and the changes that made it so.
+/// What to save: the content, made when and if it is asked for, and the changes that made it so.
 #[derive(Clone, Copy)]
 pub struct Save<'a> {
     content: &'a (dyn Fn() -> Content + Send + Sync),
@@ -182,7 +184,7 @@ impl<'a> Save<'a> {
         Self { content, changes }
     }
 
-    /// The whole content, as it is now. It includes the changes, and perhaps edits made since.
+    /// The whole content with the changes, and without what was edited since the save began: that is saved next.
     pub fn content(&self) -> Content {
         (self.content)()
     }

@@ -6,7 +6,7 @@
 
 use std::{collections::VecDeque, mem, time::Duration};
 
-use super::replica::{EditId, Show, Written};
+use super::replica::{EditId, Show};
 use crate::{
     content::{Changes, Content},
     error::{Error, ErrorKind, Result},
@@ -105,7 +105,7 @@ pub(crate) enum Apply {
     Confirmed(Receipt, Changes, Show),
     SaveDone(Show),
     SaveSent(Receipt),
-    SaveFailed(Written),
+    SaveFailed,
     /// The stream ended: whatever it had not confirmed is saved again.
     ReceiptsLost,
 }
@@ -122,7 +122,10 @@ pub(crate) enum Timer {
 /// What the core has to know of the replica, as of now.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Summary {
-    pub(crate) waiting: bool,
+    /// What is to be saved next.
+    pub(crate) next: Option<EditId>,
+    /// It was given to a save before.
+    pub(crate) is_retry: bool,
     pub(crate) sent: usize,
     pub(crate) oldest: Option<EditId>,
     pub(crate) newest: EditId,
@@ -307,9 +310,14 @@ impl Core {
                     return self.begin(Busy::Watch, true, Effect::Watch);
                 }
                 Step::Load { .. } => return self.begin_load(true),
-                Step::Save { whole } => {
+                Step::Save { whole, up_to } => {
+                    let waits = summary.next.is_some_and(|next| next <= *up_to);
                     let whole = self.is_whole(*whole);
-                    if whole || summary.waiting {
+                    if whole || waits {
+                        // The stream that an earlier step opened may have ended since.
+                        if self.lacks_receipts() {
+                            return self.begin(Busy::Watch, true, Effect::Watch);
+                        }
                         return self.begin_save(whole, true);
                     }
                 }
@@ -322,8 +330,9 @@ impl Core {
         if !self.effects.is_empty() || self.busy.is_some() || self.halted || self.backoff.is_waiting() {
             return;
         }
-        self.owed &= summary.waiting;
-        let saves = self.auto_save || summary.waiting && (self.owed || !self.flushes.is_empty());
+        let waits = summary.next.is_some();
+        self.owed &= waits;
+        let saves = self.auto_save || waits && (self.owed || !self.flushes.is_empty());
         let watches = self.auto_load || (self.settings.capability.shared && (saves || summary.sent > 0));
         if watches && self.settings.capability.watch && !self.watching {
             self.begin(Busy::Watch, false, Effect::Watch);
@@ -332,25 +341,27 @@ impl Core {
             self.effects.push_back(Effect::Unwatch);
         } else if self.stale && self.auto_load {
             self.begin_load(false);
-        } else if saves && !self.held && summary.sent < MAX_SENT {
+        } else if saves && (summary.is_retry || !self.held) && summary.sent < MAX_SENT {
             let whole = self.is_whole(false);
-            if whole || summary.waiting {
-                self.hold();
+            if whole || waits {
+                if !summary.is_retry {
+                    self.hold();
+                }
                 self.begin_save(whole, false);
             }
         }
     }
 
     fn decide_end(&mut self, flush: bool, summary: &Summary) {
-        let unconfirmed = summary.waiting || summary.sent > 0;
+        let unconfirmed = summary.next.is_some() || summary.sent > 0;
         if flush && unconfirmed && !self.halted {
             if self.backoff.is_waiting() {
                 return;
             }
-            if self.settings.capability.watch && self.settings.capability.shared && !self.watching {
+            if self.lacks_receipts() {
                 return self.begin(Busy::Watch, false, Effect::Watch);
             }
-            if summary.waiting && summary.sent < MAX_SENT {
+            if summary.next.is_some() && summary.sent < MAX_SENT {
                 return self.begin_save(self.is_whole(false), false);
             }
             if summary.sent > 0 && self.watching {
@@ -371,11 +382,10 @@ impl Core {
             Ok(()) => {
                 self.watching = true;
                 self.succeeded();
-                if self.busy_for_call {
-                    self.step_done();
-                } else {
+                match self.calls.front().and_then(Queued::step) {
+                    Some(Step::Watch) if self.busy_for_call => self.step_done(),
                     // Whatever happened while nobody listened was missed.
-                    self.stale = true;
+                    _ => self.stale = true,
                 }
             }
             Err(error) => self.failed(error),
@@ -438,7 +448,7 @@ impl Core {
         let result = match result {
             Ok(Saved::Found(content)) => {
                 self.known = Some(true);
-                self.apply(Apply::SaveFailed(Written::No));
+                self.apply(Apply::SaveFailed);
                 self.apply(Apply::Content(content));
                 self.end_busy();
                 self.found += 1;
@@ -458,7 +468,7 @@ impl Core {
                 Ok(())
             }
             Err(error) => {
-                self.apply(Apply::SaveFailed(Written::Perhaps));
+                self.apply(Apply::SaveFailed);
                 self.end_busy();
                 Err(error)
             }
@@ -467,8 +477,10 @@ impl Core {
         match result {
             Ok(()) => {
                 self.succeeded();
-                if self.busy_for_call {
-                    self.step_done();
+                let step = self.calls.front_mut().filter(|_| self.busy_for_call).and_then(Queued::step_mut);
+                if let Some(Step::Save { whole, .. }) = step {
+                    // The step is done when nothing waits that was edited before the call.
+                    *whole = false;
                 }
             }
             Err(error) => self.failed(error),
@@ -499,3 +511,6 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

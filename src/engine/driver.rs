@@ -145,12 +145,12 @@ impl Driver {
                 |shared| async move { shared.persister.load().await },
             ),
             Effect::Save { whole } => {
-                let taken = self.shared.replica().take_waiting();
+                let taken = self.shared.replica().take_next();
                 let changes = if whole { None } else { taken };
                 self.begin(
                     |result| Done::Input(Input::Saved(result)),
                     |shared| async move {
-                        let content = || shared.store.content();
+                        let content = || shared.content_to_save();
                         shared.persister.save(Save::new(&content, changes.as_ref())).await
                     },
                 );

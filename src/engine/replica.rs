@@ -20,7 +20,7 @@ mod edits;
 mod shadow;
 
 use edits::{
-    Base, append, covers_row, covers_table, covers_value, is_satisfied_by, merge, replayed_row, replayed_value, without,
+    Base, covers_row, covers_table, covers_value, is_satisfied_by, merge, replayed_row, replayed_value, without,
 };
 use shadow::Shadow;
 
@@ -45,6 +45,9 @@ pub(crate) struct EditId(u64);
 enum Stage {
     /// Not given to the persister; takes in further edits. At most one, the last.
     Waiting,
+    /// A save of it failed or lost its receipt. The place may have it all the same, so it is saved again as it was, before
+    /// what came later: merged with that, it could take back what the place has, and nobody would say so.
+    Again,
     /// Given to the persister, which has not answered.
     Saving,
     /// On its way; the stream confirms it.
@@ -56,8 +59,13 @@ struct Edit {
     id: EditId,
     changes: Changes,
     stage: Stage,
-    /// A save of it, or of a part of it, may have reached the place, which then never told.
-    tried: bool,
+}
+
+impl Edit {
+    /// Whether it is to be given to a save.
+    fn waits(&self) -> bool {
+        matches!(self.stage, Stage::Waiting | Stage::Again)
+    }
 }
 
 /// The unconfirmed edits of one engine, and the confirmed state of what they cover.
@@ -88,50 +96,68 @@ impl Replica {
             return;
         }
         self.shadow.cover(changes, before);
-        let mut waiting = self.pop_waiting().unwrap_or_else(|| {
+        let (id, mut merged) = self.pop_waiting().unwrap_or_else(|| {
             self.made += 1;
-            Edit { id: EditId(self.made), changes: Changes::new(), stage: Stage::Waiting, tried: false }
+            (EditId(self.made), Changes::new())
         });
         // A deletion of a table no longer covers all of it once rows are added again.
         let mut narrowed = Changes::new();
-        for table_id in changes.tables.keys().filter(|table_id| covers_table(&waiting.changes, table_id)) {
+        for table_id in changes.tables.keys().filter(|table_id| covers_table(&merged, table_id)) {
             narrowed.del_table(table_id);
         }
-        self.extend(&mut waiting, changes);
-        self.push_waiting(waiting);
+        merge(&mut merged, changes, self);
+        self.push_waiting(id, merged);
         // What the two edits took back of each other nothing covers any more.
         self.shadow.uncover(changes, &self.edits);
         self.shadow.uncover(&narrowed, &self.edits);
     }
 
-    /// Gives all that waits to a save, as one atomic change. `None` when nothing waits.
-    pub(crate) fn take_waiting(&mut self) -> Option<Changes> {
-        let waiting = self.edits.back_mut().filter(|edit| edit.stage == Stage::Waiting)?;
-        waiting.stage = Stage::Saving;
-        Some(waiting.changes.clone())
+    /// Gives what is next to be saved to a save: an atomic change. `None` when nothing waits.
+    pub(crate) fn take_next(&mut self) -> Option<Changes> {
+        let next = self.edits.iter_mut().find(|edit| edit.waits())?;
+        next.stage = Stage::Saving;
+        Some(next.changes.clone())
     }
 
-    /// The running save has to be made again: what it had taken waits once more, before what was edited since.
-    pub(crate) fn save_failed(&mut self, written: Written) {
+    /// What the place holds when the running save is done: the confirmed content with the edits up to those that the save
+    /// has. What was edited since is not in it, or it would reach the place without being known to.
+    pub(crate) fn content_to_save(&self, view: &impl View) -> Content {
+        let mut content = view.content();
+        let Some(index) = self.edits.iter().position(Edit::waits) else { return content };
+        let earlier = || self.changes().take(index);
+        for later in self.changes().skip(index) {
+            for (table_id, table) in &later.tables {
+                let row_ids = match table {
+                    None => self.shadow.row_ids(table_id),
+                    Some(rows) => rows.keys().cloned().collect(),
+                };
+                for row_id in row_ids {
+                    let row = self.shadow.row(table_id, &row_id).cloned().unwrap_or_default();
+                    let row = replayed_row(earlier(), table_id, &row_id, row);
+                    content.tables.get_or_default(table_id).insert(row_id, row);
+                }
+            }
+            for value_id in later.values.keys() {
+                let value = self.shadow.value(value_id).cloned().flatten();
+                match replayed_value(earlier(), value_id, value) {
+                    Some(value) => content.values.insert(value_id, value),
+                    None => content.values.remove(value_id),
+                };
+            }
+        }
+        content.prune();
+        content
+    }
+
+    /// The running save has to be made again.
+    pub(crate) fn save_failed(&mut self) {
         let discarded = self.discarded.len();
         self.discarded.retain(|edit| edit.stage != Stage::Saving);
-        if written == Written::Perhaps && self.discarded.len() < discarded {
+        if self.discarded.len() < discarded {
             self.outdated += 1;
         }
-        let later = self.pop_waiting();
-        let Some(saving) = self.saving().and_then(|index| self.edits.remove(index)) else {
-            later.into_iter().for_each(|later| self.push_waiting(later));
-            return;
-        };
-        let tried = saving.tried || written == Written::Perhaps;
-        let mut waiting = Edit { stage: Stage::Waiting, tried, ..saving.clone() };
-        if let Some(later) = &later {
-            self.extend(&mut waiting, &later.changes);
-        }
-        self.push_waiting(waiting);
-        if let Some(later) = &later {
-            self.shadow.uncover(&saving.changes, &self.edits);
-            self.shadow.uncover(&later.changes, &self.edits);
+        if let Some(index) = self.saving() {
+            self.edits[index].stage = Stage::Again;
         }
     }
 
@@ -143,20 +169,11 @@ impl Replica {
         }
     }
 
-    /// The stream ended, and took with it whatever would have confirmed what is on its way: all of that waits again,
-    /// as one edit.
+    /// The stream ended, and took with it whatever would have confirmed what is on its way.
     pub(crate) fn receipts_lost(&mut self) {
         self.discarded.clear();
-        let lost = std::mem::take(&mut self.edits);
-        let Some(first) = lost.front() else { return };
-        let mut waiting = Edit { changes: Changes::new(), stage: Stage::Waiting, ..first.clone() };
-        for edit in &lost {
-            self.extend(&mut waiting, &edit.changes);
-            waiting.tried |= edit.tried || edit.stage != Stage::Waiting;
-        }
-        self.push_waiting(waiting);
-        for edit in &lost {
-            self.shadow.uncover(&edit.changes, &self.edits);
+        for edit in self.edits.iter_mut().filter(|edit| edit.stage != Stage::Waiting) {
+            edit.stage = Stage::Again;
         }
     }
 
@@ -214,7 +231,7 @@ impl Replica {
     ///
     /// An edit that still waits and that the content shows already is confirmed by it.
     pub(crate) fn replaced(&mut self, content: &Content, view: &impl View) -> Changes {
-        let waiting = self.edits.back().filter(|edit| edit.stage == Stage::Waiting);
+        let waiting = self.edits.back().filter(|edit| edit.waits());
         if waiting.is_some_and(|edit| self.edits.len() == 1 && is_satisfied_by(&edit.changes, content)) {
             self.edits.pop_back();
         }
@@ -229,8 +246,8 @@ impl Replica {
     /// Gives up all unconfirmed edits, and returns them with what shows the confirmed state again.
     pub(crate) fn discard(&mut self, view: &impl View) -> (Vec<Changes>, Changes) {
         let discarded: Vec<_> = self.edits.iter().map(|edit| edit.changes.clone()).collect();
-        self.outdated += u64::from(self.edits.iter().any(|edit| edit.tried));
-        self.discarded.extend(self.edits.drain(..).filter(|edit| edit.stage != Stage::Waiting));
+        self.outdated += u64::from(self.is_retrying());
+        self.discarded.extend(self.edits.drain(..).filter(|edit| !edit.waits()));
         let mut apply = Changes::new();
         let shadow = std::mem::take(&mut self.shadow);
         for (table_id, rows) in &shadow.tables {
@@ -251,9 +268,19 @@ impl Replica {
         self.edits.iter().map(|edit| &edit.changes)
     }
 
-    /// Whether something waits to be saved.
-    pub(crate) fn has_waiting(&self) -> bool {
-        self.edits.back().is_some_and(|edit| edit.stage == Stage::Waiting)
+    /// The edit that is to be saved next.
+    pub(crate) fn next(&self) -> Option<EditId> {
+        self.edits.iter().find(|edit| edit.waits()).map(|edit| edit.id)
+    }
+
+    /// Whether the edit that is to be saved next was given to a save before.
+    pub(crate) fn is_retrying(&self) -> bool {
+        self.edits.iter().any(|edit| edit.stage == Stage::Again)
+    }
+
+    /// Counts up each time that the place may hold what nobody told: only loading shows it.
+    pub(crate) fn outdated(&self) -> u64 {
+        self.outdated
     }
 
     /// How many edits are on their way.
@@ -271,11 +298,6 @@ impl Replica {
         EditId(self.made)
     }
 
-    /// Counts up each time that the place may hold what nobody told: only loading shows it.
-    pub(crate) fn outdated(&self) -> u64 {
-        self.outdated
-    }
-
     /// What was given up too late is anybody's change now.
     fn accepted_after_all(&mut self, stage: Stage, refused: &Changes, view: &impl View, show: Show) -> Changes {
         match self.discarded.iter().position(|edit| edit.stage == stage) {
@@ -287,23 +309,15 @@ impl Replica {
         }
     }
 
-    /// Merges what was edited later into an edit that is not among the others.
-    fn extend(&self, edit: &mut Edit, later: &Changes) {
-        match edit.tried {
-            true => append(&mut edit.changes, later, self),
-            false => merge(&mut edit.changes, later, self),
-        }
-    }
-
-    fn push_waiting(&mut self, edit: Edit) {
+    fn push_waiting(&mut self, id: EditId, changes: Changes) {
         // An edit that took itself back leaves nothing to save.
-        if !edit.changes.is_empty() {
-            self.edits.push_back(edit);
+        if !changes.is_empty() {
+            self.edits.push_back(Edit { id, changes, stage: Stage::Waiting });
         }
     }
 
-    fn pop_waiting(&mut self) -> Option<Edit> {
-        self.edits.pop_back_if(|edit| edit.stage == Stage::Waiting)
+    fn pop_waiting(&mut self) -> Option<(EditId, Changes)> {
+        self.edits.pop_back_if(|edit| edit.stage == Stage::Waiting).map(|edit| (edit.id, edit.changes))
     }
 
     fn saving(&self) -> Option<usize> {
@@ -430,15 +444,6 @@ impl Base for Replica {
     }
 }
 
-/// Whether a save that failed may have reached the place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Written {
-    /// It did not.
-    No,
-    /// Nobody knows.
-    Perhaps,
-}
-
 /// What a step may change in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Show {
@@ -465,4 +470,4 @@ fn show_row(table_id: &Id, row_id: &Id, shown: &Row, view: &impl View, apply: &m
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -107,7 +107,7 @@ impl Shared {
     pub(super) fn apply(&self, apply: Apply, refused: &mut Changes) {
         match apply {
             Apply::SaveSent(receipt) => self.replica().save_sent(receipt),
-            Apply::SaveFailed(written) => self.replica().save_failed(written),
+            Apply::SaveFailed => self.replica().save_failed(),
             Apply::ReceiptsLost => self.replica().receipts_lost(),
             Apply::Content(mut content) => {
                 // A place may name tables and rows that hold nothing; a store has none such.
@@ -122,6 +122,11 @@ impl Shared {
                 step.apply
             }),
         }
+    }
+
+    /// What a save of the whole content is to save.
+    pub(super) fn content_to_save(&self) -> Content {
+        self.store.quiet(|store| self.replica().content_to_save(store))
     }
 
     /// Gives up every unconfirmed edit.
@@ -143,7 +148,8 @@ impl Shared {
     pub(super) fn summary(&self) -> Summary {
         let replica = self.replica();
         Summary {
-            waiting: replica.has_waiting(),
+            next: replica.next(),
+            is_retry: replica.is_retrying(),
             sent: replica.sent(),
             oldest: replica.oldest(),
             newest: replica.newest(),

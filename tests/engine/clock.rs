@@ -17,7 +17,7 @@ use roommate::Runtime;
 
 /// Runs tasks on the thread of the test, and lets time pass from one alarm to the next. Clones are the same clock.
 #[derive(Clone, Default)]
-pub struct Clock(Arc<Mutex<Inner>>);
+pub(crate) struct Clock(Arc<Mutex<Inner>>);
 
 #[derive(Default)]
 struct Inner {
@@ -40,17 +40,17 @@ struct Sleep {
 }
 
 impl Clock {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Runs everything until nothing can go on without time passing.
-    pub fn run(&self) {
+    pub(crate) fn run(&self) {
         while self.fire(self.now()) || self.poll() {}
     }
 
     /// Lets time pass, stopping at each alarm on the way.
-    pub fn pass(&self, time: Duration) {
+    pub(crate) fn pass(&self, time: Duration) {
         let end = self.now() + time;
         self.run();
         while let Some(next) = self.next_alarm().filter(|next| *next <= end) {
@@ -61,12 +61,12 @@ impl Clock {
     }
 
     /// Runs everything until the future is done, without time passing.
-    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.drive(future, |_| panic!("nothing can go on without time passing, and the future is not done"))
     }
 
     /// Runs everything until the future is done, letting time pass when there is nothing else to do.
-    pub fn wait_for<F: Future>(&self, future: F) -> F::Output {
+    pub(crate) fn wait_for<F: Future>(&self, future: F) -> F::Output {
         self.drive(future, |clock| {
             let next = clock.next_alarm().expect("nothing will ever happen again, and the future is not done");
             assert!(next < Duration::from_secs(24 * 3600), "a day has passed, and the future is not done");
@@ -75,12 +75,12 @@ impl Clock {
     }
 
     /// What has passed since the clock was made.
-    pub fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         lock(&self.0).now
     }
 
     /// Ends all tasks where they are, as a runtime does that is shut down.
-    pub fn shut_down(&self) {
+    pub(crate) fn shut_down(&self) {
         for task in std::mem::take(&mut lock(&self.0).tasks) {
             *lock(&task.future) = None;
         }

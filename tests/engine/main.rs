@@ -4,5 +4,8 @@
 //! threads. What the place is and does comes from `Memory`, `Flaky`, and the persisters of [`places`].
 
 mod clock;
+mod loading;
+mod places;
 mod reviewed;
+mod saving;
 mod world;

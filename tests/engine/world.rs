@@ -11,45 +11,45 @@ use crate::clock::Clock;
 
 /// A place and a clock.
 #[derive(Default)]
-pub struct World {
-    pub clock: Clock,
-    pub place: Memory,
+pub(crate) struct World {
+    pub(crate) clock: Clock,
+    pub(crate) place: Memory,
 }
 
 /// One engine and what belongs to it.
-pub struct Client {
-    pub store: Store,
-    pub engine: Engine,
+pub(crate) struct Client {
+    pub(crate) store: Store,
+    pub(crate) engine: Engine,
     /// What goes wrong between the engine and the place.
-    pub faults: Faults,
-    pub errors: Errors,
+    pub(crate) faults: Faults,
+    pub(crate) errors: Errors,
 }
 
 /// What `on_ignored_error` heard.
 #[derive(Clone, Debug, Default)]
-pub struct Errors(Arc<Mutex<Vec<Error>>>);
+pub(crate) struct Errors(Arc<Mutex<Vec<Error>>>);
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// A world whose place holds `values` already.
-    pub fn holding(values: &[(&str, i32)]) -> Self {
+    pub(crate) fn holding(values: &[(&str, i32)]) -> Self {
         let world = Self::new();
         world.others_write(values);
         world
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         self.client_with(|builder| builder)
     }
 
-    pub fn client_with(&self, settings: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Client {
+    pub(crate) fn client_with(&self, settings: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Client {
         self.client_of(&Store::new(), self.place.client(), settings)
     }
 
-    pub fn client_of(
+    pub(crate) fn client_of(
         &self,
         store: &Store,
         persister: impl Persister,
@@ -63,38 +63,38 @@ impl World {
     }
 
     /// A client that follows the place and saves to it.
-    pub fn joined(&self) -> Client {
+    pub(crate) fn joined(&self) -> Client {
         let client = self.client();
         self.clock.block_on(client.engine.start_auto_persisting(None)).expect("the place is there");
         client
     }
 
     /// Changes of somebody without a store.
-    pub fn others_write(&self, values: &[(&str, i32)]) {
+    pub(crate) fn others_write(&self, values: &[(&str, i32)]) {
         self.place.apply_changes(&changes(values));
     }
 
     /// What the place holds.
-    pub fn held(&self) -> Content {
+    pub(crate) fn held(&self) -> Content {
         self.place.content().expect("something was saved")
     }
 
-    pub fn run(&self) {
+    pub(crate) fn run(&self) {
         self.clock.run();
     }
 }
 
 impl Client {
-    pub fn set(&self, value_id: &str, to: i32) {
+    pub(crate) fn set(&self, value_id: &str, to: i32) {
         self.store.set_value(value_id, to).expect("the store takes it");
     }
 
-    pub fn values(&self) -> Content {
+    pub(crate) fn values(&self) -> Content {
         self.store.content()
     }
 
     /// Records the statuses from now on.
-    pub fn statuses(&self) -> (Arc<Mutex<Vec<Status>>>, impl Sized + use<>) {
+    pub(crate) fn statuses(&self) -> (Arc<Mutex<Vec<Status>>>, impl Sized + use<>) {
         let statuses = Arc::<Mutex<Vec<Status>>>::default();
         let told = statuses.clone();
         let subscription = self.engine.add_status_listener(move |status| told.lock().unwrap().push(*status));
@@ -103,30 +103,30 @@ impl Client {
 }
 
 impl Errors {
-    pub fn listener(&self) -> impl Fn(Error) + Send + Sync + 'static {
+    pub(crate) fn listener(&self) -> impl Fn(Error) + Send + Sync + 'static {
         let errors = self.0.clone();
         move |error| errors.lock().unwrap().push(error)
     }
 
-    pub fn kinds(&self) -> Vec<ErrorKind> {
+    pub(crate) fn kinds(&self) -> Vec<ErrorKind> {
         self.0.lock().unwrap().iter().map(Error::kind).collect()
     }
 
     /// Takes what was heard so far.
-    pub fn take(&self) -> Vec<Error> {
+    pub(crate) fn take(&self) -> Vec<Error> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }
 
 /// A content of values.
-pub fn content(values: &[(&str, i32)]) -> Content {
+pub(crate) fn content(values: &[(&str, i32)]) -> Content {
     let mut content = Content::new();
     content.apply(&changes(values));
     content
 }
 
 /// Changes that set values.
-pub fn changes(values: &[(&str, i32)]) -> Changes {
+pub(crate) fn changes(values: &[(&str, i32)]) -> Changes {
     let mut changes = Changes::new();
     for (value_id, value) in values {
         changes.set_value(*value_id, Cell::from(*value));

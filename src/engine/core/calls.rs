@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, mem, time::Duration};
 
-use super::{Apply, Busy, Core, EditId, Effect, Life, Show, Status, Summary, Timer, Written};
+use super::{Apply, Busy, Core, EditId, Effect, Life, Show, Status, Summary, Timer};
 use crate::{
     content::Content,
     error::{Error, ErrorKind, Result},
@@ -46,7 +46,8 @@ pub(super) enum Step {
     Watch,
     Load { initial: Option<Content> },
     BeginAutoLoad,
-    Save { whole: bool },
+    /// Saves what was edited up to a certain edit; `whole`: the content, whether something was edited or not.
+    Save { whole: bool, up_to: EditId },
     BeginAutoSave,
     Act,
     Flush(EditId),
@@ -87,12 +88,13 @@ impl Core {
         // A shared place confirms in its stream.
         let watch_to_save = || shared.then_some(Step::Watch);
         let auto_load = |initial| [watch_to_load(), Some(Step::Load { initial }), Some(Step::BeginAutoLoad)];
-        let auto_save = || [watch_to_save(), Some(Step::Save { whole: true }), Some(Step::BeginAutoSave)];
+        let save = |whole| Some(Step::Save { whole, up_to: summary.newest });
+        let auto_save = || [watch_to_save(), save(true), Some(Step::BeginAutoSave)];
         let steps: VecDeque<Step> = match call {
             Call::Load { initial } => [Step::Load { initial }].into(),
-            Call::Save => [watch_to_save(), Some(Step::Save { whole: true })].into_iter().flatten().collect(),
+            Call::Save => [watch_to_save(), save(true)].into_iter().flatten().collect(),
             Call::Flush => {
-                let steps = [watch_to_save(), Some(Step::Save { whole: false }), Some(Step::Flush(summary.newest))];
+                let steps = [watch_to_save(), save(false), Some(Step::Flush(summary.newest))];
                 steps.into_iter().flatten().collect()
             }
             Call::StartAutoLoad { initial } => auto_load(initial).into_iter().flatten().collect(),
@@ -152,7 +154,7 @@ impl Core {
     /// Drops what is under way. What a dropped save had taken is saved again.
     pub(super) fn abandon(&mut self) {
         self.effects.push_back(Effect::Abandon);
-        self.apply(Apply::SaveFailed(Written::Perhaps));
+        self.apply(Apply::SaveFailed);
         self.end_busy();
     }
 
@@ -264,6 +266,12 @@ impl Core {
     /// Whether a save has to be of everything: where a place is shared, only the first to it.
     pub(super) fn is_whole(&self, asked: bool) -> bool {
         if self.settings.capability.shared { self.known != Some(true) } else { asked }
+    }
+
+    /// Whether nobody would tell what becomes of a save to a shared place.
+    pub(super) fn lacks_receipts(&self) -> bool {
+        let capability = self.settings.capability;
+        capability.watch && capability.shared && !self.watching
     }
 
     pub(super) fn hold(&mut self) {

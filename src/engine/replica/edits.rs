@@ -97,33 +97,6 @@ pub(super) fn merge(first: &mut Changes, second: &Changes, base: &impl Base) {
     }
 }
 
-/// Makes two edits one, as [`merge`] does, where the place may have accepted `first` unnoticed: what the second takes back
-/// of it is still said, although `base` knows nothing of it.
-pub(super) fn append(first: &mut Changes, second: &Changes, base: &impl Base) {
-    let said = first.clone();
-    merge(first, second, base);
-    for (table_id, table) in &said.tables {
-        match (table, first.tables.get(table_id)) {
-            (_, Some(None)) => {}
-            (None, _) => {
-                for row_id in base.row_ids(table_id) {
-                    restate_row(first, table_id, &row_id, None, base);
-                }
-            }
-            (Some(rows), _) => {
-                for (row_id, cells) in rows {
-                    restate_row(first, table_id, row_id, cells.as_ref(), base);
-                }
-            }
-        }
-    }
-    for value_id in said.values.keys() {
-        if !first.values.contains(value_id) {
-            first.values.insert(value_id, base.value(value_id));
-        }
-    }
-}
-
 /// Splits an edit into what was accepted and what was refused of it. What `refused` names beyond the edit is ignored.
 pub(super) fn without(edit: &Changes, refused: &Changes) -> (Changes, Changes) {
     let (mut accepted, mut rejected) = (Changes::new(), Changes::new());
@@ -171,24 +144,6 @@ fn merged_table(
         };
     }
     (!table.is_empty()).then_some(table)
-}
-
-/// Says again how the cells are that `said` named (all of them, where it deleted the row), and of which `changes` says
-/// nothing any more: they are as `base` has them.
-fn restate_row(changes: &mut Changes, table_id: &Id, row_id: &Id, said: Option<&RowChanges>, base: &impl Base) {
-    let row = base.row(table_id, row_id);
-    match changes.tables.get(table_id).and_then(Option::as_ref).and_then(|rows| rows.get(row_id)) {
-        Some(None) => return,
-        None if row.is_empty() => return changes.del_row(table_id, row_id),
-        _ => {}
-    }
-    let cells = changes.tables.get_or_default(table_id).get_or_insert_default();
-    let cells = cells.get_or_default(row_id).get_or_insert_default();
-    for cell_id in said.map_or_else(|| row.keys().collect::<Vec<_>>(), |said| said.keys().collect()) {
-        if !cells.contains(cell_id) {
-            cells.insert(cell_id, row.get(cell_id).cloned());
-        }
-    }
 }
 
 fn changed_cells(was: &Row, is: &Row) -> Option<RowChanges> {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
-use super::{Replica, Show, View, Written};
+use super::{Replica, Show, View};
 use crate::{
     content::{Cell, Changes, Content, Id, Map, Row},
     persister::Receipt,
@@ -53,7 +53,8 @@ enum Op {
     Edit(Changes),
     Save,
     SaveFails,
-    SaveDone,
+    /// A save of the whole content, during which somebody edits.
+    SaveDone(Changes),
     Others(Changes),
     Accept,
     /// Accepts the oldest on its way without what these changes name.
@@ -69,26 +70,28 @@ impl World {
         match op {
             Op::Edit(changes) => self.edit(changes),
             Op::Save => {
-                if let Some(changes) = self.replica.take_waiting() {
+                if let Some(changes) = self.replica.take_next() {
                     self.receipts += 1;
                     self.replica.save_sent(Receipt(self.receipts));
                     self.sent.push_back((Receipt(self.receipts), changes));
                 }
             }
             Op::SaveFails => {
-                self.replica.take_waiting();
-                self.replica.save_failed(Written::Perhaps);
+                self.replica.take_next();
+                self.replica.save_failed();
             }
             // A place that answers at once has told everything before: its answer is its place in the order.
-            Op::SaveDone if self.stream.is_empty() && self.sent.is_empty() => {
-                if let Some(changes) = self.replica.take_waiting() {
+            Op::SaveDone(meanwhile) if self.stream.is_empty() && self.sent.is_empty() => {
+                if let Some(changes) = self.replica.take_next() {
+                    self.edit(meanwhile);
                     self.place.apply(&changes);
                     self.confirmed.apply(&changes);
+                    assert_eq!(self.replica.content_to_save(&self.store), self.place, "what was to be saved");
                     let apply = self.replica.save_done(&self.store, Show::All);
                     self.store.apply(&apply);
                 }
             }
-            Op::SaveDone => {}
+            Op::SaveDone(_) => {}
             Op::Others(changes) => {
                 self.place.apply(changes);
                 self.stream.push_back(Told::Changes(changes.clone()));
@@ -115,23 +118,7 @@ impl World {
     }
 
     fn edit(&mut self, changes: &Changes) {
-        let old = self.store.clone();
-        self.store.apply(changes);
-        let net = old.diff(&self.store);
-        let mut before = Before::default();
-        for (table_id, table) in &net.tables {
-            let row_ids: Vec<Id> = match table {
-                None => View::row_ids(&old, table_id),
-                Some(rows) => rows.keys().cloned().collect(),
-            };
-            for row_id in row_ids {
-                let row = old.row(table_id, &row_id).cloned().unwrap_or_default();
-                before.tables.get_or_default(table_id).insert(row_id, row);
-            }
-        }
-        for value_id in net.values.keys() {
-            before.values.insert(value_id, old.values.get(value_id).cloned());
-        }
+        let (net, before) = commit(&mut self.store, changes);
         self.replica.capture(&net, &before);
     }
 
@@ -168,7 +155,9 @@ impl World {
     }
 
     fn finish(&mut self) {
-        self.step(&Op::Save);
+        while self.replica.next().is_some() {
+            self.step(&Op::Save);
+        }
         while !self.sent.is_empty() {
             self.step(&Op::Accept);
         }
@@ -176,6 +165,28 @@ impl World {
             self.step(&Op::Tell);
         }
     }
+}
+
+/// Does to a content what a transaction does to a store: its net changes, and how everything was before.
+pub(in crate::engine) fn commit(store: &mut Content, changes: &Changes) -> (Changes, Before) {
+    let old = store.clone();
+    store.apply(changes);
+    let net = old.diff(store);
+    let mut before = Before::default();
+    for (table_id, table) in &net.tables {
+        let row_ids: Vec<Id> = match table {
+            None => View::row_ids(&old, table_id),
+            Some(rows) => rows.keys().cloned().collect(),
+        };
+        for row_id in row_ids {
+            let row = old.row(table_id, &row_id).cloned().unwrap_or_default();
+            before.tables.get_or_default(table_id).insert(row_id, row);
+        }
+    }
+    for value_id in net.values.keys() {
+        before.values.insert(value_id, old.values.get(value_id).cloned());
+    }
+    (net, before)
 }
 
 fn changes() -> impl Strategy<Value = Changes> {
@@ -214,7 +225,7 @@ fn op() -> impl Strategy<Value = Op> {
         6 => changes().prop_map(Op::Edit),
         4 => Just(Op::Save),
         1 => Just(Op::SaveFails),
-        1 => Just(Op::SaveDone),
+        1 => changes().prop_map(Op::SaveDone),
         4 => changes().prop_map(Op::Others),
         4 => Just(Op::Accept),
         2 => changes().prop_map(Op::Refuse),
