@@ -13,6 +13,7 @@ use tokio::{
 
 use super::{
     Shared, connect,
+    frames::Frames,
     gate::{Direction, Gate, Lane},
     request::{Asks, Head},
 };
@@ -143,14 +144,16 @@ impl<'a> Pipe<'a> {
     /// Passes on what the server says, and for a WebSocket what the test says in its name.
     async fn answers(&mut self, mut from: OwnedReadHalf, is_socket: bool) -> io::Result<End> {
         let mut injections = self.shared.injections.subscribe();
+        let mut frames = Frames::default();
         let mut chunk = Vec::with_capacity(16 << 10);
         loop {
             chunk.clear();
             select! {
-                read = from.read_buf(&mut chunk) => if read? == 0 {
-                    return self.close().await;
+                read = from.read_buf(&mut chunk) => match read? {
+                    0 => return self.close().await,
+                    _ => frames.pass(&chunk),
                 },
-                injection = injections.recv(), if is_socket => match injection {
+                injection = injections.recv(), if is_socket && frames.are_whole() => match injection {
                     Ok(injection) => chunk = injection,
                     Err(_) => return Ok(End::Broken),
                 },

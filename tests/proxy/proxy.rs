@@ -22,6 +22,7 @@ use tokio::{
 };
 
 mod connection;
+mod frames;
 mod gate;
 mod request;
 
@@ -175,7 +176,7 @@ impl Proxy {
         self.shared.lock().requests.iter().filter(|other| **other == asks).count()
     }
 
-    /// Slips these bytes into the stream to the client of each open WebSocket connection.
+    /// Slips these bytes between two frames to the client of each open WebSocket connection.
     pub(crate) fn inject(&self, bytes: impl Into<Vec<u8>>) {
         // Nobody is connected: nobody gets it.
         let _ = self.shared.injections.send(bytes.into());
