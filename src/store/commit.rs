@@ -77,6 +77,12 @@ impl Store {
         hooks.list.push((number, hook));
         CommitHook { shared: Arc::downgrade(&self.shared), number }
     }
+
+    /// Runs `body` in the write turn without a transaction: none begins or commits meanwhile on another thread.
+    pub(crate) fn quiet<R>(&self, body: impl FnOnce(&Self) -> R) -> R {
+        let _turn = self.shared.turn.take();
+        body(self)
+    }
 }
 
 /// The hooks of a store, in the order in which they were added.

@@ -137,7 +137,7 @@ fn a_reader_gets_its_turn_beside_a_thread_that_never_stops_writing() {
 }
 
 #[test]
-fn r3_nobody_writes_during_a_hook() {
+fn r3_nobody_writes_during_a_quiet_moment_or_a_hook() {
     let store = Store::new();
     let inside = Arc::new(AtomicUsize::new(0));
     let (reading, seen) = (store.clone(), Arc::clone(&inside));
@@ -148,7 +148,7 @@ fn r3_nobody_writes_during_a_hook() {
         }
         seen.fetch_sub(1, Ordering::SeqCst);
     }));
-    let barrier = Barrier::new(2);
+    let barrier = Barrier::new(3);
     thread::scope(|scope| {
         scope.spawn(|| {
             barrier.wait();
@@ -158,6 +158,18 @@ fn r3_nobody_writes_during_a_hook() {
             barrier.wait();
             let origin = Origin::next();
             (0..500).for_each(|n| store.transact_as(origin, |store| store.set_value("v", -n)).0.unwrap());
+        });
+        scope.spawn(|| {
+            barrier.wait();
+            for _ in 0..500 {
+                store.quiet(|store| {
+                    assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                    let before = store.value("v");
+                    thread::yield_now();
+                    assert_eq!(store.value("v"), before);
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
         });
     });
     drop(hook);
