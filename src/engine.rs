@@ -88,6 +88,7 @@ pub struct EngineBuilder {
     store: Store,
     persister: Arc<dyn Persister>,
     runtime: Arc<dyn Runtime>,
+    client_id: Option<String>,
     on_ignored_error: Option<OnIgnoredError>,
     save_interval: Duration,
     retry_delays: (Duration, Duration),
@@ -127,6 +128,7 @@ impl Engine {
             store: store.clone(),
             persister: Arc::new(persister),
             runtime: Arc::new(Threads),
+            client_id: None,
             on_ignored_error: None,
             save_interval: Duration::ZERO,
             retry_delays: (Duration::from_millis(100), Duration::from_secs(30)),
@@ -292,6 +294,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Names this client to places that take each edit once ([`EditKey`](crate::EditKey)): an id that no other client has.
+    /// Default: 128 random bits.
+    pub fn with_client_id(mut self, client_id: impl Into<String>) -> Self {
+        self.client_id = Some(client_id.into());
+        self
+    }
+
     /// Hears of each error that no awaited call is answered with. TinyBase's `onIgnoredError`.
     pub fn with_on_ignored_error(mut self, on_ignored_error: impl Fn(Error) + Send + Sync + 'static) -> Self {
         self.on_ignored_error = Some(Box::new(on_ignored_error));
@@ -325,15 +334,20 @@ impl EngineBuilder {
 
     /// Builds the engine, whose task begins at once.
     pub fn build(self) -> Engine {
+        // The standard library's own source of randomness: 128 bits, new for each engine.
+        let random = RandomState::new();
         let settings = Settings {
             capability: self.persister.capability(),
             save_interval: self.save_interval,
             min_retry_delay: self.retry_delays.0,
             max_retry_delay: self.retry_delays.1,
             empty_poll_interval: self.empty_poll_interval,
-            seed: RandomState::new().hash_one(()),
+            seed: random.hash_one("jitter"),
         };
-        let shared = Arc::new(Shared::new(self.store, self.persister, self.on_ignored_error));
+        let client_id = self.client_id.unwrap_or_else(|| {
+            format!("{:016x}{:016x}", random.hash_one("client"), random.hash_one("and its other half"))
+        });
+        let shared = Arc::new(Shared::new(self.store, self.persister, client_id, self.on_ignored_error));
         let driver = Driver::new(shared.clone(), self.runtime.clone(), Core::new(settings));
         self.runtime.spawn(Box::pin(driver.run()));
         Engine(Arc::new(Handle { shared, flush_deadline: self.flush_deadline }))

@@ -175,13 +175,29 @@ pub enum Saved {
 pub struct Save<'a> {
     content: &'a (dyn Fn() -> Content + Send + Sync),
     changes: Option<&'a Changes>,
+    edit: Option<EditKey<'a>>,
+}
+
+/// Names an edit to a place that takes each once, however often it is sent (R7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EditKey<'a> {
+    /// Whose edit: an id that no other client has.
+    pub client: &'a str,
+    /// Which one. Rises from edit to edit, with gaps. An edit that is saved again has the same number and the same changes.
+    pub number: u64,
 }
 
 impl<'a> Save<'a> {
     /// A save of `content`, which is asked for when and if it is needed, because of `changes`; `None` for a save of
     /// everything.
     pub fn new(content: &'a (dyn Fn() -> Content + Send + Sync), changes: Option<&'a Changes>) -> Self {
-        Self { content, changes }
+        Self { content, changes, edit: None }
+    }
+
+    /// Names the edit that the changes are.
+    pub fn with_edit(mut self, edit: EditKey<'a>) -> Self {
+        self.edit = Some(edit);
+        self
     }
 
     /// The whole content with the changes, and without what was edited since the save began: that is saved next.
@@ -193,10 +209,15 @@ impl<'a> Save<'a> {
     pub fn changes(&self) -> Option<&'a Changes> {
         self.changes
     }
+
+    /// The name of the edit that the changes are. An engine names every one.
+    pub fn edit(&self) -> Option<EditKey<'a>> {
+        self.edit
+    }
 }
 
 impl Debug for Save<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Save").field("changes", &self.changes).finish_non_exhaustive()
+        f.debug_struct("Save").field("changes", &self.changes).field("edit", &self.edit).finish_non_exhaustive()
     }
 }

@@ -15,12 +15,13 @@ use futures_util::{FutureExt, StreamExt};
 use super::{
     Refused,
     core::{Apply, CallId, Core, Effect, Input, Timer},
+    replica::EditId,
     shared::{Incoming, Public, Request, Shared},
 };
 use crate::{
     content::Changes,
     error::{Error, ErrorKind, Result},
-    persister::{Notice, Save},
+    persister::{EditKey, Notice, Save},
     runtime::Runtime,
 };
 
@@ -151,7 +152,11 @@ impl Driver {
                     |result| Done::Input(Input::Saved(result)),
                     |shared| async move {
                         let content = || shared.content_to_save();
-                        shared.persister.save(Save::new(&content, changes.as_ref())).await
+                        let mut save = Save::new(&content, changes.as_ref().map(|(_, changes)| changes));
+                        if let Some((EditId(number), _)) = changes {
+                            save = save.with_edit(EditKey { client: &shared.client_id, number });
+                        }
+                        shared.persister.save(save).await
                     },
                 );
             }

@@ -38,7 +38,7 @@ pub(crate) trait View {
 
 /// Which unconfirmed edit; counts up in the order in which they were made. Merged edits keep the older's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct EditId(u64);
+pub(crate) struct EditId(pub(crate) u64);
 
 /// How far an unconfirmed edit has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,10 +113,10 @@ impl Replica {
     }
 
     /// Gives what is next to be saved to a save: an atomic change. `None` when nothing waits.
-    pub(crate) fn take_next(&mut self) -> Option<Changes> {
+    pub(crate) fn take_next(&mut self) -> Option<(EditId, Changes)> {
         let next = self.edits.iter_mut().find(|edit| edit.waits())?;
         next.stage = Stage::Saving;
-        Some(next.changes.clone())
+        Some((next.id, next.changes.clone()))
     }
 
     /// What the place holds when the running save is done: the confirmed content with the edits up to those that the save

@@ -33,6 +33,7 @@ const MAX_REQUESTS: usize = 4096;
 pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) persister: Arc<dyn Persister>,
+    pub(super) client_id: String,
     pub(super) statuses: Listeners<Status>,
     pub(super) refusals: Listeners<Refused>,
     pub(super) on_ignored_error: Option<OnIgnoredError>,
@@ -78,10 +79,16 @@ pub(super) struct Request {
 }
 
 impl Shared {
-    pub(super) fn new(store: Store, persister: Arc<dyn Persister>, on_ignored_error: Option<OnIgnoredError>) -> Self {
+    pub(super) fn new(
+        store: Store,
+        persister: Arc<dyn Persister>,
+        client_id: String,
+        on_ignored_error: Option<OnIgnoredError>,
+    ) -> Self {
         Self {
             store,
             persister,
+            client_id,
             statuses: Listeners::default(),
             refusals: Listeners::default(),
             on_ignored_error,

@@ -43,7 +43,9 @@ fn objects_arrays_and_null_come_back() {
     let world = World::new();
     let (a, b) = (world.client(), world.client());
     for (id, json) in [("object", r#"{"b":[1,{}],"a":null}"#), ("array", "[]"), ("null", "null")] {
-        a.store.set_value(id, Cell::try_from(serde_json::from_str::<serde_json::Value>(json).unwrap()).unwrap()).unwrap();
+        a.store
+            .set_value(id, Cell::try_from(serde_json::from_str::<serde_json::Value>(json).unwrap()).unwrap())
+            .unwrap();
     }
     world.clock.block_on(a.engine.save()).unwrap();
     world.clock.block_on(b.engine.load()).unwrap();
@@ -85,11 +87,13 @@ fn a_transaction_that_changes_nothing_is_not_saved() {
     let world = World::holding(&[("x", 1)]);
     let client = world.joined();
     client.set("x", 1);
-    client.store.transaction(|store| {
-        store.set_value("x", 2)?;
-        store.set_value("x", 1)
-    })
-    .unwrap();
+    client
+        .store
+        .transaction(|store| {
+            store.set_value("x", 2)?;
+            store.set_value("x", 1)
+        })
+        .unwrap();
     world.run();
     assert_eq!(client.engine.stats().saves, 0);
 }
@@ -161,7 +165,8 @@ fn edits_made_during_a_save_are_merged_into_the_next_and_a_transaction_stays_one
     client.set("x", 1);
     world.run();
     for n in 2..10 {
-        client.store
+        client
+            .store
             .transaction(|store| {
                 store.set_value("x", n)?;
                 store.set_value("y", n)
@@ -309,7 +314,8 @@ fn a_refusal_is_told_and_the_store_shows_what_the_place_has() {
     world.clock.block_on(client.engine.start_auto_persisting(None)).unwrap();
     let told = std::sync::Arc::<std::sync::Mutex<Vec<Refused>>>::default();
     let listener = told.clone();
-    let _subscription = client.engine.add_refused_listener(move |refused| listener.lock().unwrap().push(refused.clone()));
+    let _subscription =
+        client.engine.add_refused_listener(move |refused| listener.lock().unwrap().push(refused.clone()));
     let mut stream = client.engine.refusals();
     client.set("x", 2);
     let flushed = client.engine.flush();
@@ -372,7 +378,8 @@ fn r5_joining_never_overwrites_a_place_that_exists() {
         client.set("x", 2);
         client.set("y", 2);
         let initial = Some(content(&[("z", 3)]));
-        world.clock
+        world
+            .clock
             .block_on(match save_first {
                 false => client.engine.start_auto_persisting(initial),
                 true => client.engine.start_auto_persisting_save_first(initial),

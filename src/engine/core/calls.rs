@@ -44,10 +44,15 @@ pub(crate) enum Call {
 #[derive(Debug)]
 pub(super) enum Step {
     Watch,
-    Load { initial: Option<Content> },
+    Load {
+        initial: Option<Content>,
+    },
     BeginAutoLoad,
     /// Saves what was edited up to a certain edit; `whole`: the content, whether something was edited or not.
-    Save { whole: bool, up_to: EditId },
+    Save {
+        whole: bool,
+        up_to: EditId,
+    },
     BeginAutoSave,
     Act,
     Flush(EditId),

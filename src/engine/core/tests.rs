@@ -225,7 +225,8 @@ fn deletes(changes: &Changes, path: &str) -> bool {
 }
 
 fn parts() -> impl Strategy<Value = Vec<Part>> {
-    let part = (0..11_u8, 0..2_u8, 0..2_u8, 0..2_u8).prop_map(|(kind, table, row, cell)| Part { kind, table, row, cell });
+    let part =
+        (0..11_u8, 0..2_u8, 0..2_u8, 0..2_u8).prop_map(|(kind, table, row, cell)| Part { kind, table, row, cell });
     prop::collection::vec(part, 1..4)
 }
 

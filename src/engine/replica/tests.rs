@@ -70,7 +70,7 @@ impl World {
         match op {
             Op::Edit(changes) => self.edit(changes),
             Op::Save => {
-                if let Some(changes) = self.replica.take_next() {
+                if let Some((_, changes)) = self.replica.take_next() {
                     self.receipts += 1;
                     self.replica.save_sent(Receipt(self.receipts));
                     self.sent.push_back((Receipt(self.receipts), changes));
@@ -82,7 +82,7 @@ impl World {
             }
             // A place that answers at once has told everything before: its answer is its place in the order.
             Op::SaveDone(meanwhile) if self.stream.is_empty() && self.sent.is_empty() => {
-                if let Some(changes) = self.replica.take_next() {
+                if let Some((_, changes)) = self.replica.take_next() {
                     self.edit(meanwhile);
                     self.place.apply(&changes);
                     self.confirmed.apply(&changes);

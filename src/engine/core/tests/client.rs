@@ -216,7 +216,7 @@ impl Client {
             Effect::Save { whole } => {
                 let taken = self.replica.take_next();
                 assert!(whole || taken.is_some(), "a save of nothing");
-                self.begin(Work::Save { changes: taken.filter(|_| !whole), written: None });
+                self.begin(Work::Save { changes: taken.filter(|_| !whole).map(|(_, changes)| changes), written: None });
             }
             Effect::Abandon => self.under_way = None,
             Effect::Act(_) => self.begin(Work::Act),
@@ -273,7 +273,9 @@ impl Client {
             Work::Save { changes, written: written @ None } => {
                 *written = Some(match changes {
                     Some(changes) => Saved::Later(place.accept(Some(self.number), changes)),
-                    None => place.offer(self.number, &self.replica.content_to_save(&self.store)).map_or(Saved::Done, Saved::Found),
+                    None => place
+                        .offer(self.number, &self.replica.content_to_save(&self.store))
+                        .map_or(Saved::Done, Saved::Found),
                 });
             }
             Work::Watch => place.watch(self.number),
