@@ -279,10 +279,7 @@ impl Engine {
 
     fn request(&self, call: Call, action: Option<Action>) -> Pending {
         let (answer, pending) = oneshot::channel();
-        if let Err((request, error)) = self.0.shared.request(Request { call, action, answer }) {
-            // The receiver is in the next line.
-            let _ = request.answer.send(Err(error));
-        }
+        self.0.shared.request(Request { call, action, answer });
         Pending(pending)
     }
 }
@@ -358,8 +355,7 @@ impl Drop for Handle {
     fn drop(&mut self) {
         let (answer, _) = oneshot::channel();
         let call = Call::Destroy { flush: false, deadline: self.flush_deadline };
-        // An engine that is destroyed already needs no end.
-        let _ = self.shared.request(Request { call, action: None, answer });
+        self.shared.request(Request { call, action: None, answer });
     }
 }
 

@@ -164,15 +164,22 @@ impl Shared {
         }
     }
 
-    /// Hands a call to the driver; gives it back if there is none any more, or if too many wait.
-    pub(super) fn request(self: &Arc<Self>, request: Request) -> Result<(), (Request, Error)> {
+    /// Hands a call to the driver. If there is none any more, or too many wait, the call is answered with that.
+    pub(super) fn request(self: &Arc<Self>, request: Request) {
         let mut inbox = lock(&self.inbox);
-        if inbox.ended {
-            return Err((request, Error::new(ErrorKind::Closed, "the engine is destroyed")));
-        }
-        if inbox.requests.len() >= MAX_REQUESTS && !matches!(request.call, Call::Destroy { .. }) {
+        let error = if inbox.ended {
+            Some(Error::new(ErrorKind::Closed, "the engine is destroyed"))
+        } else if inbox.requests.len() >= MAX_REQUESTS && !matches!(request.call, Call::Destroy { .. }) {
             let message = format!("{MAX_REQUESTS} calls are waiting for the engine already: await some first");
-            return Err((request, Error::new(ErrorKind::Invalid, message)));
+            Some(Error::new(ErrorKind::Invalid, message))
+        } else {
+            None
+        };
+        if let Some(error) = error {
+            drop(inbox);
+            // Whoever called may be gone.
+            let _ = request.answer.send(Err(error));
+            return;
         }
         // Now, and not when the driver hears of the call: what is edited in between is an edit.
         if inbox.hook.is_none() {
@@ -181,7 +188,6 @@ impl Shared {
         inbox.requests.push_back(request);
         drop(inbox);
         self.waker.wake();
-        Ok(())
     }
 
     pub(super) fn poll_incoming(&self, context: &mut Context<'_>) -> Poll<Incoming> {
