@@ -11,6 +11,7 @@ use std::{
 };
 
 use futures_channel::oneshot;
+use futures_util::{FutureExt, future};
 
 use crate::{
     content::{Changes, Content},
@@ -24,12 +25,14 @@ use crate::{
 mod core;
 mod driver;
 mod listeners;
+mod outbox;
 mod replica;
 mod shared;
 
 use self::{
-    core::{Call, Core, Settings},
+    core::{Backoff, Call, Core, Settings},
     driver::{Action, Driver},
+    outbox::Outbox,
     shared::{OnIgnoredError, Request, Shared},
 };
 pub use self::{
@@ -87,6 +90,7 @@ pub struct Engine(Arc<Handle>);
 pub struct EngineBuilder {
     store: Store,
     persister: Arc<dyn Persister>,
+    outbox: Option<Arc<dyn Persister>>,
     runtime: Arc<dyn Runtime>,
     client_id: Option<String>,
     on_ignored_error: Option<OnIgnoredError>,
@@ -113,6 +117,8 @@ pub struct Pending(oneshot::Receiver<Result<()>>);
 #[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
+    /// Resolves when the engine's task is gone.
+    gone: future::Shared<oneshot::Receiver<()>>,
     flush_deadline: Duration,
 }
 
@@ -127,6 +133,7 @@ impl Engine {
         EngineBuilder {
             store: store.clone(),
             persister: Arc::new(persister),
+            outbox: None,
             runtime: Arc::new(Threads),
             client_id: None,
             on_ignored_error: None,
@@ -220,6 +227,8 @@ impl Engine {
     pub async fn destroy(&self) -> Vec<Changes> {
         // Destroying cannot fail; an engine whose task died with its runtime is destroyed already.
         let _ = self.call(Call::Destroy { flush: true, deadline: self.0.flush_deadline }).await;
+        // The outbox, if there is one, has taken what is left.
+        let _ = self.0.gone.clone().await;
         self.unconfirmed()
     }
 
@@ -291,8 +300,22 @@ impl EngineBuilder {
         self
     }
 
+    /// Keeps unconfirmed edits in a place of their own, so that they outlive the process: the next engine with the same
+    /// outbox shows them, and sends them.
+    ///
+    /// Edits are then captured from [`EngineBuilder::build`] on, and each is sent only when the outbox has it. Use a
+    /// persister whose saves are durable and that nobody shares. A place that takes each edit once
+    /// ([`EditKey`](crate::EditKey)) takes each once across the restart too; another takes at least once what was on its way.
+    ///
+    /// An outbox that cannot be read ends the engine: `on_ignored_error` is told, and calls fail with
+    /// [`ErrorKind::Closed`]. One that cannot be written is tried again, and edits wait.
+    pub fn with_outbox(mut self, outbox: impl Persister) -> Self {
+        self.outbox = Some(Arc::new(outbox));
+        self
+    }
+
     /// Names this client to places that take each edit once ([`EditKey`](crate::EditKey)): an id that no other client has.
-    /// Default: 128 random bits.
+    /// Default: the one that the outbox knows, else 128 random bits.
     pub fn with_client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = Some(client_id.into());
         self
@@ -341,13 +364,30 @@ impl EngineBuilder {
             empty_poll_interval: self.empty_poll_interval,
             seed: random.hash_one("jitter"),
         };
-        let client_id = self.client_id.unwrap_or_else(|| {
-            format!("{:016x}{:016x}", random.hash_one("client"), random.hash_one("and its other half"))
-        });
-        let shared = Arc::new(Shared::new(self.store, self.persister, client_id, self.on_ignored_error));
-        let driver = Driver::new(shared.clone(), self.runtime.clone(), Core::new(settings));
+        let shared = Arc::new(Shared::new(self.store, self.persister, self.on_ignored_error));
+        let client_id = self.client_id.map_or_else(
+            || format!("{:016x}{:016x}", random.hash_one("client"), random.hash_one("and its other half")),
+            |client_id| {
+                shared.name_client(client_id.clone());
+                client_id
+            },
+        );
+        let outbox = match self.outbox {
+            Some(persister) => {
+                let (min, max) = self.retry_delays;
+                let backoff = Backoff::new(min, max, random.hash_one("outbox"));
+                shared.capture_now();
+                Some(Outbox::new(persister, self.runtime.clone(), backoff, client_id))
+            }
+            None => {
+                shared.name_client(client_id);
+                None
+            }
+        };
+        let (alive, gone) = oneshot::channel();
+        let driver = Driver::new(shared.clone(), self.runtime.clone(), Core::new(settings), outbox, alive);
         self.runtime.spawn(Box::pin(driver.run()));
-        Engine(Arc::new(Handle { shared, flush_deadline: self.flush_deadline }))
+        Engine(Arc::new(Handle { shared, gone: gone.shared(), flush_deadline: self.flush_deadline }))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 mod backoff;
 mod calls;
 
-use backoff::Backoff;
+pub(super) use backoff::Backoff;
 pub(crate) use calls::{Call, CallId};
 use calls::{Queued, Step};
 
@@ -126,6 +126,8 @@ pub(crate) struct Summary {
     pub(crate) next: Option<EditId>,
     /// It was given to a save before.
     pub(crate) is_retry: bool,
+    /// It may be saved now: an outbox, if there is one, has it.
+    pub(crate) is_ready: bool,
     pub(crate) sent: usize,
     pub(crate) oldest: Option<EditId>,
     pub(crate) newest: EditId,
@@ -314,6 +316,9 @@ impl Core {
                     let waits = summary.next.is_some_and(|next| next <= *up_to);
                     let whole = self.is_whole(*whole);
                     if whole || waits {
+                        if !summary.is_ready {
+                            return;
+                        }
                         // The stream that an earlier step opened may have ended since.
                         if self.lacks_receipts() {
                             return self.begin(Busy::Watch, true, Effect::Watch);
@@ -341,7 +346,7 @@ impl Core {
             self.effects.push_back(Effect::Unwatch);
         } else if self.stale && self.auto_load {
             self.begin_load(false);
-        } else if saves && (summary.is_retry || !self.held) && summary.sent < MAX_SENT {
+        } else if saves && summary.is_ready && (summary.is_retry || !self.held) && summary.sent < MAX_SENT {
             let whole = self.is_whole(false);
             if whole || waits {
                 if !summary.is_retry {
@@ -360,6 +365,9 @@ impl Core {
             }
             if self.lacks_receipts() {
                 return self.begin(Busy::Watch, false, Effect::Watch);
+            }
+            if !summary.is_ready {
+                return;
             }
             if summary.next.is_some() && summary.sent < MAX_SENT {
                 return self.begin_save(self.is_whole(false), false);

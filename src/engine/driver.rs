@@ -15,6 +15,7 @@ use futures_util::{FutureExt, StreamExt};
 use super::{
     Refused,
     core::{Apply, CallId, Core, Effect, Input, Timer},
+    outbox::Outbox,
     replica::EditId,
     shared::{Incoming, Public, Request, Shared},
 };
@@ -46,15 +47,26 @@ pub(super) struct Driver {
     answers: HashMap<CallId, oneshot::Sender<Result<()>>>,
     actions: HashMap<CallId, Action>,
     calls: u64,
+    outbox: Option<Outbox>,
     ended: bool,
+    /// Goes with the driver; whoever waits for its end waits for the other end.
+    _alive: oneshot::Sender<()>,
 }
 
 impl Driver {
-    pub(super) fn new(shared: Arc<Shared>, runtime: Arc<dyn Runtime>, core: Core) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        runtime: Arc<dyn Runtime>,
+        core: Core,
+        outbox: Option<Outbox>,
+        alive: oneshot::Sender<()>,
+    ) -> Self {
         Self {
             shared,
             runtime,
             core,
+            outbox,
+            _alive: alive,
             under_way: None,
             stream: None,
             timers: HashMap::new(),
@@ -72,14 +84,33 @@ impl Driver {
             if let Some(done) = poll_fn(|context| self.poll(context)).await {
                 self.take(done);
             }
-            while let Some(effect) = self.core.next(&self.shared.summary()) {
+            while !self.ended
+                && let Some(effect) = self.core.next(&self.shared.summary())
+            {
                 self.carry_out(effect);
             }
             self.publish();
         }
+        if let Some(outbox) = self.outbox.take() {
+            outbox.finish(&self.shared).await;
+        }
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Done>> {
+        if let Some(outbox) = &mut self.outbox {
+            match outbox.poll(&self.shared, context) {
+                Poll::Ready(Ok(())) => return Poll::Ready(None),
+                Poll::Ready(Err(error)) => {
+                    // Nothing may overwrite what could not be read.
+                    self.outbox = None;
+                    self.shared.report(error);
+                    self.end();
+                    return Poll::Ready(None);
+                }
+                Poll::Pending if !outbox.is_restored() => return Poll::Pending,
+                Poll::Pending => {}
+            }
+        }
         match self.shared.poll_incoming(context) {
             Poll::Ready(Incoming::Request(request)) => return Poll::Ready(Some(self.requested(request))),
             Poll::Ready(Incoming::Edited) => return Poll::Ready(None),
@@ -154,7 +185,7 @@ impl Driver {
                         let content = || shared.content_to_save();
                         let mut save = Save::new(&content, changes.as_ref().map(|(_, changes)| changes));
                         if let Some((EditId(number), _)) = changes {
-                            save = save.with_edit(EditKey { client: &shared.client_id, number });
+                            save = save.with_edit(EditKey { client: shared.client_id(), number });
                         }
                         shared.persister.save(save).await
                     },

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     task::{Context, Poll},
 };
 
@@ -16,7 +16,7 @@ use super::{
     core::{Apply, Call, Summary},
     driver::Action,
     listeners::Listeners,
-    replica::{Replica, View},
+    replica::{EditId, Replica, View},
 };
 use crate::{
     content::{Cell, Changes, Content, Id, Row},
@@ -33,7 +33,7 @@ const MAX_REQUESTS: usize = 4096;
 pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) persister: Arc<dyn Persister>,
-    pub(super) client_id: String,
+    client_id: OnceLock<String>,
     pub(super) statuses: Listeners<Status>,
     pub(super) refusals: Listeners<Refused>,
     pub(super) on_ignored_error: Option<OnIgnoredError>,
@@ -79,16 +79,11 @@ pub(super) struct Request {
 }
 
 impl Shared {
-    pub(super) fn new(
-        store: Store,
-        persister: Arc<dyn Persister>,
-        client_id: String,
-        on_ignored_error: Option<OnIgnoredError>,
-    ) -> Self {
+    pub(super) fn new(store: Store, persister: Arc<dyn Persister>, on_ignored_error: Option<OnIgnoredError>) -> Self {
         Self {
             store,
             persister,
-            client_id,
+            client_id: OnceLock::new(),
             statuses: Listeners::default(),
             refusals: Listeners::default(),
             on_ignored_error,
@@ -97,6 +92,33 @@ impl Shared {
             inbox: Mutex::default(),
             waker: AtomicWaker::new(),
             public: Mutex::default(),
+        }
+    }
+
+    /// The name of this client. Empty until an outbox, if there is one, has told which it was.
+    pub(super) fn client_id(&self) -> &str {
+        self.client_id.get().map_or("", String::as_str)
+    }
+
+    /// Sets the name of this client, unless it has one.
+    pub(super) fn name_client(&self, client_id: String) {
+        self.client_id.get_or_init(|| client_id);
+    }
+
+    /// Takes in what an earlier life of this client left in its outbox.
+    pub(super) fn restore(&self, client_id: String, made: EditId, edits: Vec<(EditId, Changes)>) {
+        self.name_client(client_id);
+        self.transact(|replica, store| {
+            replica.keep(made);
+            replica.restore(made, edits, store)
+        });
+    }
+
+    /// Captures edits from now on rather than from the first call on.
+    pub(super) fn capture_now(self: &Arc<Self>) {
+        let mut inbox = lock(&self.inbox);
+        if inbox.hook.is_none() {
+            inbox.hook = Some(self.capture());
         }
     }
 
@@ -157,6 +179,7 @@ impl Shared {
         Summary {
             next: replica.next(),
             is_retry: replica.is_retrying(),
+            is_ready: replica.is_ready(),
             sent: replica.sent(),
             oldest: replica.oldest(),
             newest: replica.newest(),

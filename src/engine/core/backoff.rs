@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Delays that double from a minimum to a maximum, each shortened at random by up to a half, so that clients that lost a
 /// place together do not all come back to it at once.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     min: Duration,
     max: Duration,
     failures: u32,
@@ -14,13 +14,13 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    pub(super) fn new(min: Duration, max: Duration, seed: u64) -> Self {
+    pub(crate) fn new(min: Duration, max: Duration, seed: u64) -> Self {
         // xorshift needs a state that is not zero.
         Self { min, max, failures: 0, waiting: false, random: seed | 1 }
     }
 
     /// After a failure: how long to wait.
-    pub(super) fn wait(&mut self) -> Duration {
+    pub(crate) fn wait(&mut self) -> Duration {
         let delay = self.min.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(self.max);
         self.failures = (self.failures + 1).min(31);
         self.waiting = true;
@@ -31,17 +31,17 @@ impl Backoff {
     }
 
     /// The delay has passed.
-    pub(super) fn waited(&mut self) {
+    pub(crate) fn waited(&mut self) {
         self.waiting = false;
     }
 
     /// Something went well: the next delay is the shortest again.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.failures = 0;
         self.waiting = false;
     }
 
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         self.waiting
     }
 }

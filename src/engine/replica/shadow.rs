@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Edit, covers_row, covers_value};
+use super::{Edit, View, covers_row, covers_value};
 use crate::{
     content::{Cell, Changes, Content, Id, Map, Row, apply_row},
     store::Before,
@@ -58,6 +58,26 @@ impl Shadow {
         for value_id in changes.values.keys() {
             if !self.values.contains(value_id) {
                 self.values.insert(value_id, before.values.get(value_id).cloned().flatten());
+            }
+        }
+    }
+
+    /// Puts what is not covered yet under the shadow, as the store shows it now.
+    pub(super) fn cover_shown(&mut self, changes: &Changes, view: &impl View) {
+        for (table_id, table) in &changes.tables {
+            let row_ids = match table {
+                None => view.row_ids(table_id),
+                Some(rows) => rows.keys().cloned().collect(),
+            };
+            for row_id in row_ids {
+                if self.row(table_id, &row_id).is_none() {
+                    self.put_row(table_id, &row_id, view.row(table_id, &row_id).unwrap_or_default());
+                }
+            }
+        }
+        for value_id in changes.values.keys() {
+            if !self.values.contains(value_id) {
+                self.values.insert(value_id, view.value(value_id));
             }
         }
     }

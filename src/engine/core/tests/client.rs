@@ -186,6 +186,7 @@ impl Client {
         Summary {
             next: self.replica.next(),
             is_retry: self.replica.is_retrying(),
+            is_ready: self.replica.is_ready(),
             sent: self.replica.sent(),
             oldest: self.replica.oldest(),
             newest: self.replica.newest(),

@@ -1,0 +1,276 @@
+//! Unconfirmed edits kept in a second place, so that they outlive the process.
+//!
+//! The law: *what may be sent is kept.* An edit is given to a save only when the outbox has it under its number, so that a
+//! program that comes back sends what the last one may have sent under the same number and with the same changes, and a
+//! place that knows edits by their keys takes each once (R7).
+
+use std::{
+    mem,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_core::future::BoxFuture;
+use futures_util::{FutureExt, future};
+
+use super::{
+    core::Backoff,
+    replica::{EditId, Sealed},
+    shared::Shared,
+};
+use crate::{
+    content::{Cell, Changes, Content, Row},
+    error::{Error, ErrorKind, Result},
+    persister::{Persister, Save, Saved},
+    runtime::Runtime,
+};
+
+/// The table that holds a row for each edit, by its number.
+const EDITS: &str = "edits";
+/// The cell of such a row with the changes, as TinyBase's JSON.
+const CHANGES: &str = "changes";
+/// The value with the engine's client id.
+const CLIENT: &str = "client";
+/// The value with the number of the newest edit ever made.
+const MADE: &str = "made";
+
+/// How often the outbox is asked for what it keeps before the engine gives up.
+const RESTORE_ATTEMPTS: u32 = 6;
+
+/// Keeps the edits of one engine. Driven by its driver.
+pub(super) struct Outbox {
+    persister: Arc<dyn Persister>,
+    runtime: Arc<dyn Runtime>,
+    state: State,
+    backoff: Backoff,
+    attempts: u32,
+    /// The client's name, if no earlier life had one.
+    client_id: String,
+    /// Which state of the list is kept.
+    revision: Option<u64>,
+}
+
+enum State {
+    Restoring(BoxFuture<'static, Result<Option<Content>>>),
+    RestoresLater(BoxFuture<'static, ()>),
+    Idle,
+    Keeping { revision: u64, up_to: EditId, saving: BoxFuture<'static, Result<()>> },
+    KeepsLater(BoxFuture<'static, ()>),
+}
+
+/// What an earlier life left.
+#[derive(Debug, Default, PartialEq)]
+struct Kept {
+    client_id: Option<String>,
+    made: u64,
+    edits: Vec<(EditId, Changes)>,
+}
+
+impl Outbox {
+    pub(super) fn new(
+        persister: Arc<dyn Persister>,
+        runtime: Arc<dyn Runtime>,
+        backoff: Backoff,
+        client_id: String,
+    ) -> Self {
+        let state = State::Restoring(load(persister.clone()));
+        Self { persister, runtime, state, backoff, attempts: 0, client_id, revision: None }
+    }
+
+    /// Whether what an earlier life left is taken in.
+    pub(super) fn is_restored(&self) -> bool {
+        !matches!(self.state, State::Restoring(_) | State::RestoresLater(_))
+    }
+
+    /// Goes on. Ready when more edits may be saved than before; an error is the engine's end.
+    pub(super) fn poll(&mut self, shared: &Shared, context: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            match &mut self.state {
+                State::Restoring(loading) => {
+                    let loaded = std::task::ready!(loading.poll_unpin(context));
+                    match loaded
+                        .and_then(|content| content.map_or_else(|| Ok(Kept::default()), |content| decode(&content)))
+                    {
+                        Ok(kept) => {
+                            let client_id = kept.client_id.unwrap_or_else(|| mem::take(&mut self.client_id));
+                            shared.restore(client_id, EditId(kept.made), kept.edits);
+                            self.state = State::Idle;
+                            self.backoff.reset();
+                            return Poll::Ready(Ok(()));
+                        }
+                        Err(error) if error.is_temporary() && self.attempts < RESTORE_ATTEMPTS => {
+                            self.attempts += 1;
+                            shared.report(error);
+                            self.state = State::RestoresLater(self.sleep());
+                        }
+                        Err(error) => return Poll::Ready(Err(error)),
+                    }
+                }
+                State::RestoresLater(sleep) => {
+                    std::task::ready!(sleep.poll_unpin(context));
+                    self.state = State::Restoring(load(self.persister.clone()));
+                }
+                State::Idle => {
+                    if self.revision == Some(shared.replica().revision()) {
+                        return Poll::Pending;
+                    }
+                    self.state = self.keep(shared);
+                }
+                State::Keeping { revision, up_to, saving } => match std::task::ready!(saving.poll_unpin(context)) {
+                    Ok(()) => {
+                        self.revision = Some(*revision);
+                        shared.replica().keep(*up_to);
+                        self.state = State::Idle;
+                        self.backoff.reset();
+                        return Poll::Ready(Ok(()));
+                    }
+                    Err(error) => {
+                        shared.report(error);
+                        self.state = State::KeepsLater(self.sleep());
+                    }
+                },
+                State::KeepsLater(sleep) => {
+                    std::task::ready!(sleep.poll_unpin(context));
+                    self.state = State::Idle;
+                }
+            }
+        }
+    }
+
+    /// Keeps what is left, once, and closes.
+    pub(super) async fn finish(mut self, shared: &Shared) {
+        if let State::Keeping { saving, .. } = &mut self.state
+            && let Err(error) = saving.await
+        {
+            shared.report(error);
+        }
+        if self.is_restored()
+            && self.revision != Some(shared.replica().revision())
+            && let State::Keeping { saving, .. } = self.keep(shared)
+            && let Err(error) = saving.await
+        {
+            shared.report(error);
+        }
+        if let Err(error) = self.persister.close().await {
+            shared.report(error);
+        }
+    }
+
+    fn keep(&self, shared: &Shared) -> State {
+        let sealed = shared.replica().seal();
+        let (revision, up_to) = (sealed.revision, sealed.up_to);
+        let content = encode(shared.client_id(), &sealed);
+        let persister = self.persister.clone();
+        let saving = async move {
+            let content = || content.clone();
+            match persister.save(Save::new(&content, None)).await? {
+                Saved::Done => Ok(()),
+                _ => Err(Error::new(
+                    ErrorKind::Unsupported,
+                    "an outbox has to be a place that nobody shares: use another",
+                )),
+            }
+        };
+        State::Keeping { revision, up_to, saving: unpanicking(saving) }
+    }
+
+    fn sleep(&mut self) -> BoxFuture<'static, ()> {
+        let delay: Duration = self.backoff.wait();
+        self.runtime.sleep(delay)
+    }
+}
+
+fn load(persister: Arc<dyn Persister>) -> BoxFuture<'static, Result<Option<Content>>> {
+    unpanicking(async move { persister.load().await })
+}
+
+fn unpanicking<T: Send + 'static>(
+    future: impl Future<Output = Result<T>> + Send + 'static,
+) -> BoxFuture<'static, Result<T>> {
+    let panicked = || Error::new(ErrorKind::Callback, "the outbox panicked");
+    std::panic::AssertUnwindSafe(future)
+        .catch_unwind()
+        .then(move |result| future::ready(result.unwrap_or_else(|_| Err(panicked()))))
+        .boxed()
+}
+
+fn encode(client_id: &str, sealed: &Sealed) -> Content {
+    let mut content = Content::new();
+    for (EditId(number), changes) in &sealed.edits {
+        // JSON text begins with a bracket, so it is no reserved text.
+        if let Ok(text) = Cell::try_from(changes.to_json()) {
+            let row: Row = [(CHANGES, text)].into_iter().collect();
+            content.tables.get_or_default(&EDITS.into()).insert(number.to_string(), row);
+        }
+    }
+    if let (Ok(client_id), Ok(made)) = (Cell::try_from(client_id), Cell::try_from(sealed.made.0)) {
+        content.values.insert(CLIENT, client_id);
+        content.values.insert(MADE, made);
+    }
+    content
+}
+
+fn decode(content: &Content) -> Result<Kept> {
+    let corrupt = |what: &str| {
+        Error::new(
+            ErrorKind::Corrupt,
+            format!("the outbox holds something else than an engine's edits ({what}): mend or remove it"),
+        )
+    };
+    let client_id = match content.values.get(CLIENT) {
+        None => None,
+        Some(client_id) => Some(client_id.as_str().ok_or_else(|| corrupt("its client"))?.to_owned()),
+    };
+    let made = match content.values.get(MADE) {
+        None => 0,
+        Some(made) => {
+            made.as_f64().filter(|made| *made >= 0.0 && made.fract() == 0.0).ok_or_else(|| corrupt("its count"))? as u64
+        }
+    };
+    let mut edits = Vec::new();
+    for (number, row) in content.tables.get(EDITS).into_iter().flatten() {
+        let number = number.parse().ok().filter(|number| *number <= made).ok_or_else(|| corrupt("a number"))?;
+        let text = row.get(CHANGES).and_then(Cell::as_str).ok_or_else(|| corrupt("an edit"))?;
+        edits.push((EditId(number), Changes::from_json(text)?.value));
+    }
+    edits.sort_by_key(|(id, _)| *id);
+    Ok(Kept { client_id, made, edits })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changes(to: i32) -> Changes {
+        let mut changes = Changes::new();
+        changes.set_cell("t", "r", "c", to.into());
+        changes.del_row("t", "gone");
+        changes.del_value("v");
+        changes
+    }
+
+    #[test]
+    fn edits_are_read_back_in_their_order_and_under_their_numbers() {
+        let edits: Vec<_> = [2, 9, 10, 11].map(|number| (EditId(number), changes(number as i32))).into();
+        let sealed = Sealed { revision: 1, made: EditId(12), up_to: EditId(11), edits: edits.clone() };
+        let text = encode("me", &sealed).to_json();
+        let content = Content::from_json(&text).unwrap().value;
+        assert_eq!(decode(&content), Ok(Kept { client_id: Some("me".into()), made: 12, edits }));
+    }
+
+    #[test]
+    fn something_else_than_edits_is_refused_with_advice() {
+        for text in [
+            r#"[{"edits":{"1":{"changes":5}}},{"made":1}]"#,
+            r#"[{"edits":{"x":{"changes":"[{},{},1]"}}},{"made":1}]"#,
+            r#"[{"edits":{"2":{"changes":"[{},{},1]"}}},{"made":1}]"#,
+            r#"[{},{"made":-1}]"#,
+            r#"[{},{"client":true}]"#,
+        ] {
+            let error = decode(&Content::from_json(text).unwrap().value).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{text}");
+            assert!(error.to_string().contains("mend or remove"), "{error}");
+        }
+    }
+}

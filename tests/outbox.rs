@@ -1,0 +1,232 @@
+//! Edits that outlive the process: an outbox, and a program that is killed.
+
+use std::{
+    env,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use roommate::{Changes, Engine, Error, ErrorKind, Id, Memory, Persister, Runtime, Store, Threads, block_on};
+use roommate_file::FilePersister;
+
+/// Where a program of this test keeps its outbox; set for the program alone.
+const OUTBOX: &str = "ROOMMATE_TEST_OUTBOX";
+
+/// How many edits the program makes before it is killed.
+const EDITS: i32 = 1000;
+
+fn engine(store: &Store, place: &Memory, outbox: &Path) -> Engine {
+    Engine::builder(store, place.client()).with_outbox(FilePersister::new(outbox)).build()
+}
+
+/// Resolves when `done` holds, or panics after a minute.
+async fn until(what: &str, done: impl Fn() -> bool) {
+    for _ in 0..6000 {
+        if done() {
+            return;
+        }
+        Threads.sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what} never came");
+}
+
+#[test]
+fn r4_edits_that_no_place_could_take_are_there_when_the_program_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = folder.path().join("outbox.json");
+    let place = Memory::new();
+    block_on(async {
+        let store = Store::new();
+        let first = engine(&store, &place, &outbox);
+        store.set_cell("t", "r", "c", 1).unwrap();
+        store.set_value("v", "offline").unwrap();
+        // Never started: nothing is sent. The outbox has all of it by the end.
+        let left = first.destroy().await;
+        assert!(!left.is_empty());
+        assert_eq!(place.content(), None);
+
+        let store = Store::new();
+        let second = engine(&store, &place, &outbox);
+        until("what was left", || store.has_value("v")).await;
+        assert!(store.has_cell("t", "r", "c"));
+        second.start_auto_persisting(None).await.unwrap();
+        second.flush().await.unwrap();
+        assert_eq!(place.content(), Some(store.content()));
+        assert_eq!(second.destroy().await, []);
+
+        let store = Store::new();
+        let third = engine(&store, &place, &outbox);
+        third.save().await.unwrap();
+        assert_eq!(third.unconfirmed(), [], "what was confirmed is not sent again");
+        third.destroy().await;
+    });
+}
+
+#[test]
+fn r5_what_others_wrote_meanwhile_is_there_under_the_edits_that_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = folder.path().join("outbox.json");
+    let place = Memory::new();
+    block_on(async {
+        let store = Store::new();
+        let first = engine(&store, &place, &outbox);
+        store.set_cell("t", "mine", "c", 1).unwrap();
+        first.destroy().await;
+
+        let mut others = Changes::new();
+        others.set_cell("t", "theirs", "c", 2.into());
+        others.set_cell("t", "mine", "d", 3.into());
+        place.apply_changes(&others);
+
+        let store = Store::new();
+        let second = engine(&store, &place, &outbox);
+        second.start_auto_persisting(None).await.unwrap();
+        second.flush().await.unwrap();
+        let shown = [("mine", "c"), ("mine", "d"), ("theirs", "c")].map(|(row, cell)| store.cell("t", row, cell));
+        assert_eq!(shown, [1, 3, 2].map(|cell| Some(cell.into())));
+        assert_eq!(place.content(), Some(store.content()));
+        second.destroy().await;
+    });
+}
+
+#[test]
+fn an_outbox_that_cannot_be_read_is_told_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = folder.path().join("outbox.json");
+    std::fs::write(&outbox, "no edits").unwrap();
+    let errors: Arc<Mutex<Vec<Error>>> = Arc::default();
+    let heard = errors.clone();
+    let store = Store::new();
+    let engine = Engine::builder(&store, Memory::new().client())
+        .with_outbox(FilePersister::new(&outbox))
+        .with_on_ignored_error(move |error| heard.lock().unwrap().push(error))
+        .build();
+    let error = block_on(engine.start_auto_persisting(None)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+    let heard = errors.lock().unwrap();
+    assert_eq!(heard[0].kind(), ErrorKind::Corrupt);
+    assert!(heard[0].to_string().contains("outbox.json"), "{}", heard[0]);
+    assert_eq!(std::fs::read_to_string(&outbox).unwrap(), "no edits");
+}
+
+#[test]
+fn r7_the_edits_of_a_program_that_is_killed_are_confirmed_once_and_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = folder.path().join("outbox.json");
+
+    // This test program again, as the one that is killed.
+    let mut program = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "the_program_that_is_killed", "--nocapture"])
+        .env(OUTBOX, &outbox)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = BufReader::new(program.stdout.take().unwrap()).lines().any(|line| line.unwrap().contains("all kept"));
+    program.kill().unwrap();
+    program.wait().unwrap();
+    assert!(said, "the program made its edits");
+
+    let place = Memory::new();
+    let log: Arc<Mutex<Vec<(u64, Id)>>> = Arc::default();
+    block_on(async {
+        let store = Store::new();
+        let counting = Counting { inner: place.client(), log: log.clone() };
+        let engine = Engine::builder(&store, counting).with_outbox(FilePersister::new(&outbox)).build();
+        engine.start_auto_persisting(None).await.unwrap();
+        engine.flush().await.unwrap();
+        assert_eq!(store.row_count("edits"), EDITS as usize);
+        assert_eq!(place.content(), Some(store.content()));
+        assert_eq!(engine.destroy().await, []);
+    });
+
+    let log = log.lock().unwrap();
+    let numbers: Vec<u64> = log.iter().map(|(number, _)| *number).collect();
+    assert!(numbers.is_sorted_by(|one, next| one < next), "each edit is given once, and in order");
+    let rows: Vec<String> = log.iter().map(|(_, row)| row.to_string()).collect();
+    assert!(rows.is_sorted(), "in the order in which they were made");
+    let content = FilePersister::new(&outbox);
+    let left = block_on(content.load()).unwrap().unwrap();
+    assert!(left.tables.is_empty(), "nothing is left to be sent");
+}
+
+/// Does nothing, unless it is the program of another test.
+#[test]
+fn the_program_that_is_killed() {
+    let Ok(outbox) = env::var(OUTBOX) else { return };
+    let store = Store::new();
+    let engine = Engine::builder(&store, Away).with_outbox(FilePersister::new(outbox.clone())).build();
+    engine.start_auto_persisting(None);
+    for edit in 0..EDITS {
+        store.set_cell("edits", format!("{edit:04}"), "c", edit).unwrap();
+        // Each a transaction of its own that the outbox may keep by itself.
+        std::thread::sleep(Duration::from_micros(300));
+    }
+    let last = format!("{:04}", EDITS - 1);
+    block_on(until("the last edit in the outbox", || {
+        std::fs::read_to_string(&outbox).is_ok_and(|text| text.contains(&last))
+    }));
+    println!("all kept");
+    loop {
+        std::thread::park();
+    }
+}
+
+/// A place that cannot be reached.
+#[derive(Debug)]
+struct Away;
+
+#[async_trait::async_trait]
+impl Persister for Away {
+    fn capability(&self) -> roommate::Capability {
+        roommate::Capability::default().with_watch(true).with_shared(true)
+    }
+
+    async fn load(&self) -> roommate::Result<Option<roommate::Content>> {
+        Err(Error::new(ErrorKind::Unavailable, "away"))
+    }
+
+    async fn save(&self, _: roommate::Save<'_>) -> roommate::Result<roommate::Saved> {
+        Err(Error::new(ErrorKind::Unavailable, "away"))
+    }
+
+    async fn watch(
+        &self,
+    ) -> roommate::Result<futures_core::stream::BoxStream<'static, roommate::Result<roommate::Notice>>> {
+        Err(Error::new(ErrorKind::Unavailable, "away"))
+    }
+}
+
+/// Notes what is given to a place.
+#[derive(Debug)]
+struct Counting {
+    inner: roommate::MemoryPersister,
+    log: Arc<Mutex<Vec<(u64, Id)>>>,
+}
+
+#[async_trait::async_trait]
+impl Persister for Counting {
+    fn capability(&self) -> roommate::Capability {
+        self.inner.capability()
+    }
+
+    async fn load(&self) -> roommate::Result<Option<roommate::Content>> {
+        self.inner.load().await
+    }
+
+    async fn save(&self, save: roommate::Save<'_>) -> roommate::Result<roommate::Saved> {
+        if let (Some(changes), Some(edit)) = (save.changes(), save.edit()) {
+            let rows = changes.tables.values().flatten().flat_map(roommate::Map::keys);
+            self.log.lock().unwrap().extend(rows.map(|row| (edit.number, row.clone())).take(1));
+        }
+        self.inner.save(save).await
+    }
+
+    async fn watch(
+        &self,
+    ) -> roommate::Result<futures_core::stream::BoxStream<'static, roommate::Result<roommate::Notice>>> {
+        self.inner.watch().await
+    }
+}

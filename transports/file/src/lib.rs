@@ -1,0 +1,217 @@
+//! A JSON file as a place for [Roommate](roommate): TinyBase's `[tables, values]`, as its own file persister writes it.
+//!
+//! ```
+//! use roommate::{Engine, Store, block_on};
+//! use roommate_file::FilePersister;
+//!
+//! # let folder = tempfile::tempdir().expect("a folder");
+//! let path = folder.path().join("pets.json");
+//! let store = Store::new();
+//! let engine = Engine::new(&store, FilePersister::new(&path));
+//! block_on(async {
+//!     engine.start_auto_persisting(None).await?;
+//!     store.set_cell("pets", "fido", "species", "dog")?;
+//!     engine.flush().await
+//! })?;
+//! assert_eq!(std::fs::read_to_string(&path)?, r#"[{"pets":{"fido":{"species":"dog"}}},{}]"#);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! It is also where an engine that is often away from its room keeps what it has not had confirmed
+//! (`EngineBuilder::with_outbox`).
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    thread,
+};
+
+use async_trait::async_trait;
+use futures_channel::oneshot;
+use roommate::{Capability, Content, Error, ErrorKind, Persister, Result, Save, Saved};
+
+/// Keeps a store in a JSON file that no other program writes.
+///
+/// A save replaces the file as a whole and durably: after a crash at any moment the file holds what it held before, or
+/// what was saved. A symbolic link stays, and what it leads to is replaced; permissions stay as they are.
+///
+/// It does not watch the file: what somebody else writes is seen by the next load.
+#[derive(Clone, Debug)]
+pub struct FilePersister {
+    path: PathBuf,
+}
+
+impl FilePersister {
+    /// A persister for the file at `path`, which need not exist. Its folder has to.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[async_trait]
+impl Persister for FilePersister {
+    fn capability(&self) -> Capability {
+        Capability::default()
+    }
+
+    async fn load(&self) -> Result<Option<Content>> {
+        let path = self.path.clone();
+        let read = aside(move || fs::read_to_string(path)).await?;
+        match read {
+            Ok(text) => Ok(Some(Content::from_json(&text).map_err(|error| self.corrupt(error))?.value)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(self.corrupt(error)),
+            Err(error) => Err(self.failed("read", error)),
+        }
+    }
+
+    async fn save(&self, save: Save<'_>) -> Result<Saved> {
+        let (path, text) = (self.path.clone(), save.content().to_json());
+        aside(move || replace(&path, &text)).await?.map_err(|error| self.failed("write", error))?;
+        Ok(Saved::Done)
+    }
+}
+
+impl FilePersister {
+    fn corrupt(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        let message = format!("{} is no JSON of a store: mend or remove it", self.path.display());
+        Error::with_source(ErrorKind::Corrupt, message, source)
+    }
+
+    fn failed(&self, what: &str, source: io::Error) -> Error {
+        let kind = match source.kind() {
+            io::ErrorKind::PermissionDenied => ErrorKind::Refused,
+            io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => ErrorKind::Invalid,
+            // A full disk, a network drive that is away.
+            _ => ErrorKind::Unavailable,
+        };
+        Error::with_source(kind, format!("cannot {what} {}: {source}", self.path.display()), source)
+    }
+}
+
+/// Replaces the file at `path`, or what it links to, in one step that survives a crash.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let path = match fs::canonicalize(path) {
+        Ok(path) => path,
+        // Not there yet; a link that leads nowhere gets its target.
+        Err(_) => match fs::read_link(path) {
+            Ok(target) => path.parent().unwrap_or(Path::new("")).join(target),
+            Err(_) => path.to_path_buf(),
+        },
+    };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    match fs::metadata(&path) {
+        Ok(present) => file.as_file().set_permissions(present.permissions())?,
+        Err(_) => make_ordinary(file.as_file())?,
+    }
+    file.as_file().sync_all()?;
+    file.persist(&path)?;
+    sync_folder(folder)
+}
+
+/// A temporary file is for its owner alone; a new file of the application's is not.
+#[cfg(unix)]
+fn make_ordinary(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn make_ordinary(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// The new name is durable once its folder is.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Runs blocking work on a thread of its own, whatever runtime asks.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let (done, wait) = oneshot::channel();
+    thread::spawn(move || {
+        // Whoever asked may have stopped waiting.
+        let _ = done.send(work());
+    });
+    wait.await.map_err(|_| Error::new(ErrorKind::Callback, "the file's thread panicked"))
+}
+
+#[cfg(test)]
+mod tests {
+    use roommate::{Changes, block_on};
+
+    use super::*;
+
+    fn content(to: i32) -> Content {
+        let mut changes = Changes::new();
+        changes.set_cell("t", "r", "c", to.into());
+        let mut content = Content::new();
+        content.apply(&changes);
+        content
+    }
+
+    fn save(persister: &FilePersister, content: &Content) -> Result<Saved> {
+        block_on(persister.save(Save::new(&|| content.clone(), None)))
+    }
+
+    #[test]
+    fn what_was_saved_is_loaded_and_a_missing_file_is_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let persister = FilePersister::new(folder.path().join("a.json"));
+        assert_eq!(block_on(persister.load()).unwrap(), None);
+        for to in 1..=2 {
+            assert_eq!(save(&persister, &content(to)).unwrap(), Saved::Done);
+            assert_eq!(block_on(persister.load()).unwrap(), Some(content(to)));
+        }
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+        assert_eq!(left.len(), 1, "no temporary file is left: {left:?}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_store_is_corrupt_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        for text in [&b""[..], b"{", b"[1]", b"\xff"] {
+            fs::write(&path, text).unwrap();
+            let error = block_on(FilePersister::new(&path).load()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{text:?}");
+            assert_eq!(fs::read(&path).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let error = save(&FilePersister::new("/nowhere/at/all.json"), &content(1)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.to_string().contains("/nowhere/at/all.json"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn permissions_and_links_stay() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target.json"), folder.path().join("link.json"));
+        symlink("target.json", &link).unwrap();
+        save(&FilePersister::new(&link), &content(1)).unwrap();
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o600)).unwrap();
+        save(&FilePersister::new(&link), &content(2)).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(block_on(FilePersister::new(&target).load()).unwrap(), Some(content(2)));
+    }
+}
