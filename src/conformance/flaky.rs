@@ -194,7 +194,8 @@ impl Gate {
         lock(&self.0).reached
     }
 
-    async fn pass(&self) {
+    /// Waits at the gate until it is open.
+    pub async fn pass(&self) {
         {
             let mut passage = lock(&self.0);
             passage.reached = true;
