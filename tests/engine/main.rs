@@ -9,4 +9,6 @@ mod loading;
 mod places;
 mod reviewed;
 mod saving;
+mod several;
+mod trouble;
 mod world;
