@@ -60,7 +60,8 @@ pub use self::{
 /// # Calls
 ///
 /// A call takes effect when it is called, one after another; the returned [`Pending`] is only for waiting. To give up
-/// waiting, drop it; the call goes on.
+/// waiting, drop it; the call goes on. Inside of a transaction or a listener of the store, call and do not wait: the
+/// engine needs the store to go on.
 ///
 /// ```
 /// use roommate::{Engine, Memory, Store, block_on};

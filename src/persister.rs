@@ -179,6 +179,10 @@ pub struct Save<'a> {
 }
 
 /// Names an edit to a place that takes each once, however often it is sent (R7).
+///
+/// [`Notice::Confirmed`] puts an edit where it stands in the stream. So a place that took the edit before, and confirms
+/// it again, tells at once after that what it holds: [`Notice::Stale`], [`Notice::Content`], or as [`Notice::Changes`]
+/// the present state of everything that the edit names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EditKey<'a> {
     /// Whose edit: an id that no other client has.

@@ -101,6 +101,11 @@ impl Faults {
         state.faults.insert((op, call), fault);
     }
 
+    /// Takes back every fault that has not come yet.
+    pub fn clear(&self) {
+        lock(&self.0).faults.clear();
+    }
+
     /// How often the function was called.
     pub fn calls(&self, op: Op) -> u64 {
         lock(&self.0).calls.get(&op).copied().unwrap_or(0)
@@ -194,7 +199,8 @@ impl Gate {
         lock(&self.0).reached
     }
 
-    async fn pass(&self) {
+    /// Waits at the gate until it is open.
+    pub async fn pass(&self) {
         {
             let mut passage = lock(&self.0);
             passage.reached = true;

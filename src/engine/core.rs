@@ -390,10 +390,10 @@ impl Core {
             Ok(()) => {
                 self.watching = true;
                 self.succeeded();
-                match self.calls.front().and_then(Queued::step) {
-                    Some(Step::Watch) if self.busy_for_call => self.step_done(),
-                    // Whatever happened while nobody listened was missed.
-                    _ => self.stale = true,
+                // Whatever happened while nobody listened was missed.
+                self.stale = true;
+                if self.busy_for_call && matches!(self.calls.front().and_then(Queued::step), Some(Step::Watch)) {
+                    self.step_done();
                 }
             }
             Err(error) => self.failed(error),

@@ -40,10 +40,6 @@ struct Sleep {
 }
 
 impl Clock {
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
     /// Runs everything until nothing can go on without time passing.
     pub(crate) fn run(&self) {
         while self.fire(self.now()) || self.poll() {}
@@ -72,6 +68,11 @@ impl Clock {
             assert!(next < Duration::from_secs(24 * 3600), "a day has passed, and the future is not done");
             lock(&clock.0).now = next;
         })
+    }
+
+    /// Whether every task has ended.
+    pub(crate) fn is_idle(&self) -> bool {
+        lock(&self.0).tasks.is_empty()
     }
 
     /// What has passed since the clock was made.

@@ -4,8 +4,11 @@
 //! threads. What the place is and does comes from `Memory`, `Flaky`, and the persisters of [`places`].
 
 mod clock;
+mod lifecycle;
 mod loading;
 mod places;
 mod reviewed;
 mod saving;
+mod several;
+mod trouble;
 mod world;

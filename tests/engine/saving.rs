@@ -281,6 +281,17 @@ fn a_flush_ends_with_the_confirmation_and_not_before() {
 }
 
 #[test]
+fn a_flush_with_nothing_to_wait_for_ends_at_once() {
+    let world = World::holding(&[("x", 1)]);
+    let client = world.joined();
+    world.clock.block_on(client.engine.flush()).unwrap();
+    client.set("x", 2);
+    world.run();
+    world.clock.block_on(client.engine.flush()).unwrap();
+    assert_eq!(client.engine.stats().saves, 1);
+}
+
+#[test]
 fn r1_confirmations_may_come_in_another_order_than_saves() {
     let world = World::new();
     let room = Room::holding(content(&[]));

@@ -111,11 +111,6 @@ impl Errors {
     pub(crate) fn kinds(&self) -> Vec<ErrorKind> {
         self.0.lock().unwrap().iter().map(Error::kind).collect()
     }
-
-    /// Takes what was heard so far.
-    pub(crate) fn take(&self) -> Vec<Error> {
-        std::mem::take(&mut self.0.lock().unwrap())
-    }
 }
 
 /// A content of values.

@@ -66,9 +66,11 @@ enum Kind {
 }
 
 impl World {
-    fn new(save_interval: Duration) -> Self {
+    fn new(save_interval: Duration, takes_once: bool) -> Self {
+        let mut place = Place::new(CLIENTS);
+        place.takes_once = takes_once;
         Self {
-            place: Place::new(CLIENTS),
+            place,
             clients: (0..CLIENTS).map(|number| Client::new(number, save_interval)).collect(),
             written: 0,
             authors: HashMap::new(),
@@ -191,7 +193,10 @@ impl World {
         self.step(&Op::Stranger(vec![Part { kind: 7, table: 0, row: 0, cell: 9 }]));
         self.settle();
         for client in 0..CLIENTS {
-            self.call(client, Kind::StartAutoPersisting(false));
+            // Who follows the place already gets no load that would put right what went wrong on the way; a call there is,
+            // because a lasting failure may have halted it.
+            let follows = self.clients[client].is_following();
+            self.call(client, if follows { Kind::Flush } else { Kind::StartAutoPersisting(false) });
         }
         self.settle();
     }
@@ -291,8 +296,9 @@ proptest! {
     fn r5_whoever_follows_the_place_ends_with_its_content(
         ops in prop::collection::vec(any_op(), 1..120),
         save_interval in save_interval(),
+        takes_once: bool,
     ) {
-        let mut world = World::new(save_interval);
+        let mut world = World::new(save_interval, takes_once);
         ops.iter().for_each(|op| world.step(op));
         world.finish();
         for client in world.clients.iter().filter(|client| !client.ended) {
@@ -316,8 +322,9 @@ proptest! {
     fn r4_what_a_client_wrote_last_is_what_the_place_had_of_it_last(
         ops in prop::collection::vec(op(), 1..120),
         save_interval in save_interval(),
+        takes_once: bool,
     ) {
-        let mut world = World::new(save_interval);
+        let mut world = World::new(save_interval, takes_once);
         ops.iter().for_each(|op| world.step(op));
         world.finish();
         for (number, last) in world.last.iter().enumerate() {

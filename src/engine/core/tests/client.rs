@@ -10,7 +10,7 @@ use crate::{
     content::{Changes, Content},
     engine::{
         core::{Apply, Call, CallId, Core, Effect, Input, Settings, Status, Summary, Timer},
-        replica::{Replica, tests::commit},
+        replica::{EditId, Replica, tests::commit},
     },
     error::{Error, ErrorKind, Result},
     persister::{Capability, Saved},
@@ -29,6 +29,8 @@ pub(super) struct Client {
     /// Every call, with its answer.
     pub(super) answers: BTreeMap<CallId, Option<Result<()>>>,
     pub(super) refused: Vec<Changes>,
+    /// Every edit that was given to a save.
+    saved: HashMap<EditId, Changes>,
     pub(super) closed: u32,
     pub(super) ended: bool,
 }
@@ -42,7 +44,7 @@ enum Work {
         read: Option<Option<Content>>,
     },
     Save {
-        changes: Option<Changes>,
+        changes: Option<(EditId, Changes)>,
         /// What came of it in the place.
         written: Option<Saved>,
     },
@@ -84,6 +86,7 @@ impl Client {
             calls: 0,
             answers: BTreeMap::new(),
             refused: Vec::new(),
+            saved: HashMap::new(),
             closed: 0,
             ended: false,
         }
@@ -217,7 +220,11 @@ impl Client {
             Effect::Save { whole } => {
                 let taken = self.replica.take_next();
                 assert!(whole || taken.is_some(), "a save of nothing");
-                self.begin(Work::Save { changes: taken.filter(|_| !whole).map(|(_, changes)| changes), written: None });
+                if let Some((id, changes)) = &taken {
+                    let before = self.saved.insert(*id, changes.clone());
+                    assert!(before.is_none_or(|before| before == *changes), "{id:?} is saved again as something else");
+                }
+                self.begin(Work::Save { changes: taken.filter(|_| !whole), written: None });
             }
             Effect::Abandon => self.under_way = None,
             Effect::Act(_) => self.begin(Work::Act),
@@ -273,7 +280,7 @@ impl Client {
             Work::Load { read: read @ None } => *read = Some(place.content.clone()),
             Work::Save { changes, written: written @ None } => {
                 *written = Some(match changes {
-                    Some(changes) => Saved::Later(place.accept(Some(self.number), changes)),
+                    Some((id, changes)) => Saved::Later(place.accept_edit(self.number, id.0, changes)),
                     None => place
                         .offer(self.number, &self.replica.content_to_save(&self.store))
                         .map_or(Saved::Done, Saved::Found),

@@ -15,6 +15,10 @@ pub(super) struct Place {
     receipts: u64,
     /// Refuses the values of changes; cells it takes.
     pub(super) refuses_values: bool,
+    /// Takes each edit of a client once, however often it is sent (R7).
+    pub(super) takes_once: bool,
+    /// The newest edit of each client that was taken.
+    newest: Vec<u64>,
     /// Every cell and value that was ever accepted.
     pub(super) accepted: HashSet<String>,
 }
@@ -36,7 +40,15 @@ pub(super) enum Told {
 impl Place {
     pub(super) fn new(clients: usize) -> Self {
         let mailboxes = (0..clients).map(|_| Mailbox::default()).collect();
-        Self { content: None, mailboxes, receipts: 0, refuses_values: false, accepted: HashSet::new() }
+        Self {
+            content: None,
+            mailboxes,
+            receipts: 0,
+            refuses_values: false,
+            takes_once: false,
+            newest: vec![0; clients],
+            accepted: HashSet::new(),
+        }
     }
 
     /// Opens the stream of a client.
@@ -84,6 +96,23 @@ impl Place {
             }
         }
         None
+    }
+
+    /// Takes an edit of a client, unless it took it before.
+    ///
+    /// A confirmation says where in the order an edit stands, and that of an edit that was taken before says so too late:
+    /// whoever hears it has to be told what the place holds.
+    pub(super) fn accept_edit(&mut self, author: usize, number: u64, changes: &Changes) -> Receipt {
+        let newest = &mut self.newest[author];
+        if !self.takes_once || number > *newest {
+            *newest = number;
+            return self.accept(Some(author), changes);
+        }
+        self.receipts += 1;
+        let receipt = Receipt(self.receipts);
+        self.mailboxes[author].put(Notice::Confirmed { receipt, refused: Changes::new() });
+        self.mailboxes[author].put(Notice::Stale);
+        receipt
     }
 
     /// Puts changes in the order, and tells everybody.
