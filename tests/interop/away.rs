@@ -22,13 +22,13 @@ async fn edits_of_both_sides_survive_a_cut(rig: Rig) {
     writer.edit(json!([["setCell", "t", "r", "c", 1], ["setCell", "t", "old", "c", 1]])).await;
     reader.until(&json!([{"t": {"r": {"c": 1}, "old": {"c": 1}}}, {}])).await;
 
-    proxy.cut();
+    cut(&proxy).await;
     writer.edit(json!([["setCell", "t", "r", "c", 2], ["delRow", "t", "old"]])).await;
     writer.edit(json!([["setValue", "writer", "while away"]])).await;
     reader.edit(json!([["setCell", "t", "r", "d", 3], ["setValue", "reader", "meanwhile"]])).await;
     rig.until_some(&room, |content| content[1]["reader"] == "meanwhile").await;
     writer.until(&json!([{"t": {"r": {"c": 2}}}, {"writer": "while away"}])).await;
-    proxy.mend();
+    proxy.accept().await;
 
     let content = json!([{"t": {"r": {"c": 2, "d": 3}}}, {"writer": "while away", "reader": "meanwhile"}]);
     rig.all_hold(&room, [&writer, &reader], &content).await;
@@ -40,8 +40,8 @@ async fn edits_made_before_the_room_can_be_reached_arrive(rig: Rig) {
     reader.edit(json!([["setValue", "reader", "was first"]])).await;
     reader.join().await;
 
-    let proxy = Proxy::to(room.host.clone()).await;
-    proxy.cut();
+    let proxy = Proxy::start(&room.host).await;
+    cut(&proxy).await;
     let writer = rig.writer(&Room { host: proxy.host(), ..room.clone() }).await;
     let joining = async {
         writer.join().await;
@@ -49,7 +49,7 @@ async fn edits_made_before_the_room_can_be_reached_arrive(rig: Rig) {
     let meanwhile = async {
         writer.edit(json!([["setCell", "t", "r", "c", 1]])).await;
         writer.edit(json!([["setCell", "t", "r", "c", 2]])).await;
-        proxy.mend();
+        proxy.accept().await;
     };
     tokio::join!(joining, meanwhile);
 
@@ -64,8 +64,8 @@ async fn a_connection_that_is_cut_again_and_again_loses_nothing(rig: Rig) {
         writer.edit(json!([["setCell", "log", "row", count.to_string(), count], ["setValue", "count", count]])).await;
         log.insert(count.to_string(), count.into());
         match count % 6 {
-            3 => proxy.cut(),
-            5 => proxy.mend(),
+            3 => cut(&proxy).await,
+            5 => proxy.accept().await,
             // Lets some of it get under way.
             _ => tokio::task::yield_now().await,
         }
@@ -79,15 +79,13 @@ async fn a_connection_that_is_cut_again_and_again_loses_nothing(rig: Rig) {
 async fn a_first_content_that_is_cut_on_its_way_arrives(rig: Rig) {
     let room = rig.room();
     let row: Map<_, _> = (0..5000).map(|cell| (format!("c{cell}"), json!(format!("{cell}").repeat(20)))).collect();
-    let proxy = Proxy::to(room.host.clone()).await;
+    let proxy = Proxy::start(&room.host).await;
     let writer = rig.writer(&Room { host: proxy.host(), ..room.clone() }).await;
     writer.edit(json!([["setRow", "t", "r", row]])).await;
     let cutting = async {
         for _ in 0..20 {
             rig.content(&room).await;
-            proxy.cut();
-            tokio::task::yield_now().await;
-            proxy.mend();
+            proxy.kill();
         }
     };
     tokio::join!(writer.join(), cutting);
@@ -103,21 +101,27 @@ async fn what_was_deleted_meanwhile_is_gone_on_return(rig: Rig) {
     writer.edit(json!([["setTables", tables], ["setValues", {"v": 5, "w": 6}]])).await;
     reader.until(&json!([tables, {"v": 5, "w": 6}])).await;
 
-    proxy.cut();
+    cut(&proxy).await;
     reader.edit(json!([["delCell", "t", "r", "d"], ["delRow", "t", "s"], ["delTable", "u"], ["delValue", "w"]])).await;
     let content = json!([{"t": {"r": {"c": 1}}}, {"v": 5}]);
     rig.until(&room, &content).await;
-    proxy.mend();
+    proxy.accept().await;
     rig.all_hold(&room, [&writer, &reader], &content).await;
 }
 
 /// A writer behind a proxy and a reader that load from and save to a room.
 async fn joined(rig: &Rig) -> (Room, Proxy, Peer, Peer) {
     let room = rig.room();
-    let proxy = Proxy::to(room.host.clone()).await;
+    let proxy = Proxy::start(&room.host).await;
     let writer = rig.writer(&Room { host: proxy.host(), ..room.clone() }).await;
     writer.join().await;
     let reader = rig.reader(&room).await;
     reader.join().await;
     (room, proxy, writer, reader)
+}
+
+/// Ends every connection where it stands, and refuses new ones.
+async fn cut(proxy: &Proxy) {
+    proxy.refuse().await;
+    proxy.kill();
 }

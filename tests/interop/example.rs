@@ -25,6 +25,9 @@ async fn the_sync_example_shares_a_room_with_a_stock_client(rig: Rig) {
 
     let pets = json!({"polly": {"species": "parrot"}, "fido": {"species": "dog"}, "felix": {"species": "cat"}});
     rig.all_hold(&room, [&page], &json!([{"pets": pets}, {}])).await;
+    page.edit(json!([["delRow", "pets", "fido"], ["setCell", "pets", "felix", "sold", true]])).await;
+    let pets = json!({"polly": {"species": "parrot"}, "felix": {"species": "cat", "sold": true}});
+    rig.until(&room, &json!([{"pets": pets}, {}])).await;
 }
 
 fn example(host: &str, room: &str) -> Output {

@@ -92,7 +92,8 @@ enum Command {
 impl Proxy {
     /// Starts a proxy to `upstream`, a host with its port.
     pub(crate) async fn start(upstream: impl Into<String>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port of the loopback interface");
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = bound(any).listen(128).expect("a free port of the loopback interface");
         let address = listener.local_addr().expect("a listener has an address");
         let state = State {
             upstream: upstream.into(),
@@ -241,9 +242,10 @@ async fn run(
                 (door, done) = match (command, door) {
                     (None, _) => return,
                     (Some(Command::Refuse(done)), Door::Open(listener)) => {
-                        // Two sockets have one address only if neither listens.
+                        // Before the listener is dropped: at no time may somebody else take the address.
+                        let deaf = bound(address);
                         drop(listener);
-                        (Door::Shut(deaf(address)), done)
+                        (Door::Shut(deaf), done)
                     }
                     (Some(Command::Accept(done)), Door::Shut(socket)) => {
                         (Door::Open(socket.listen(128).expect("nobody else has the address")), done)
@@ -270,11 +272,14 @@ impl Door {
     }
 }
 
-/// A socket that has the address, so that nobody else takes it, and does not listen, so that connecting is refused.
-fn deaf(address: SocketAddr) -> TcpSocket {
+/// A socket that has the address, beside others of this process that have it, and does not listen: where none does,
+/// connecting is refused.
+fn bound(address: SocketAddr) -> TcpSocket {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_reuseaddr(true).expect("a socket option");
-    socket.bind(address).expect("the address was this proxy's until now");
+    #[cfg(unix)]
+    socket.set_reuseport(true).expect("a socket option");
+    socket.bind(address).expect("a free address, or this proxy's own");
     socket
 }
 
