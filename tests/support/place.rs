@@ -76,19 +76,12 @@ impl Place {
     /// Makes the room with this content.
     pub(crate) async fn put(&self, json: &str) {
         let content = || content(json);
-        within("a first save", self.persister(&self.room).save(Save::new(&content, None)))
-            .await
-            .expect("the room is made");
+        within("a first save", self.persister().save(Save::new(&content, None))).await.expect("the room is made");
     }
 
     /// What the room holds; `None` if it has no store.
     pub(crate) async fn content(&self) -> Option<Content> {
-        self.content_of(&self.room).await
-    }
-
-    /// What another room of the same server holds.
-    pub(crate) async fn content_of(&self, room: &str) -> Option<Content> {
-        within("a GET", self.persister(room).load()).await.expect("the server is there")
+        within("a GET", self.persister().load()).await.expect("the server is there")
     }
 
     /// Waits for the room to hold this.
@@ -120,8 +113,8 @@ impl Place {
         self.until(json).await;
     }
 
-    fn persister(&self, room: &str) -> PartyKitPersister {
-        let options = options(&self.host, room).with_start_closed(true);
+    fn persister(&self) -> PartyKitPersister {
+        let options = options(&self.host, &self.room).with_start_closed(true);
         let socket = PartySocket::new(options).expect("the options are in order");
         PartyKitPersister::new(&socket, config()).expect("the configuration is in order")
     }
