@@ -3,6 +3,8 @@
 //! The stories carry the numbers that the losses have in this project's notes on the originals. Each is told on our server
 //! and on PartyKit's own; those on PartyKit's need Node 20 and npm, and are skipped, loudly, where there is none.
 
+#![allow(dead_code, reason = "what the tests share is more than each of them needs")]
+
 #[path = "support/child.rs"]
 mod child;
 #[path = "support/client.rs"]
