@@ -228,7 +228,9 @@ struct Client<P> {
 impl<P: Persister> Client<P> {
     async fn watching(persister: P) -> Self {
         let stream = match persister.capability().watch {
-            true => Some(within_patience("watching", persister.watch()).await.expect("a place that is there is watched")),
+            true => {
+                Some(within_patience("watching", persister.watch()).await.expect("a place that is there is watched"))
+            }
             false => None,
         };
         Self { persister, stream, shown: Content::new(), sent: Vec::new() }
@@ -289,7 +291,8 @@ impl<P: Persister> Client<P> {
             Notice::Confirmed { receipt, refused } => {
                 assert!(refused.is_empty(), "nobody refuses anything here, and {refused:?} was");
                 let index = self.sent.iter().position(|(sent, _)| *sent == receipt);
-                let (_, changes) = self.sent.remove(index.expect("a receipt is confirmed once, and only if it was given"));
+                let (_, changes) =
+                    self.sent.remove(index.expect("a receipt is confirmed once, and only if it was given"));
                 self.shown.apply(&changes);
             }
         }

@@ -93,6 +93,7 @@ pub struct EngineBuilder {
     retry_delays: (Duration, Duration),
     empty_poll_interval: Duration,
     flush_deadline: Duration,
+    seed: Option<u64>,
 }
 
 /// What a place refused of this client's edits. The store shows what the place has instead.
@@ -132,6 +133,7 @@ impl Engine {
             retry_delays: (Duration::from_millis(100), Duration::from_secs(30)),
             empty_poll_interval: Duration::from_secs(5),
             flush_deadline: Duration::from_secs(5),
+            seed: None,
         }
     }
 
@@ -323,6 +325,12 @@ impl EngineBuilder {
         self
     }
 
+    /// Where the random part of the retry delays begins, so that a simulation can be repeated. Default: anywhere.
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// Builds the engine, whose task begins at once.
     pub fn build(self) -> Engine {
         let settings = Settings {
@@ -331,7 +339,7 @@ impl EngineBuilder {
             min_retry_delay: self.retry_delays.0,
             max_retry_delay: self.retry_delays.1,
             empty_poll_interval: self.empty_poll_interval,
-            seed: RandomState::new().hash_one(()),
+            seed: self.seed.unwrap_or_else(|| RandomState::new().hash_one(())),
         };
         let shared = Arc::new(Shared::new(self.store, self.persister, self.on_ignored_error));
         let driver = Driver::new(shared.clone(), self.runtime.clone(), Core::new(settings));

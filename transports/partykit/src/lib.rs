@@ -5,6 +5,8 @@ mod client;
 #[cfg(feature = "client")]
 mod create;
 pub mod proto;
+#[cfg(feature = "mock")]
+pub mod sim;
 #[cfg(feature = "client")]
 mod socket;
 
