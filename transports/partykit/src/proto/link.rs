@@ -33,11 +33,9 @@ use std::{
 
 use roommate::{Changes, Error, Notice, Payload, Receipt};
 
-use super::wire::Wire;
+use super::{leaf, limits::Limits, wire::Wire};
 
 mod check;
-mod leaf;
-mod limits;
 mod notices;
 mod saves;
 #[cfg(test)]
@@ -45,7 +43,6 @@ mod tests;
 
 pub use check::CheckId;
 use check::Checking;
-pub use limits::Limits;
 pub use notices::NoticeQueue;
 pub use saves::Ticket;
 use saves::{Part, PendingSave};

@@ -52,7 +52,7 @@ impl Link {
         if !self.has_room() {
             return Err(Error::new(ErrorKind::Unavailable, "too many saves wait for the room: try again later"));
         }
-        let fit = self.options.limits.fit(&self.wire, changes);
+        let fit = self.options.limits.fit(&|changes| self.wire.encode_changes(changes), changes);
         let awaited = self.listening == Listening::Ear;
         match fit.error {
             Some(error) if !awaited => return Err(error),

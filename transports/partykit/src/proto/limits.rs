@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use roommate::{Cell, Changes, Content, Error, ErrorKind};
 
-use super::{
-    Wire,
-    leaf::{self, Leaf, leaves},
-};
+use super::leaf::{self, Leaf, leaves};
 
 /// The most that a room's server takes.
 ///
@@ -26,6 +23,9 @@ pub struct Limits {
     /// that is deployed there needs 128 here.
     pub cells: usize,
 }
+
+/// Makes a message of changes.
+pub(super) type Encode<'a> = &'a dyn Fn(&Changes) -> String;
 
 /// Changes in a form that a room can take.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Limits {
     }
 
     /// Cuts `changes` into messages that fit. They are split between rows where possible and between cells where not.
-    pub(super) fn fit(&self, wire: &Wire, changes: &Changes) -> Fit {
+    pub(super) fn fit(&self, encode: Encode<'_>, changes: &Changes) -> Fit {
         let mut fit = Fit { messages: Vec::new(), refused: Changes::new(), error: None };
         let mut fitting = Changes::new();
         let mut count = 0;
@@ -83,42 +83,50 @@ impl Limits {
         if count == 0 {
             return fit;
         }
-        let frame = wire.encode_changes(&fitting);
+        let frame = encode(&fitting);
         if frame.len() <= self.message && count <= self.cells {
             fit.messages.push((fitting, frame.into()));
         } else {
-            self.split(wire, &fitting, &mut fit);
+            self.split(encode, &fitting, &mut fit);
         }
         fit
     }
 
-    fn split(&self, wire: &Wire, changes: &Changes, fit: &mut Fit) {
+    fn split(&self, encode: Encode<'_>, changes: &Changes, fit: &mut Fit) {
         let mut message = Message::default();
         for row in rows(changes) {
-            let size = wire.encode_changes(&row).len();
+            let size = encode(&row).len();
             let count = leaves(&row).len();
             if size <= self.message && count <= self.cells {
-                self.pack(wire, &row, size, count, &mut message, fit);
+                self.pack(encode, &row, size, count, &mut message, fit);
                 continue;
             }
             for leaf in leaves(&row) {
                 let mut cell = Changes::new();
                 leaf.record_in(&mut cell);
-                let size = wire.encode_changes(&cell).len();
+                let size = encode(&cell).len();
                 if size <= self.message {
-                    self.pack(wire, &cell, size, 1, &mut message, fit);
+                    self.pack(encode, &cell, size, 1, &mut message, fit);
                 } else {
                     fit.refuse(leaf, format!("takes a message of {size} bytes, and the room takes {}", self.message));
                 }
             }
         }
-        message.finish(wire, fit);
+        message.finish(encode, fit);
     }
 
     /// Adds `part` to the message, or finishes that and begins the next with it.
-    fn pack(&self, wire: &Wire, part: &Changes, size: usize, count: usize, message: &mut Message, fit: &mut Fit) {
+    fn pack(
+        &self,
+        encode: Encode<'_>,
+        part: &Changes,
+        size: usize,
+        count: usize,
+        message: &mut Message,
+        fit: &mut Fit,
+    ) {
         if message.size + size > self.message || message.count + count > self.cells {
-            message.finish(wire, fit);
+            message.finish(encode, fit);
         }
         leaf::merge(&mut message.changes, part);
         // More than it adds to the frame, which has its frame and its ids but once.
@@ -151,10 +159,10 @@ struct Message {
 }
 
 impl Message {
-    fn finish(&mut self, wire: &Wire, fit: &mut Fit) {
+    fn finish(&mut self, encode: Encode<'_>, fit: &mut Fit) {
         let Self { changes, count, .. } = std::mem::take(self);
         if count > 0 {
-            let frame = wire.encode_changes(&changes).into();
+            let frame = encode(&changes).into();
             fit.messages.push((changes, frame));
         }
     }
@@ -243,6 +251,11 @@ fn short(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::Wire;
+
+    fn encode(changes: &Changes) -> String {
+        Wire::new("p").encode_changes(changes)
+    }
 
     fn rows_of_cells(rows: usize, cells: usize, text: &str) -> Changes {
         let mut changes = Changes::new();
@@ -265,20 +278,18 @@ mod tests {
     #[test]
     fn what_fits_goes_in_one_message() {
         let changes = rows_of_cells(3, 3, "x");
-        let wire = Wire::new("p");
-        let fit = Limits::default().fit(&wire, &changes);
-        assert_eq!(fit.messages, [(changes.clone(), wire.encode_changes(&changes).into())]);
+        let fit = Limits::default().fit(&encode, &changes);
+        assert_eq!(fit.messages, [(changes.clone(), encode(&changes).into())]);
         assert!(fit.refused.is_empty() && fit.error.is_none());
     }
 
     #[test]
     fn what_is_too_large_for_a_message_is_split_between_rows_and_only_then_between_cells() {
-        let wire = Wire::default();
         let mut changes = rows_of_cells(10, 4, &"x".repeat(20));
         changes.del_table("old");
         changes.set_value("v", 1.into());
         let limits = Limits { message: 400, ..Limits::default() };
-        let fit = limits.fit(&wire, &changes);
+        let fit = limits.fit(&encode, &changes);
         assert!(fit.messages.len() > 1);
         assert!(fit.messages.iter().all(|(_, frame)| frame.len() <= 400));
         assert!(fit.messages.iter().all(|(part, _)| {
@@ -292,13 +303,13 @@ mod tests {
         assert_eq!(sum(&fit), changes);
 
         let limits = Limits { message: 60, ..Limits::default() };
-        let fit = limits.fit(&wire, &changes);
+        let fit = limits.fit(&encode, &changes);
         assert!(fit.messages.iter().all(|(_, frame)| frame.len() <= 60));
         assert!(fit.refused.is_empty());
         assert_eq!(sum(&fit), changes);
 
         let limits = Limits { cells: 3, ..Limits::default() };
-        let fit = limits.fit(&wire, &changes);
+        let fit = limits.fit(&encode, &changes);
         assert!(fit.messages.iter().all(|(part, _)| leaves(part).len() <= 3));
         assert_eq!(sum(&fit), changes);
     }
@@ -308,7 +319,7 @@ mod tests {
         let mut changes = Changes::new();
         changes.set_value("big", Cell::try_from("x".repeat(140_000)).unwrap());
         changes.set_value("innocent", 16.into());
-        let fit = Limits::default().fit(&Wire::default(), &changes);
+        let fit = Limits::default().fit(&encode, &changes);
         assert_eq!(fit.messages.len(), 1);
         assert!(fit.messages[0].0.values.contains("innocent"));
         assert!(fit.refused.values.contains("big") && fit.refused.values.len() == 1);
@@ -334,7 +345,7 @@ mod tests {
         let mut changes = Changes::new();
         changes.set_cell("t", "r".repeat(3000), "c", 1.into());
         changes.set_cell("t", "r", "c", 1.into());
-        let fit = Limits::default().fit(&Wire::default(), &changes);
+        let fit = Limits::default().fit(&encode, &changes);
         assert_eq!((fit.messages.len(), leaves(&fit.refused).len()), (1, 1));
         assert!(fit.error.is_some());
     }
@@ -345,7 +356,7 @@ mod tests {
         let fits = |text: String| {
             let mut changes = Changes::new();
             changes.set_value("v", Cell::try_from(text).unwrap());
-            limits.fit(&Wire::default(), &changes).refused.is_empty()
+            limits.fit(&encode, &changes).refused.is_empty()
         };
         assert!(fits("é".repeat(130_000)));
         assert!(!fits("é".repeat(131_072)));

@@ -1,0 +1,130 @@
+//! What the server says, and what that means.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use roommate::{Changes, Content, Notice};
+
+use super::{Session, Stage, saves::Place};
+use crate::proto::dialect::{Entry, ServerMessage, Standing};
+
+/// The server said what cannot be, or what only a snapshot can explain.
+#[derive(Debug)]
+struct Astray;
+
+impl Session {
+    /// The connection brought a message of the dialect.
+    pub fn heard(&mut self, message: ServerMessage, now: Duration) {
+        let followed = match (self.stage, message) {
+            (Stage::Joining(_) | Stage::Joined, ServerMessage::Snapshot { standing, refused, content }) => {
+                self.snapshot(standing, refused, content);
+                Ok(())
+            }
+            (Stage::Joining(_), ServerMessage::Resumed { standing, entries }) => self.resumed(standing, entries),
+            (Stage::Joined, ServerMessage::Entry(entry)) => self.entry(entry),
+            (Stage::Joining(_), ServerMessage::Entry(_)) | (Stage::Joined, ServerMessage::Resumed { .. }) => {
+                Err(Astray)
+            }
+            (Stage::Closed | Stage::Leaving(_) | Stage::Left, _) => return,
+        };
+        match followed {
+            Ok(()) => self.settle(),
+            Err(Astray) => self.leave(now),
+        }
+    }
+
+    fn snapshot(&mut self, standing: Standing, refused: Vec<(u64, Changes)>, content: Option<Content>) {
+        let mut refused: BTreeMap<u64, Changes> = refused.into_iter().collect();
+        let joins = self.stage != Stage::Joined;
+        match (standing.last, &content) {
+            (Some(last), _) => {
+                self.last = self.last.max(last);
+                while let Some(part) = self.pending.pop_front_if(|part| part.id <= last) {
+                    let refused = refused.remove(&part.id).unwrap_or_default();
+                    self.confirm(part, &refused, Place::BeforeContent);
+                }
+                self.refusals = refused;
+            }
+            (None, Some(content)) if joins => {
+                for _ in 0..self.shown_by(content) {
+                    if let Some(part) = self.pending.pop_front() {
+                        self.confirm(part, &Changes::new(), Place::BeforeContent);
+                    }
+                }
+            }
+            (None, _) => {}
+        }
+        self.at = Some(standing.position);
+        self.stage = Stage::Joined;
+        let had_store = self.has_store.replace(content.is_some());
+        match content {
+            Some(mut content) => {
+                content.prune();
+                self.outdated = None;
+                self.tell(Notice::Content(content));
+            }
+            // Somebody emptied the room's storage.
+            None if had_store == Some(true) => self.tell(Notice::Stale),
+            None => {}
+        }
+    }
+
+    fn resumed(&mut self, standing: Standing, entries: Vec<Entry>) -> Result<(), Astray> {
+        if self.at.as_ref().is_none_or(|at| at.epoch != standing.position.epoch) {
+            return Err(Astray);
+        }
+        for entry in entries {
+            self.entry(entry)?;
+        }
+        if self.at.as_ref() != Some(&standing.position) {
+            return Err(Astray);
+        }
+        let unexplained = match standing.last {
+            Some(last) => {
+                self.last = self.last.max(last);
+                self.pending.front().is_some_and(|part| part.id <= last)
+            }
+            None => self.pending.front().is_some_and(|part| part.was_sent),
+        };
+        if unexplained {
+            return Err(Astray);
+        }
+        self.stage = Stage::Joined;
+        Ok(())
+    }
+
+    fn entry(&mut self, entry: Entry) -> Result<(), Astray> {
+        let at = self.at.as_mut().ok_or(Astray)?;
+        let next = at.seq + 1;
+        match entry {
+            Entry::Changed { seq, mut changes } if seq == next => {
+                at.seq = seq;
+                self.has_store = Some(true);
+                changes.prune();
+                if !changes.is_empty() {
+                    self.tell(Notice::Changes(changes));
+                }
+            }
+            Entry::Created { seq, mut content } if seq == next => {
+                at.seq = seq;
+                self.has_store = Some(true);
+                content.prune();
+                self.tell(Notice::Content(content));
+            }
+            // What was refused as a whole has no place of its own.
+            Entry::Accepted { seq, id, refused } if seq == next || seq == at.seq => {
+                at.seq = seq;
+                match self.pending.pop_front_if(|part| part.id == id) {
+                    Some(part) => {
+                        self.last = self.last.max(id);
+                        self.confirm(part, &refused, Place::InOrder);
+                    }
+                    // Told once more.
+                    None if seq < next && id <= self.last => {}
+                    None => return Err(Astray),
+                }
+            }
+            Entry::Changed { .. } | Entry::Created { .. } | Entry::Accepted { .. } => return Err(Astray),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,235 @@
+//! Changes on their way: cut into messages, sent in order, and accounted for.
+
+use std::{sync::Arc, time::Duration};
+
+use roommate::{Changes, Content, Error, ErrorKind, Notice, Receipt, Result};
+
+use super::{GATHERING, Session, SessionOutput, Stage};
+use crate::proto::{
+    dialect::{MAX_CLIENT_ID, MAX_SAFE_INTEGER},
+    leaf,
+};
+
+/// Names an edit for good, so that it takes effect once however often it is saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EditKey<'a> {
+    /// Who made it.
+    pub client: &'a str,
+    /// Which of theirs: rises from edit to edit, perhaps with gaps.
+    pub number: u64,
+}
+
+/// One message of a save.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) id: u64,
+    receipt: Receipt,
+    pub(super) changes: Changes,
+    frame: Arc<str>,
+    /// What was refused of the save so far.
+    refused: Changes,
+    /// Another part of the same save is next.
+    has_more: bool,
+    /// It is neither the first nor the only part of its save.
+    continues: bool,
+    /// It was sent on some connection.
+    pub(super) was_sent: bool,
+    /// It was sent on this connection.
+    pub(super) is_on_its_way: bool,
+}
+
+/// Where a confirmation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Where the change stands in the order.
+    InOrder,
+    /// Before a content that has the change.
+    BeforeContent,
+    /// After that, since nobody had asked before.
+    Late(Duration),
+}
+
+/// A save may be cut into this many messages: the ids of an edit's messages are its number times this, and on from there.
+const MOST_PARTS: u64 = 1 << 12;
+
+impl Session {
+    /// Takes changes to be sent as soon as that can be; a [`Notice::Confirmed`] tells when they are accepted.
+    ///
+    /// An edit with a key may be saved again, with the same changes and under the same [`Limits`](super::Limits), by this
+    /// session or by a later one: it takes effect once. Edits of one client have to be saved in the order of their numbers.
+    /// What the room could never take is refused alone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] if there is no room ([`Session::has_room`]), [`ErrorKind::Invalid`] for an edit out of
+    /// order and for a key that the wire cannot carry.
+    pub fn save(&mut self, key: Option<EditKey<'_>>, changes: &Changes, now: Duration) -> Result<Receipt> {
+        let base = self.begin_save(key)?;
+        let receipt = Receipt(base);
+        if self.pending.iter().any(|part| part.receipt == receipt) {
+            return Ok(receipt);
+        }
+        if !self.has_room() {
+            return Err(Error::new(ErrorKind::Unavailable, "too many saves wait for the room: try again later"));
+        }
+        if base > self.last {
+            if self.pending.back().is_some_and(|part| part.id > base) {
+                return Err(Error::new(ErrorKind::Invalid, "edits have to be saved in the order of their numbers"));
+            }
+            self.tell_outdated();
+        }
+        self.forget_refusals(base);
+        let mut fit =
+            self.options.limits.fit(&|changes| self.dialect.encode_change(base + MOST_PARTS - 1, changes), changes);
+        let too_many = fit.messages.split_off(fit.messages.len().min(MOST_PARTS as usize));
+        if !too_many.is_empty() {
+            too_many.iter().for_each(|(changes, _)| leaf::merge(&mut fit.refused, changes));
+            let message = format!("an edit takes at most {MOST_PARTS} messages: spread it over several transactions");
+            fit.error.get_or_insert_with(|| Error::new(ErrorKind::Refused, message));
+        }
+        if let Some(error) = fit.error {
+            self.outputs.push_back(SessionOutput::Report(error));
+        }
+        let count = fit.messages.len();
+        if count == 0 {
+            self.tell(Notice::Confirmed { receipt, refused: fit.refused });
+            return Ok(receipt);
+        }
+        let mut refused = Some(fit.refused);
+        self.pending.extend(fit.messages.into_iter().zip(base..).enumerate().map(|(index, ((changes, _), id))| Part {
+            id,
+            receipt,
+            frame: self.dialect.encode_change(id, &changes).into(),
+            changes,
+            refused: refused.take().unwrap_or_default(),
+            has_more: index + 1 < count,
+            continues: index > 0,
+            was_sent: false,
+            is_on_its_way: false,
+        }));
+        self.confirm_decided(now);
+        self.settle();
+        Ok(receipt)
+    }
+
+    /// Whether another save can be taken.
+    pub fn has_room(&self) -> bool {
+        let saves = self.pending.iter().filter(|part| !part.has_more).count();
+        let capacity = self.options.capacity.max(1);
+        // The server remembers some refusals, and hangs up on whoever takes note of none.
+        saves < capacity && self.untaken.len() < capacity
+    }
+
+    /// The id of the edit's first message.
+    fn begin_save(&mut self, key: Option<EditKey<'_>>) -> Result<u64> {
+        let number = match key {
+            None => {
+                self.number += 1;
+                self.number
+            }
+            Some(key) => {
+                if key.client.is_empty() || key.client.len() > MAX_CLIENT_ID {
+                    let message = format!("a client's id must have 1 to {MAX_CLIENT_ID} bytes");
+                    return Err(Error::new(ErrorKind::Invalid, message));
+                }
+                if *key.client != *self.client {
+                    self.speak_for(key.client)?;
+                }
+                self.number = self.number.max(key.number);
+                key.number
+            }
+        };
+        number.checked_mul(MOST_PARTS).filter(|base| *base > 0 && *base <= MAX_SAFE_INTEGER - MOST_PARTS).ok_or_else(
+            || Error::new(ErrorKind::Invalid, format!("an edit cannot have the number {number}: begin with 1")),
+        )
+    }
+
+    /// Becomes another client, which joins for itself.
+    fn speak_for(&mut self, client: &str) -> Result<()> {
+        if !self.pending.is_empty() {
+            let message = "edits of another client wait for the room: give each engine a persister of its own";
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        self.client = client.into();
+        self.last = 0;
+        self.decided = 0;
+        self.refusals.clear();
+        self.untaken.clear();
+        if matches!(self.stage, Stage::Joining(_) | Stage::Joined) {
+            self.reconnect();
+        }
+        Ok(())
+    }
+
+    /// Who saves an edit knows the fate of those before it.
+    fn forget_refusals(&mut self, base: u64) {
+        let kept = self.refusals.split_off(&base);
+        if let Some((id, _)) = std::mem::replace(&mut self.refusals, kept).pop_last() {
+            self.acknowledge(id);
+        }
+    }
+
+    /// Sends what can be sent.
+    pub(super) fn settle(&mut self) {
+        if self.stage != Stage::Joined || self.has_store != Some(true) {
+            return;
+        }
+        for part in self.pending.iter_mut().filter(|part| !part.is_on_its_way) {
+            self.outputs.push_back(SessionOutput::Send(part.frame.clone()));
+            part.was_sent = true;
+            part.is_on_its_way = true;
+        }
+    }
+
+    /// Confirms what was decided before it was saved here.
+    fn confirm_decided(&mut self, now: Duration) {
+        while let Some(part) = self.pending.pop_front_if(|part| part.id <= self.last) {
+            let refused = self.refusals.remove(&part.id).unwrap_or_default();
+            let is_last = part.id == self.last;
+            self.confirm(part, &refused, Place::Late(now));
+            if is_last {
+                self.tell_outdated();
+            }
+        }
+    }
+
+    /// Accounts for a message that was accepted but for `refused`.
+    pub(super) fn confirm(&mut self, mut part: Part, refused: &Changes, place: Place) {
+        leaf::merge(&mut part.refused, refused);
+        if let Place::Late(now) = place {
+            self.outdated = Some(now + GATHERING);
+        }
+        if part.has_more {
+            if let Some(next) = self.pending.front_mut() {
+                let first = std::mem::replace(&mut next.refused, part.refused);
+                leaf::merge(&mut next.refused, &first);
+            }
+            if place == Place::InOrder {
+                self.tell(Notice::Changes(leaf::retain(&part.changes, |leaf| !leaf.is_in(refused))));
+            }
+            return;
+        }
+        if !part.refused.is_empty() {
+            self.untaken.push_back((part.receipt, part.id));
+        }
+        self.tell(Notice::Confirmed { receipt: part.receipt, refused: part.refused });
+        if part.continues && place == Place::InOrder {
+            // It is told at its last part's place, though others may have overwritten the first.
+            self.tell(Notice::Stale);
+        }
+    }
+
+    /// How many of the oldest changes that were sent would change nothing if they were made now, one after the other.
+    pub(super) fn shown_by(&self, content: &Content) -> usize {
+        let sent: Vec<&Changes> =
+            self.pending.iter().take_while(|part| part.was_sent).map(|part| &part.changes).collect();
+        let shows = |changes: &[&Changes]| {
+            changes.iter().enumerate().all(|(index, one)| {
+                let later = &changes[index + 1..];
+                leaf::leaves(one).into_iter().all(|leaf| {
+                    later.iter().any(|later| leaf.is_overwritten_by(later)) || leaf.is_shown_by(content, later)
+                })
+            })
+        };
+        (0..=sent.len()).rev().find(|count| shows(&sent[..*count])).unwrap_or(0)
+    }
+}
