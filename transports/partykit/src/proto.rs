@@ -3,6 +3,7 @@
 //! Nothing below this line does I/O: no socket, clock, randomness, task or lock. What decides here is driven by the
 //! client, by the mock and by the room server alike.
 
+mod dialect;
 mod http;
 mod link;
 mod policy;
@@ -13,6 +14,10 @@ mod storage;
 mod store;
 mod wire;
 
+pub use dialect::{
+    ClientMessage, DIALECT_HEADER, DIALECT_PARAMETER, DIALECT_VERSION, Dialect, Entry, Join, MALFORMED, MAX_CLIENT_ID,
+    MAX_SAFE_INTEGER, Position, REPLACED, ServerMessage, Standing, UNACKNOWLEDGED,
+};
 pub use http::{Headers, MAIN_PARTY, Response, RoomPath, cors_headers};
 pub use link::{CheckId, Limits, Link, LinkOptions, LinkOutput, Listening, NoticeQueue, Side, Ticket};
 pub use policy::{AllowAll, Asker, ConnectionId, Context, Policy};
