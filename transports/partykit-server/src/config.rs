@@ -78,7 +78,8 @@ impl ServerConfig {
 
     /// Sets how many frames, and bytes in all of them, may wait for a connection; 1024 and 8 MiB otherwise.
     ///
-    /// A client that reads too slowly for that is cut off with code 1013. A single frame may be of any size.
+    /// A client that reads too slowly for that is cut off with code 1013; one of the extended dialect is not, and is told
+    /// the whole content once it has read what was queued. A single frame may be of any size.
     pub fn with_max_queued(mut self, frames: usize, bytes: usize) -> Self {
         self.max_queued_frames = frames.max(1);
         self.max_queued_bytes = bytes;

@@ -17,7 +17,7 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
     time::{Instant, MissedTickBehavior, interval_at, timeout},
 };
 use tokio_tungstenite::tungstenite;
@@ -32,6 +32,9 @@ pub(crate) struct Outbox {
     frames: mpsc::Sender<Utf8Bytes>,
     queued_bytes: Arc<AtomicUsize>,
     max_queued_bytes: usize,
+    /// A frame did not fit, so none that follows may be queued before the room begins anew.
+    behind: bool,
+    overflowed: Arc<Notify>,
     farewell: oneshot::Sender<CloseFrame>,
 }
 
@@ -40,6 +43,7 @@ pub(crate) struct Outbox {
 pub(crate) struct Mailbox {
     frames: mpsc::Receiver<Utf8Bytes>,
     queued_bytes: Arc<AtomicUsize>,
+    overflowed: Arc<Notify>,
     farewell: oneshot::Receiver<CloseFrame>,
 }
 
@@ -53,23 +57,41 @@ pub(crate) fn queue(config: &ServerConfig) -> (Outbox, Mailbox) {
     let (frames, queued_frames) = mpsc::channel(config.max_queued_frames);
     let (farewell, heard_farewell) = oneshot::channel();
     let queued_bytes = Arc::new(AtomicUsize::new(0));
-    (
-        Outbox { frames, queued_bytes: Arc::clone(&queued_bytes), max_queued_bytes: config.max_queued_bytes, farewell },
-        Mailbox { frames: queued_frames, queued_bytes, farewell: heard_farewell },
-    )
+    let overflowed = Arc::new(Notify::new());
+    let outbox = Outbox {
+        frames,
+        queued_bytes: Arc::clone(&queued_bytes),
+        max_queued_bytes: config.max_queued_bytes,
+        behind: false,
+        overflowed: Arc::clone(&overflowed),
+        farewell,
+    };
+    (outbox, Mailbox { frames: queued_frames, queued_bytes, overflowed, farewell: heard_farewell })
 }
 
 impl Outbox {
-    /// Queues a frame, or says that there is no room for it. Whoever has gone needs none.
-    pub(crate) fn push(&self, frame: Utf8Bytes) -> bool {
+    /// Queues a frame, or says that there is no room for it: then none is taken until [`Outbox::resume`], and the room is
+    /// asked to go on when everything queued is read. Whoever has gone needs none.
+    pub(crate) fn push(&mut self, frame: Utf8Bytes) -> bool {
+        if self.behind {
+            return true;
+        }
         let bytes = frame.len();
         // Only this end adds, so what it reads can only have become less.
         let queued = self.queued_bytes.load(Ordering::Relaxed);
-        if queued > 0 && queued.saturating_add(bytes) > self.max_queued_bytes {
-            return false;
+        if queued == 0 || queued.saturating_add(bytes) <= self.max_queued_bytes {
+            self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+            let Err(mpsc::error::TrySendError::Full(_)) = self.frames.try_send(frame) else { return true };
+            self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
-        self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-        !matches!(self.frames.try_send(frame), Err(mpsc::error::TrySendError::Full(_)))
+        self.behind = true;
+        self.overflowed.notify_one();
+        false
+    }
+
+    /// Takes frames again.
+    pub(crate) fn resume(&mut self) {
+        self.behind = false;
     }
 
     /// Closes the connection, whatever is still queued.
@@ -87,11 +109,12 @@ pub(crate) async fn serve(
     stop: CancellationToken,
 ) {
     let (mut sink, mut stream) = socket.split();
-    let Mailbox { frames, queued_bytes, farewell } = mailbox;
+    let Mailbox { frames, queued_bytes, overflowed, farewell } = mailbox;
+    let queue = Queue { frames, queued_bytes: &queued_bytes, overflowed: &overflowed };
     // Reading and writing wait for different things, so neither may wait for the other.
     let farewell = tokio::select! {
         farewell = read(&mut stream, &membership, config.heartbeat) => farewell,
-        () = write(&mut sink, frames, &queued_bytes, config.heartbeat) => None,
+        () = write(&mut sink, queue, &membership, config.heartbeat) => None,
         farewell = farewell => Some(farewell.unwrap_or(GOING_AWAY)),
         () = stop.cancelled() => Some(RESTARTING),
     };
@@ -127,23 +150,37 @@ async fn read(stream: &mut SplitStream<WebSocket>, membership: &Membership, hear
     }
 }
 
+/// What there is to send.
+#[derive(Debug)]
+struct Queue<'a> {
+    frames: mpsc::Receiver<Utf8Bytes>,
+    queued_bytes: &'a AtomicUsize,
+    overflowed: &'a Notify,
+}
+
 /// Sends what is queued, and a ping every now and then, until the other end is gone.
 async fn write(
     sink: &mut SplitSink<WebSocket, Message>,
-    mut frames: mpsc::Receiver<Utf8Bytes>,
-    queued_bytes: &AtomicUsize,
+    Queue { mut frames, queued_bytes, overflowed }: Queue<'_>,
+    membership: &Membership,
     heartbeat: Duration,
 ) {
     let mut pings = interval_at(Instant::now() + heartbeat, heartbeat);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let mut next = tokio::select! {
+            // Pings before everything, and what is queued before it is told that nothing is.
+            biased;
+            _ = pings.tick() => Some(Message::Ping(Bytes::new())),
             frame = frames.recv() => match frame {
                 Some(frame) => Some(Message::Text(frame)),
                 // The room let go of this connection, and says so by the farewell.
                 None => return std::future::pending().await,
             },
-            _ = pings.tick() => Some(Message::Ping(Bytes::new())),
+            () = overflowed.notified() => {
+                membership.send(Command::CaughtUp { connection: membership.connection() }).await;
+                None
+            }
         };
         // What has gathered meanwhile goes out at one stroke.
         while let Some(message) = next {

@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Connect { connection: ConnectionId, context: Context, outbox: Outbox, answer: oneshot::Sender<Option<Response>> },
     /// Forget a connection.
     Close { connection: ConnectionId },
+    /// Go on with a connection that has read what was queued for it when its queue was full.
+    CaughtUp { connection: ConnectionId },
     /// Take a message.
     Message { connection: ConnectionId, text: Utf8Bytes },
     /// Answer a request.
@@ -37,9 +39,6 @@ pub(crate) struct Host {
     refusals: BTreeMap<ConnectionId, oneshot::Sender<Option<Response>>>,
     requests: u64,
 }
-
-/// WebSocket's code for "try again later".
-const TOO_SLOW: CloseFrame = CloseFrame { code: 1013, reason: Utf8Bytes::from_static("reading too slowly") };
 
 impl Host {
     pub(crate) fn new(room: Room) -> Self {
@@ -81,6 +80,12 @@ impl Host {
             Command::Close { connection } => {
                 self.outboxes.remove(&connection);
                 self.room.handle(Input::Close { connection })
+            }
+            Command::CaughtUp { connection } => {
+                if let Some(outbox) = self.outboxes.get_mut(&connection) {
+                    outbox.resume();
+                }
+                self.room.handle(Input::CaughtUp { connection })
             }
             Command::Message { connection, text } => self.room.handle(Input::Message { connection, text: &text }),
             Command::Request { context, body, answer } => {
@@ -127,15 +132,14 @@ impl Host {
     /// Queues one frame, which all its readers share.
     fn send(&mut self, to: &[ConnectionId], frame: Utf8Bytes) {
         for connection in to {
-            if self.outboxes.get(connection).is_none_or(|outbox| outbox.push(frame.clone())) {
+            if self.outboxes.get_mut(connection).is_none_or(|outbox| outbox.push(frame.clone())) {
                 continue;
             }
-            warn!(connection = connection.0, "cut off: reads too slowly");
-            if let Some(outbox) = self.outboxes.remove(connection) {
-                outbox.close(TOO_SLOW);
+            warn!(connection = connection.0, "reads too slowly");
+            // The connection is closed or waited for: nothing of that is another frame, so this goes no deeper.
+            for output in self.room.handle(Input::Behind { connection: *connection }) {
+                self.put_out(output);
             }
-            // A connection that leaves puts nothing out.
-            let _nothing = self.room.handle(Input::Close { connection: *connection });
         }
     }
 }

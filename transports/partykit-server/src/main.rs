@@ -51,6 +51,10 @@ struct Serve {
     #[arg(long)]
     any_party: bool,
 
+    /// Behave as TinyBase's own server, to Roommate clients as well: do not speak the extended dialect
+    #[arg(long)]
+    stock: bool,
+
     /// What to log: off, error, warn, info, debug, trace; or by module, as in `info,roommate_server=debug`
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log: Targets,
@@ -80,7 +84,8 @@ impl Serve {
         let room = RoomConfig::new()
             .with_store_path(self.store_path)
             .with_message_prefix(self.message_prefix)
-            .with_storage_prefix(self.storage_prefix);
+            .with_storage_prefix(self.storage_prefix)
+            .with_extended(!self.stock);
         let config = ServerConfig::new().with_room(room);
         let config = if self.any_party { config.with_any_party() } else { config.with_parties(self.party) };
         let server = Server::bind(self.listen, config).await?;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use axum::Router;
-use roommate::Result;
+use roommate::{Error, ErrorKind, Result};
 use roommate_partykit::proto::{ConnectionId, Room, RoomPath};
 use tokio::{
     runtime::Handle,
@@ -38,6 +38,9 @@ struct Inner {
     config: Arc<ServerConfig>,
     rooms: Mutex<HashMap<String, Entry>>,
     connections: AtomicU64,
+    /// Tells this server's epochs from those of any other, and of itself at another time.
+    nonce: u128,
+    epochs: AtomicU64,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -77,13 +80,20 @@ pub(crate) enum NoRoom {
 const INBOX: usize = 64;
 
 impl Rooms {
-    /// Rooms without a server. Fails if the response headers of the configuration are none.
+    /// Rooms without a server. Fails if the response headers of the configuration are none, or the operating system has
+    /// no randomness to give.
     pub fn new(config: ServerConfig) -> Result<Self> {
         header_map(config.room.response_headers())?;
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).map_err(|error| {
+            Error::with_source(ErrorKind::Unavailable, "the operating system has no randomness to give", error)
+        })?;
         Ok(Self(Arc::new(Inner {
             config: Arc::new(config),
             rooms: Mutex::default(),
             connections: AtomicU64::new(0),
+            nonce: u128::from_ne_bytes(nonce),
+            epochs: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         })))
@@ -153,7 +163,7 @@ impl Rooms {
         let entry = Entry { inbox, leases: Arc::default(), released: Arc::clone(&released) };
         let lease = entry.lease();
         rooms.insert(key.clone(), entry);
-        let host = Host::new(Room::new(self.0.config.room.clone()));
+        let host = Host::new(Room::new(self.0.config.room.clone(), self.0.epoch()));
         let rooms = Arc::downgrade(&self.0);
         debug!(room = key, "opened");
         self.0.tasks.spawn(host.run(commands, released, move |inbox| retire(&rooms, &key, inbox)));
@@ -174,6 +184,11 @@ impl Rooms {
 impl Inner {
     fn map(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A name that no room was ever taken up under.
+    fn epoch(&self) -> String {
+        format!("{:032x}.{}", self.nonce, self.epochs.fetch_add(1, Ordering::Relaxed))
     }
 }
 

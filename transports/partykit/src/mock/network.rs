@@ -103,7 +103,7 @@ impl Network {
     pub(super) fn new(config: RoomConfig) -> Self {
         Self {
             wire: Wire::new(config.message_prefix()),
-            room: Room::new(config.clone()),
+            room: Room::new(config.clone(), "0"),
             config,
             storage: BTreeMap::new(),
             connections: BTreeMap::new(),
@@ -176,7 +176,8 @@ impl Network {
     /// Starts the room anew with what it had stored. The clients' ends have to be cut.
     pub(super) fn restart(&mut self) {
         self.connections.clear();
-        self.room = Room::restore(self.config.clone(), self.storage.clone());
+        let epoch = self.next().to_string();
+        self.room = Room::restore(self.config.clone(), epoch, self.storage.clone());
     }
 
     pub(super) fn pending(&self) -> Vec<Channel> {

@@ -4,6 +4,8 @@ use std::{fmt::Debug, net::SocketAddr};
 
 use roommate::{Cell, Id};
 
+use super::dialect::{DIALECT_PARAMETER, DIALECT_VERSION};
+
 /// Names one connection of a room. Chosen by the host, never used twice over the life of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub u64);
@@ -124,6 +126,11 @@ impl Asker<'_> {
 }
 
 impl Context {
+    /// Whether a client asks for the extended dialect on the connection that this opens.
+    pub fn asks_for_dialect(&self) -> bool {
+        self.query_parameter(DIALECT_PARAMETER) == Some(DIALECT_VERSION)
+    }
+
     /// The first header of that name, which is given in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find_map(|(header, value)| (header == name).then_some(&**value))

@@ -1,14 +1,17 @@
 //! One room: what it holds, who is in it, and what it answers.
 
 use std::{
+    cell::LazyCell,
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     str,
+    sync::Arc,
 };
 
 use roommate::{Cell, Changes, Content, Decoded};
 
 use super::{
+    dialect::{DIALECT_HEADER, DIALECT_VERSION, encode},
     http::{Headers, Response},
     policy::{Asker, ConnectionId, Context},
     storage::{Batch, StorageKey},
@@ -18,10 +21,12 @@ use super::{
 mod accept;
 mod config;
 mod contents;
+mod extended;
 
-use accept::accept;
+use accept::{Verdict, accept};
 pub use config::RoomConfig;
 use contents::Contents;
+use extended::{Extended, OwnChange};
 
 /// A room as TinyBase's PartyKit server keeps it, without a clock, socket, task or lock.
 ///
@@ -35,6 +40,9 @@ use contents::Contents;
 /// What it does with each input is what the original does, with two exceptions: connections are told apart by
 /// themselves and not by the name that they give themselves, and a leaf that nothing here can stand for is left out as
 /// if it were refused, where the original refuses the whole.
+///
+/// With connections that ask for it the room speaks the extended dialect (`PROTOCOL.md`), unless the configuration says
+/// otherwise.
 #[derive(Clone, Debug)]
 pub struct Room {
     config: RoomConfig,
@@ -42,6 +50,10 @@ pub struct Room {
     exists: bool,
     contents: Contents,
     connections: BTreeMap<ConnectionId, Context>,
+    /// `None` in a room that speaks the stock dialect only.
+    extended: Option<Extended>,
+    /// The headers of answers to requests for the store.
+    store_headers: Headers,
 }
 
 /// Names one HTTP request until it is answered. Chosen by the host.
@@ -70,6 +82,18 @@ pub enum Input<'a> {
         connection: ConnectionId,
         /// The whole frame.
         text: &'a str,
+    },
+    /// The queue of a connection is full: a frame that was for it is not queued, and none must be until it has
+    /// [caught up](Self::CaughtUp). One that cannot is closed.
+    Behind {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// A connection that was [behind](Self::Behind) has read what was queued for it. It is told everything now, in place
+    /// of what it missed.
+    CaughtUp {
+        /// Which.
+        connection: ConnectionId,
     },
     /// An HTTP request arrived. Exactly one [`Output::Respond`] follows.
     Request {
@@ -121,19 +145,36 @@ pub enum Output {
 
 /// WebSocket's close code for a message that is too large.
 const MESSAGE_TOO_BIG: u16 = 1009;
+/// WebSocket's close code for "try again later".
+const TRY_AGAIN_LATER: u16 = 1013;
 
 impl Room {
     /// A room in which nothing was ever saved.
-    pub fn new(config: RoomConfig) -> Self {
+    ///
+    /// The `epoch` names the order in which this room puts what happens in it. No two rooms ever made or restored from
+    /// one storage may have the same, so let it be random, or a number that goes up and is stored.
+    pub fn new(config: RoomConfig, epoch: impl Into<Arc<str>>) -> Self {
         let wire = Wire::new(config.message_prefix());
-        Self { config, wire, exists: false, contents: Contents::default(), connections: BTreeMap::new() }
+        let extended = config.extended().then(|| Extended::new(&config, epoch.into()));
+        let mut store_headers = Arc::clone(config.response_headers());
+        if extended.is_some() {
+            let dialect = [(DIALECT_HEADER, DIALECT_VERSION), ("access-control-expose-headers", DIALECT_HEADER)];
+            let dialect = dialect.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            store_headers = store_headers.iter().cloned().chain(dialect).collect();
+        }
+        let (contents, connections) = (Contents::default(), BTreeMap::new());
+        Self { config, wire, exists: false, contents, connections, extended, store_headers }
     }
 
     /// The room whose batches, all that were committed, left `storage` behind.
     ///
-    /// Keys that do not fit are somebody else's and are passed over.
-    pub fn restore(config: RoomConfig, storage: impl IntoIterator<Item = (String, Cell)>) -> Self {
-        let mut room = Self::new(config);
+    /// Keys that do not fit are somebody else's and are passed over. The `epoch` is a new one, as in [`Room::new`].
+    pub fn restore(
+        config: RoomConfig,
+        epoch: impl Into<Arc<str>>,
+        storage: impl IntoIterator<Item = (String, Cell)>,
+    ) -> Self {
+        let mut room = Self::new(config, epoch);
         for (key, cell) in storage {
             match StorageKey::decode(room.config.storage_prefix(), &key) {
                 Some(StorageKey::HasStore) => room.exists = is_truthy(&cell),
@@ -141,6 +182,11 @@ impl Room {
                     room.contents.set_cell(&table_id, &row_id, &cell_id, cell);
                 }
                 Some(StorageKey::Value(value_id)) => room.contents.set_value(&value_id, cell),
+                Some(key @ (StorageKey::Client(_) | StorageKey::Refused(..))) => {
+                    if let Some(extended) = &mut room.extended {
+                        extended.restore(key, &cell);
+                    }
+                }
                 None => {}
             }
         }
@@ -153,10 +199,16 @@ impl Room {
         match input {
             Input::Connect { connection, context } => self.connect(connection, context),
             Input::Close { connection } => {
-                self.connections.remove(&connection);
+                self.leave(connection);
                 Vec::new()
             }
             Input::Message { connection, text } => self.message(connection, text),
+            Input::Behind { connection } => self.behind(connection).into_iter().collect(),
+            Input::CaughtUp { connection } => {
+                let content = || self.exists.then(|| self.contents.to_content());
+                let caught_up = self.extended.as_mut().and_then(|extended| extended.catch_up(connection, content));
+                caught_up.into_iter().collect()
+            }
             Input::Request { request, context, body } => {
                 let (mut outputs, response) = self.request(&context, body);
                 outputs.push(Output::Respond { request, response });
@@ -189,6 +241,9 @@ impl Room {
         let asker = Asker { context: &context, connection: Some(connection) };
         let response = match caught(|| self.config.policy().can_connect(asker)) {
             Ok(true) => {
+                if let Some(extended) = &mut self.extended {
+                    extended.connect(connection, &context);
+                }
                 self.connections.insert(connection, context);
                 return Vec::new();
             }
@@ -199,12 +254,14 @@ impl Room {
     }
 
     fn message(&mut self, connection: ConnectionId, text: &str) -> Vec<Output> {
-        let Some(context) = self.connections.get(&connection) else {
+        if !self.connections.contains_key(&connection) {
             return Vec::new();
-        };
+        }
         if text.len() > self.config.max_message_size() {
-            self.connections.remove(&connection);
-            return vec![Output::Close { connection, code: MESSAGE_TOO_BIG, reason: "message too big" }];
+            return vec![self.cut_off(connection, MESSAGE_TOO_BIG, "message too big")];
+        }
+        if let Some(outputs) = self.hear(connection, text) {
+            return outputs;
         }
         if !self.exists {
             return Vec::new();
@@ -212,8 +269,7 @@ impl Room {
         let Some(Decoded { value: changes, .. }) = self.wire.decode_changes(text) else {
             return Vec::new();
         };
-        let asker = Asker { context, connection: Some(connection) };
-        let Ok(accepted) = caught(|| accept(self.config.policy(), asker, &self.contents, changes)) else {
+        let Some(Verdict { accepted, .. }) = self.judge(connection, changes) else {
             return Vec::new();
         };
         if accepted.is_empty() {
@@ -224,14 +280,59 @@ impl Room {
         if !batch.is_empty() {
             outputs.push(Output::Commit(batch));
         }
-        let to: Vec<_> = self.connections.keys().copied().filter(|other| *other != connection).collect();
-        if !to.is_empty() {
-            outputs.push(Output::Send { to, frame: self.wire.encode_changes(&accepted) });
-        }
+        self.tell(connection, None, &accepted, &mut outputs);
         outputs
     }
 
+    /// What the policy lets through of the changes that somebody asks for; `None` if it panics.
+    fn judge(&self, connection: ConnectionId, changes: Changes) -> Option<Verdict> {
+        let asker = Asker { context: self.connections.get(&connection)?, connection: Some(connection) };
+        caught(|| accept(self.config.policy(), asker, &self.contents, changes)).ok()
+    }
+
+    /// Gives changes that were accepted their place in the order, and tells them: to the author, of what is `own` to it,
+    /// otherwise than to the others.
+    fn tell(&mut self, author: ConnectionId, own: Option<OwnChange>, accepted: &Changes, outputs: &mut Vec<Output>) {
+        let extended = self.extended.as_ref();
+        let is_stock = |connection: &ConnectionId| extended.is_none_or(|extended| !extended.has(*connection));
+        let stock = self.connections.keys().copied().filter(|other| *other != author && is_stock(other));
+        let stock: Vec<_> = stock.collect();
+        let json = LazyCell::new(|| accepted.to_json());
+        if !stock.is_empty() {
+            outputs.push(Output::Send { to: stock, frame: self.wire.frame(&json) });
+        }
+        if let Some(extended) = &mut self.extended {
+            outputs.extend(extended.enter(own, |seq| encode::changed(seq, &json)));
+        }
+    }
+
+    fn behind(&mut self, connection: ConnectionId) -> Option<Output> {
+        let waits = self.extended.as_mut().is_some_and(|extended| extended.fall_behind(connection));
+        let cut_off = !waits && self.connections.contains_key(&connection);
+        cut_off.then(|| self.cut_off(connection, TRY_AGAIN_LATER, "reading too slowly"))
+    }
+
+    fn cut_off(&mut self, connection: ConnectionId, code: u16, reason: &'static str) -> Output {
+        self.leave(connection);
+        Output::Close { connection, code, reason }
+    }
+
+    fn leave(&mut self, connection: ConnectionId) {
+        self.connections.remove(&connection);
+        if let Some(extended) = &mut self.extended {
+            extended.leave(connection);
+        }
+    }
+
     fn request(&mut self, context: &Context, body: &[u8]) -> (Vec<Output>, Response) {
+        let (outputs, mut response) = self.answer(context, body);
+        if context.path.ends_with(self.config.store_path()) {
+            response.headers = Arc::clone(&self.store_headers);
+        }
+        (outputs, response)
+    }
+
+    fn answer(&mut self, context: &Context, body: &[u8]) -> (Vec<Output>, Response) {
         let asker = Asker { context, connection: None };
         let allowed = match caught(|| self.config.policy().can_request(asker)) {
             Ok(allowed) => allowed,
@@ -259,7 +360,7 @@ impl Room {
             return (Vec::new(), self.empty(205));
         }
         let accepted = caught(|| accept(self.config.policy(), asker, &self.contents, Changes::from(&content)));
-        let Ok(accepted) = accepted else {
+        let Ok(Verdict { accepted, .. }) = accepted else {
             return (Vec::new(), self.failed());
         };
         let created = self.empty(201);
@@ -270,7 +371,12 @@ impl Room {
         let mut batch = self.contents.apply(&accepted, self.config.storage_prefix());
         batch.puts.push((StorageKey::HasStore.encode(self.config.storage_prefix()), Cell::from(1)));
         self.exists = true;
-        (vec![Output::Commit(batch)], created)
+        let mut outputs = vec![Output::Commit(batch)];
+        if let Some(extended) = &mut self.extended {
+            let content = || self.contents.to_content().to_json();
+            outputs.extend(extended.enter(None, |seq| encode::created(seq, &content())));
+        }
+        (outputs, created)
     }
 
     fn headers(&self) -> &Headers {

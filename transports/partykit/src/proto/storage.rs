@@ -1,10 +1,13 @@
-//! What a room keeps durably: TinyBase's keys.
+//! What a room keeps durably: TinyBase's keys, and beside them what the extended dialect has to remember.
+
+use std::sync::Arc;
 
 use roommate::{Cell, Id};
 
 /// What one key of a room's storage holds.
 ///
-/// The keys are those of TinyBase's PartyKit server, so that a room's storage can be taken over from it:
+/// The first three keys are those of TinyBase's PartyKit server, so that a room's storage can be taken over from it. The
+/// others begin with `roommate/`, behind the prefix, and TinyBase passes over them; it may take the storage back:
 ///
 /// ```
 /// use roommate_partykit::proto::StorageKey;
@@ -12,6 +15,7 @@ use roommate::{Cell, Id};
 /// let key = StorageKey::Cell("pets".into(), "fido".into(), "species".into());
 /// assert_eq!(key.encode("app_"), r#"app_t"pets","fido","species""#);
 /// assert_eq!(StorageKey::decode("app_", r#"app_t"pets","fido","species""#), Some(key));
+/// assert_eq!(StorageKey::Refused(5, "c".into()).encode("app_"), "app_roommate/refused/5/c");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum StorageKey {
@@ -21,6 +25,11 @@ pub enum StorageKey {
     Cell(Id, Id, Id),
     /// A value.
     Value(Id),
+    /// What is known of a client: `[last, heard]`, the id of its change that was decided last, and a number that is the
+    /// larger the later that was.
+    Client(Arc<str>),
+    /// What was refused of a client's change, by its id, and is not acknowledged: changes, as JSON.
+    Refused(u64, Arc<str>),
 }
 
 /// Writes that become durable together, or not at all. No key is in both lists.
@@ -35,6 +44,8 @@ pub struct Batch {
 const HAS_STORE: &str = "hasStore";
 const CELL: char = 't';
 const VALUE: char = 'v';
+const CLIENT: &str = "roommate/client/";
+const REFUSED: &str = "roommate/refused/";
 
 impl StorageKey {
     /// The key as text, behind the room's storage prefix.
@@ -45,6 +56,8 @@ impl StorageKey {
                 format!("{prefix}{CELL}{},{},{}", quote(table_id), quote(row_id), quote(cell_id))
             }
             Self::Value(value_id) => format!("{prefix}{VALUE}{value_id}"),
+            Self::Client(client) => format!("{prefix}{CLIENT}{client}"),
+            Self::Refused(id, client) => format!("{prefix}{REFUSED}{id}/{client}"),
         }
     }
 
@@ -57,9 +70,15 @@ impl StorageKey {
         if let Some(value_id) = rest.strip_prefix(VALUE) {
             return Some(Self::Value(value_id.into()));
         }
-        let ids = rest.strip_prefix(CELL)?;
-        let [table_id, row_id, cell_id]: [String; 3] = serde_json::from_str(&format!("[{ids}]")).ok()?;
-        let key = Self::Cell(table_id.into(), row_id.into(), cell_id.into());
+        let key = if let Some(ids) = rest.strip_prefix(CELL) {
+            let [table_id, row_id, cell_id]: [String; 3] = serde_json::from_str(&format!("[{ids}]")).ok()?;
+            Self::Cell(table_id.into(), row_id.into(), cell_id.into())
+        } else if let Some(client) = rest.strip_prefix(CLIENT) {
+            Self::Client(client.into())
+        } else {
+            let (id, client) = rest.strip_prefix(REFUSED)?.split_once('/')?;
+            Self::Refused(id.parse().ok()?, client.into())
+        };
         // A second spelling of the same ids would survive the deletion of the first.
         (key.encode(prefix) == text).then_some(key)
     }
@@ -113,6 +132,12 @@ mod tests {
             "hasstore",
             "hasStore2",
             "tnope",
+            "roommate/",
+            "roommate/client",
+            "roommate/refused/5",
+            "roommate/refused/05/c",
+            "roommate/refused/+5/c",
+            "roommate/refused/x/c",
         ] {
             assert_eq!(StorageKey::decode("", key), None, "{key}");
         }
@@ -128,15 +153,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_decodes_to_the_same(ids in any::<[String; 3]>(), prefix in any::<String>()) {
+        fn what_is_encoded_decodes_to_the_same(ids in any::<[String; 3]>(), id: u64, prefix in any::<String>()) {
             let [table_id, row_id, cell_id] = ids;
-            for key in [cell(&table_id, &row_id, &cell_id), StorageKey::Value(cell_id.into()), StorageKey::HasStore] {
+            let client = Arc::from(table_id.as_str());
+            for key in [
+                cell(&table_id, &row_id, &cell_id),
+                StorageKey::Value(cell_id.into()),
+                StorageKey::HasStore,
+                StorageKey::Client(Arc::clone(&client)),
+                StorageKey::Refused(id, client),
+            ] {
                 prop_assert_eq!(StorageKey::decode(&prefix, &key.encode(&prefix)), Some(key));
             }
         }
 
         #[test]
-        fn what_decodes_encodes_to_the_same(text in "[ptvh]{0,2}[\",\\\\a\\]\\[]{0,12}") {
+        fn what_decodes_encodes_to_the_same(
+            text in "[ptvh]{0,2}[\",\\\\a\\]\\[]{0,12}|proommate/(client|refused)/?[0-9+/c]{0,5}",
+        ) {
             if let Some(key) = StorageKey::decode("p", &text) {
                 prop_assert_eq!(key.encode("p"), text);
             }

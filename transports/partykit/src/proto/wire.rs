@@ -24,12 +24,12 @@ impl Wire {
 
     /// The frame that tells `changes`.
     pub fn encode_changes(&self, changes: &Changes) -> String {
-        self.encode(&changes.to_json())
+        self.frame(&changes.to_json())
     }
 
     /// The frame that replaces everything a client has by `content`, in one transaction of its.
     pub fn encode_content(&self, content: &Content) -> String {
-        self.encode(&content.to_json())
+        self.frame(&content.to_json())
     }
 
     /// What a room takes from `frame`: changes that pass TinyBase's validation as a whole, or nothing.
@@ -45,7 +45,8 @@ impl Wire {
         Payload::from_json(self.payload(frame)?).ok()
     }
 
-    fn encode(&self, payload: &str) -> String {
+    /// The frame of a payload that is JSON already.
+    pub(super) fn frame(&self, payload: &str) -> String {
         let mut frame = String::with_capacity(self.prefix.len() + SET_CHANGES.len_utf8() + payload.len());
         frame.push_str(&self.prefix);
         frame.push(SET_CHANGES);

@@ -51,7 +51,7 @@ struct Session {
 
 impl Session {
     fn new() -> Self {
-        let room = Room::new(RoomConfig::new().with_storage_prefix(PREFIX));
+        let room = Room::new(RoomConfig::new().with_storage_prefix(PREFIX), "e");
         let mut session = Self { room, storage: BTreeMap::new(), heard: Content::new() };
         for connection in 0..3 {
             session.take(Input::Connect { connection: ConnectionId(connection), context: Context::default() });
@@ -104,7 +104,7 @@ impl Session {
         let mut pruned = content.clone();
         pruned.prune();
         assert_eq!(content, pruned, "there are no empty rows and tables");
-        let restored = Room::restore(RoomConfig::new().with_storage_prefix(PREFIX), self.storage.clone());
+        let restored = Room::restore(RoomConfig::new().with_storage_prefix(PREFIX), "e", self.storage.clone());
         assert_eq!((restored.exists(), restored.content()), (true, content));
     }
 }

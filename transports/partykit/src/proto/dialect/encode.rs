@@ -27,7 +27,7 @@ pub(super) fn ack(id: u64) -> String {
 pub(super) fn entry(entry: &Entry) -> String {
     match entry {
         Entry::Changed { seq, changes } => changed(*seq, &changes.to_json()),
-        Entry::Accepted { seq, id, refused } => accepted(*seq, *id, &refused.to_json()),
+        Entry::Accepted { seq, id, refused } => accepted(*seq, *id, Some(&refused.to_json())),
         Entry::Created { seq, content } => created(*seq, &content.to_json()),
     }
 }
@@ -37,8 +37,9 @@ pub(in crate::proto) fn changed(seq: u64, changes: &str) -> String {
     format!(r#"["changed",{seq},{changes}]"#)
 }
 
-/// [`Entry::Accepted`], with the JSON of what was refused.
-pub(in crate::proto) fn accepted(seq: u64, id: u64, refused: &str) -> String {
+/// [`Entry::Accepted`], with the JSON of what was refused, if anything was.
+pub(in crate::proto) fn accepted(seq: u64, id: u64, refused: Option<&str>) -> String {
+    let refused = refused.unwrap_or("[{},{},1]");
     format!(r#"["accepted",{seq},{id},{refused}]"#)
 }
 

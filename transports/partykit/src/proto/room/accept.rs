@@ -1,22 +1,43 @@
 //! Which part of some changes a policy lets through.
 
-use roommate::{Cell, Changes, Id, RowChanges, TableChanges};
+use std::mem;
+
+use roommate::{Cell, Changes, Id, Map, RowChanges, TableChanges};
 
 use super::contents::Contents;
 use crate::proto::policy::{Asker, Policy};
 
-/// What is left of `changes` when all that is refused, and all that changes nothing, is taken out.
-pub(super) fn accept(policy: &dyn Policy, asker: Asker<'_>, contents: &Contents, mut changes: Changes) -> Changes {
+/// What becomes of some changes: each leaf of them is in one of the two, or was a mention of nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Verdict {
+    pub(super) accepted: Changes,
+    pub(super) refused: Changes,
+}
+
+/// Divides `changes` into what the policy lets through and what it does not.
+pub(super) fn accept(policy: &dyn Policy, asker: Asker<'_>, contents: &Contents, mut changes: Changes) -> Verdict {
     let gate = Gate { policy, asker, contents };
-    changes.tables.retain(|table_id, rows| match rows {
-        None => policy.can_del_table(table_id, asker),
-        Some(rows) => policy.can_set_table(table_id, asker) && gate.keep_rows(table_id, rows),
+    let mut refused = Changes::new();
+    changes.tables.retain(|table_id, rows| {
+        let allowed = match rows {
+            None => policy.can_del_table(table_id, asker),
+            Some(_) => policy.can_set_table(table_id, asker),
+        };
+        let Some(rows) = pass(allowed, table_id, rows, &mut refused.tables) else { return allowed };
+        let refused_rows = gate.divide_rows(table_id, rows);
+        note(refused_rows, table_id, &mut refused.tables);
+        !rows.is_empty()
     });
-    changes.values.retain(|value_id, value| match value {
-        None => policy.can_del_value(value_id, asker),
-        Some(value) => policy.can_set_value(value_id, value, contents.value(value_id), asker),
+    changes.values.retain(|value_id, value| {
+        let allowed = match value {
+            None => policy.can_del_value(value_id, asker),
+            Some(value) => policy.can_set_value(value_id, value, contents.value(value_id), asker),
+        };
+        pass(allowed, value_id, value, &mut refused.values);
+        allowed
     });
-    changes
+    refused.prune();
+    Verdict { accepted: changes, refused }
 }
 
 #[derive(Debug)]
@@ -27,28 +48,54 @@ struct Gate<'a> {
 }
 
 impl Gate<'_> {
-    /// Keeps what may happen to rows, and tells whether anything is left.
-    fn keep_rows(&self, table_id: &Id, rows: &mut TableChanges) -> bool {
-        rows.retain(|row_id, cells| match cells {
-            None => self.policy.can_del_row(table_id, row_id, self.asker),
-            Some(cells) => {
-                self.policy.can_set_row(table_id, row_id, self.asker) && self.keep_cells(table_id, row_id, cells)
-            }
+    /// Keeps what may happen to rows, and returns the rest.
+    fn divide_rows(&self, table_id: &Id, rows: &mut TableChanges) -> TableChanges {
+        let mut refused = TableChanges::new();
+        rows.retain(|row_id, cells| {
+            let allowed = match cells {
+                None => self.policy.can_del_row(table_id, row_id, self.asker),
+                Some(_) => self.policy.can_set_row(table_id, row_id, self.asker),
+            };
+            let Some(cells) = pass(allowed, row_id, cells, &mut refused) else { return allowed };
+            let refused_cells = self.divide_cells(table_id, row_id, cells);
+            note(refused_cells, row_id, &mut refused);
+            !cells.is_empty()
         });
-        !rows.is_empty()
+        refused
     }
 
-    /// Keeps what may happen to cells, and tells whether anything is left.
-    fn keep_cells(&self, table_id: &Id, row_id: &Id, cells: &mut RowChanges) -> bool {
-        cells.retain(|cell_id, cell| match cell {
-            None => self.policy.can_del_cell(table_id, row_id, cell_id, self.asker),
-            Some(cell) => self.can_set_cell(table_id, row_id, cell_id, cell),
+    /// Keeps what may happen to cells, and returns the rest.
+    fn divide_cells(&self, table_id: &Id, row_id: &Id, cells: &mut RowChanges) -> RowChanges {
+        let mut refused = RowChanges::new();
+        cells.retain(|cell_id, cell| {
+            let allowed = match cell {
+                None => self.policy.can_del_cell(table_id, row_id, cell_id, self.asker),
+                Some(cell) => self.can_set_cell(table_id, row_id, cell_id, cell),
+            };
+            pass(allowed, cell_id, cell, &mut refused);
+            allowed
         });
-        !cells.is_empty()
+        refused
     }
 
     fn can_set_cell(&self, table_id: &Id, row_id: &Id, cell_id: &Id, cell: &Cell) -> bool {
         let old = self.contents.cell(table_id, row_id, cell_id);
         self.policy.can_set_cell(table_id, row_id, cell_id, cell, old, self.asker)
+    }
+}
+
+/// What is inside of what is allowed. What is not moves to `refused`.
+fn pass<'a, T>(allowed: bool, id: &Id, change: &'a mut Option<T>, refused: &mut Map<Option<T>>) -> Option<&'a mut T> {
+    if allowed {
+        return change.as_mut();
+    }
+    refused.insert(id.clone(), mem::take(change));
+    None
+}
+
+/// Adds what was refused inside of something that is allowed.
+fn note<T>(inside: Map<T>, id: &Id, refused: &mut Map<Option<Map<T>>>) {
+    if !inside.is_empty() {
+        refused.insert(id.clone(), Some(inside));
     }
 }

@@ -17,10 +17,14 @@ pub struct RoomConfig {
     policy: Arc<dyn Policy>,
     max_message_size: usize,
     max_body_size: usize,
+    extended: bool,
+    max_log: (usize, usize),
+    max_clients: usize,
 }
 
 impl RoomConfig {
-    /// TinyBase's defaults, a policy that allows everything, messages up to 1 MiB and contents up to 32 MiB.
+    /// TinyBase's defaults, a policy that allows everything, messages up to 1 MiB and contents up to 32 MiB, and the
+    /// extended dialect for those who ask for it.
     pub fn new() -> Self {
         Self {
             store_path: "/store".into(),
@@ -30,6 +34,9 @@ impl RoomConfig {
             policy: Arc::new(AllowAll),
             max_message_size: 1 << 20,
             max_body_size: 32 << 20,
+            extended: true,
+            max_log: (4096, 4 << 20),
+            max_clients: 4096,
         }
     }
 
@@ -75,6 +82,26 @@ impl RoomConfig {
         self
     }
 
+    /// Sets whether the room speaks the extended dialect with those who ask for it; it does otherwise.
+    pub fn with_extended(mut self, extended: bool) -> Self {
+        self.extended = extended;
+        self
+    }
+
+    /// Sets how many entries, and bytes in all of them, are kept for clients that come back; 4096 and 4 MiB otherwise.
+    /// One that was away for longer is sent the whole content.
+    pub fn with_max_log(mut self, entries: usize, bytes: usize) -> Self {
+        self.max_log = (entries, bytes);
+        self
+    }
+
+    /// Sets how many clients are remembered, for their changes to take effect once; 4096 otherwise. Those who are not
+    /// connected and were not heard of for longest are forgotten first.
+    pub fn with_max_clients(mut self, clients: usize) -> Self {
+        self.max_clients = clients;
+        self
+    }
+
     /// What a request's path ends with when it means the store.
     pub fn store_path(&self) -> &str {
         &self.store_path
@@ -108,6 +135,21 @@ impl RoomConfig {
     /// How many bytes the first content of a room may have.
     pub fn max_body_size(&self) -> usize {
         self.max_body_size
+    }
+
+    /// Whether the room speaks the extended dialect with those who ask for it.
+    pub fn extended(&self) -> bool {
+        self.extended
+    }
+
+    /// How many entries, and bytes in all of them, are kept for clients that come back.
+    pub fn max_log(&self) -> (usize, usize) {
+        self.max_log
+    }
+
+    /// How many clients are remembered.
+    pub fn max_clients(&self) -> usize {
+        self.max_clients
     }
 }
 

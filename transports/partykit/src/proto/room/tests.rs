@@ -44,7 +44,7 @@ fn say(room: &mut Room, connection: ConnectionId, text: &str) -> Vec<Output> {
 
 /// A room with [`CONTENT`] and three people in it.
 fn meeting(config: RoomConfig) -> Room {
-    let mut room = Room::new(config);
+    let mut room = Room::new(config, "e");
     assert_eq!(put(&mut room, CONTENT), 201);
     for connection in [ALICE, BOB, CAROL] {
         join(&mut room, connection);

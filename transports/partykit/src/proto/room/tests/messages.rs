@@ -12,7 +12,7 @@ fn r6_a_change_is_committed_before_anybody_hears_of_it() {
     assert_eq!(to, &[BOB, CAROL]);
     assert_eq!(frame, "s[{\"pets\":{\"fido\":{\"age\":5}}},{},1]");
 
-    let mut room = Room::new(RoomConfig::new());
+    let mut room = Room::new(RoomConfig::new(), "e");
     let (outputs, response) = http(&mut room, "PUT", "/store", "[{},{\"v\":1}]");
     let [Output::Commit(batch)] = &*outputs else { panic!("{outputs:?}") };
     assert_eq!(batch.puts, [("vv".to_owned(), Cell::from(1)), ("hasStore".to_owned(), Cell::from(1))]);
@@ -48,7 +48,7 @@ fn nothing_is_told_of_nothing() {
     for frame in ["s[{},{},1]", "s[{\"t\":{}},{},1]", "s[{\"t\":{\"r\":{}}},{},1]"] {
         assert_eq!(say(&mut room, ALICE, frame), [], "{frame}");
     }
-    let mut alone = Room::new(RoomConfig::new());
+    let mut alone = Room::new(RoomConfig::new(), "e");
     put(&mut alone, "[{},{}]");
     join(&mut alone, ALICE);
     let outputs = say(&mut alone, ALICE, "s[{},{\"v\":1},1]");
@@ -122,7 +122,7 @@ fn a_leaf_that_cannot_be_represented_is_left_out_and_the_rest_is_taken() {
     assert_eq!(sent(&outputs).1, "s[{},{\"d\":1},1]");
     assert_eq!(say(&mut room, ALICE, "s[{},{\"a\":1e999},1]"), []);
 
-    let mut room = Room::new(RoomConfig::new());
+    let mut room = Room::new(RoomConfig::new(), "e");
     assert_eq!(put(&mut room, "[{},{\"a\":1e999}]"), 201);
     assert!(!room.exists(), "nothing of it was left");
     assert_eq!(put(&mut room, "[{},{\"a\":\"\u{FFFC}\",\"b\":1}]"), 201);
@@ -141,7 +141,7 @@ fn prefixes_are_used_and_demanded() {
 
 #[test]
 fn messages_are_ignored_while_there_is_no_store() {
-    let mut room = Room::new(RoomConfig::new());
+    let mut room = Room::new(RoomConfig::new(), "e");
     join(&mut room, ALICE);
     join(&mut room, BOB);
     assert_eq!(say(&mut room, ALICE, "s[{},{\"v\":1},1]"), []);
@@ -150,7 +150,7 @@ fn messages_are_ignored_while_there_is_no_store() {
 
 #[test]
 fn the_first_content_is_told_to_nobody() {
-    let mut room = Room::new(RoomConfig::new());
+    let mut room = Room::new(RoomConfig::new(), "e");
     join(&mut room, ALICE);
     let (outputs, _) = http(&mut room, "PUT", "/store", CONTENT);
     assert!(matches!(&*outputs, [Output::Commit(_)]), "{outputs:?}");
@@ -158,7 +158,7 @@ fn the_first_content_is_told_to_nobody() {
 
 #[test]
 fn connections_are_told_apart_by_themselves_and_not_by_their_name() {
-    let mut room = Room::new(RoomConfig::new());
+    let mut room = Room::new(RoomConfig::new(), "e");
     put(&mut room, "[{},{}]");
     let context = Context { query: "_pk=same".into(), ..Context::default() };
     for connection in [ALICE, BOB, CAROL] {

@@ -18,11 +18,11 @@ fn a_restored_room_passes_over_what_is_not_its_own() {
         ("hasStore", Cell::from(7)),
     ];
     let storage = storage.map(|(key, cell)| (key.to_owned(), cell));
-    let mut room = Room::restore(RoomConfig::new().with_storage_prefix("p"), storage);
+    let mut room = Room::restore(RoomConfig::new().with_storage_prefix("p"), "e", storage);
     assert!(room.exists());
     assert_eq!(get(&mut room), "[{\"t\":{\"r\":{\"c\":2}}},{\"v\":3}]");
     for falsy in [Cell::Null, Cell::from(false), Cell::from(0), Cell::try_from("").unwrap()] {
-        assert!(!Room::restore(RoomConfig::new(), [("hasStore".to_owned(), falsy)]).exists());
+        assert!(!Room::restore(RoomConfig::new(), "e", [("hasStore".to_owned(), falsy)]).exists());
     }
 }
 
@@ -71,7 +71,7 @@ proptest! {
     ) {
         let config = RoomConfig::new().with_storage_prefix("p");
         let config = if refusing { config.with_policy(NoB) } else { config.with_policy(AllowAll) };
-        let mut room = Room::new(config.clone());
+        let mut room = Room::new(config.clone(), "e");
         let mut storage = BTreeMap::new();
         let mut heard = Content::new();
         let mut model = Content::new();
@@ -93,7 +93,7 @@ proptest! {
                 prop_assert_eq!(&heard, &model);
             }
         }
-        let restored = Room::restore(config, storage);
+        let restored = Room::restore(config, "e", storage);
         prop_assert_eq!(restored.exists(), room.exists());
         prop_assert_eq!(restored.content(), room.content());
     }

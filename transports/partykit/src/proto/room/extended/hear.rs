@@ -1,0 +1,77 @@
+//! What a room makes of what the clients of the dialect say.
+
+use std::sync::Arc;
+
+use roommate::{Changes, Decoded};
+
+use super::OwnChange;
+use crate::proto::{
+    dialect::{ClientMessage, MALFORMED, UNACKNOWLEDGED},
+    policy::ConnectionId,
+    room::{Output, Room, accept::Verdict},
+    storage::Batch,
+};
+
+impl Room {
+    /// Takes a message of the dialect; `None` if it is none, or its sender did not ask for the dialect.
+    pub(in crate::proto::room) fn hear(&mut self, connection: ConnectionId, text: &str) -> Option<Vec<Output>> {
+        let extended = self.extended.as_mut()?;
+        let client = extended.members.get(&connection)?.client.clone();
+        let message = extended.dialect.decode_client(text)?;
+        let Ok(Decoded { value: message, unrepresentable: 0 }) = message else {
+            return Some(vec![self.cut_off(connection, MALFORMED, "malformed message")]);
+        };
+        Some(match (message, client) {
+            (ClientMessage::Join(join), None) => {
+                let outputs = extended.join(connection, join, || self.exists.then(|| self.contents.to_content()));
+                if let Some(Output::Close { connection: older, .. }) = outputs.first() {
+                    self.connections.remove(older);
+                }
+                outputs
+            }
+            (ClientMessage::Join(_), Some(_)) => vec![self.cut_off(connection, MALFORMED, "joined already")],
+            (_, None) => vec![self.cut_off(connection, MALFORMED, "join first")],
+            (ClientMessage::Ack(id), Some(client)) => extended.acknowledge(&client, id).into_iter().collect(),
+            // Sent again after it was decided: the join has told its fate.
+            (ClientMessage::Change { id, .. }, Some(client)) if extended.clients.last(&client) >= Some(id) => {
+                Vec::new()
+            }
+            (ClientMessage::Change { id, changes }, Some(client)) => self.change(connection, client, id, changes),
+        })
+    }
+
+    /// Decides a change, once.
+    fn change(&mut self, connection: ConnectionId, client: Arc<str>, id: u64, changes: Changes) -> Vec<Output> {
+        let Verdict { accepted, refused } = self.verdict(connection, changes);
+        let Some(extended) = &mut self.extended else { return Vec::new() };
+        let refused = (!refused.is_empty()).then(|| refused.to_json().into());
+        let change = OwnChange { client, id, refused };
+        let mut batch = if accepted.is_empty() {
+            Batch::default()
+        } else {
+            self.contents.apply(&accepted, self.config.storage_prefix())
+        };
+        extended.decide(&change, &mut batch);
+        let mut outputs = vec![Output::Commit(batch)];
+        outputs.extend(extended.confirm(connection, &change, !accepted.is_empty()));
+        let owes_acknowledgement = extended.clients.owes_acknowledgement(&change.client);
+        if !accepted.is_empty() {
+            self.tell(connection, Some(change), &accepted, &mut outputs);
+        }
+        if owes_acknowledgement {
+            outputs.push(self.cut_off(connection, UNACKNOWLEDGED, "acknowledge what was refused"));
+        }
+        outputs
+    }
+
+    /// Asks the policy. Without a store, and with a policy that panics, everything is refused.
+    fn verdict(&self, connection: ConnectionId, changes: Changes) -> Verdict {
+        let asked = changes.clone();
+        let verdict = if self.exists { self.judge(connection, changes) } else { None };
+        verdict.unwrap_or_else(|| {
+            let mut refused = asked;
+            refused.prune();
+            Verdict { accepted: Changes::new(), refused }
+        })
+    }
+}
