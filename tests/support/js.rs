@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use crate::{child::Kept, content::parse};
 
 /// How long a condition may take to come true. Generous: it is met at once unless something is wrong.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The same for the agent, in milliseconds.
 const TIMEOUT: u64 = PATIENCE.as_secs() * 1000;
@@ -86,10 +86,18 @@ impl Js {
         }
     }
 
-    /// One HTTP request, exactly as given.
+    /// One HTTP request, exactly as given. A GET that gets no answer is made again: on a busy machine PartyKit's server
+    /// hangs up on some.
     pub(crate) async fn http(&self, host: &str, method: &str, path: &str, body: &str) -> Reply {
         let request = json!({"host": host, "method": method, "path": path, "body": body});
-        let reply = self.request("http", request).await.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
+        let deadline = Instant::now() + PATIENCE;
+        let reply = loop {
+            match self.request("http", request.clone()).await {
+                Ok(reply) => break reply,
+                Err(_) if method == "GET" && Instant::now() < deadline => {}
+                Err(error) => panic!("{method} {path}: {error:?}"),
+            }
+        };
         Reply {
             status: reply["status"].as_u64().expect("a status").try_into().expect("a small status"),
             headers: reply["headers"].clone(),

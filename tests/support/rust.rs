@@ -29,7 +29,8 @@ impl RustClient {
     pub(crate) fn open(room: &Room) -> Self {
         let options = PartySocketOptions::new(room.host.as_str(), room.name.as_str())
             .with_party(room.party)
-            .with_min_reconnection_delay(Duration::from_millis(50));
+            .with_min_reconnection_delay(Duration::from_millis(50))
+            .with_max_reconnection_delay(Duration::from_millis(500));
         let socket = PartySocket::new(options).expect("the options are in order");
         let config = PartyKitConfig::new().with_store_path(room.store_path).with_message_prefix(room.message_prefix);
         let store = Store::new();
