@@ -94,6 +94,7 @@ pub struct EngineBuilder {
     retry_delays: (Duration, Duration),
     empty_poll_interval: Duration,
     flush_deadline: Duration,
+    seed: Option<u64>,
 }
 
 /// What a place refused of this client's edits. The store shows what the place has instead.
@@ -134,6 +135,7 @@ impl Engine {
             retry_delays: (Duration::from_millis(100), Duration::from_secs(30)),
             empty_poll_interval: Duration::from_secs(5),
             flush_deadline: Duration::from_secs(5),
+            seed: None,
         }
     }
 
@@ -329,6 +331,12 @@ impl EngineBuilder {
         self
     }
 
+    /// Where the random part of the retry delays begins, so that a simulation can be repeated. Default: anywhere.
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// Builds the engine, whose task begins at once.
     pub fn build(self) -> Engine {
         // The standard library's own source of randomness: 128 bits, new for each engine.
@@ -339,7 +347,7 @@ impl EngineBuilder {
             min_retry_delay: self.retry_delays.0,
             max_retry_delay: self.retry_delays.1,
             empty_poll_interval: self.empty_poll_interval,
-            seed: random.hash_one("jitter"),
+            seed: self.seed.unwrap_or_else(|| random.hash_one("jitter")),
         };
         let client_id = self.client_id.unwrap_or_else(|| {
             format!("{:016x}{:016x}", random.hash_one("client"), random.hash_one("and its other half"))

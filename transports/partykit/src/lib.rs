@@ -9,6 +9,8 @@ pub mod mock;
 #[cfg(any(feature = "client", feature = "mock"))]
 mod persist;
 pub mod proto;
+#[cfg(feature = "mock")]
+pub mod sim;
 #[cfg(feature = "client")]
 mod socket;
 

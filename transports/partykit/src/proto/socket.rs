@@ -1,14 +1,14 @@
 //! The deciding half of [`PartySocket`](crate::PartySocket): options, URLs, when to try again, whether the peer lives.
 
-#[cfg_attr(not(feature = "client"), allow(dead_code))]
+#[cfg_attr(not(any(feature = "client", feature = "mock")), allow(dead_code))]
 mod heartbeat;
 mod options;
-#[cfg_attr(not(feature = "client"), allow(dead_code))]
+#[cfg_attr(not(any(feature = "client", feature = "mock")), allow(dead_code))]
 mod outgoing;
 mod query;
-#[cfg_attr(not(feature = "client"), allow(dead_code))]
+#[cfg_attr(not(any(feature = "client", feature = "mock")), allow(dead_code))]
 mod retry;
-#[cfg_attr(not(feature = "client"), allow(dead_code))]
+#[cfg_attr(not(any(feature = "client", feature = "mock")), allow(dead_code))]
 mod state;
 mod url;
 
@@ -23,13 +23,13 @@ pub use self::{
     options::{PartySocketOptions, SocketProtocol},
     query::{Query, QueryPairs},
 };
-#[cfg(feature = "client")]
+#[cfg(any(feature = "client", feature = "mock"))]
 pub(crate) use self::{
     heartbeat::{Beat, Pulse},
-    outgoing::Waiting,
-    state::{Goodbye, Next, State, Target},
-    url::uuid_v4,
+    state::{Next, State, Target},
 };
+#[cfg(feature = "client")]
+pub(crate) use self::{outgoing::Waiting, state::Goodbye, url::uuid_v4};
 
 /// One WebSocket message, cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,0 +1,336 @@
+//! Connections and requests: order within each, none between them, and what goes wrong.
+
+use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
+
+use super::{
+    history::Which,
+    random::Random,
+    world::{Client, Event, World},
+};
+use crate::proto::{CheckId, Response, Side};
+
+/// One connection, or the attempt at one.
+pub(super) struct Conn {
+    pub(super) peer: usize,
+    pub(super) side: Side,
+    up: Pipe<Up>,
+    down: Pipe<Down>,
+    /// The client has not given it up.
+    pub(super) client_has: bool,
+    /// The client's socket is open.
+    pub(super) is_open: bool,
+    /// The room has it.
+    pub(super) server_has: bool,
+    random: Random,
+}
+
+/// One direction of a connection.
+struct Pipe<T> {
+    queue: VecDeque<T>,
+    /// When the last in it arrives.
+    last: Duration,
+    base: Duration,
+    /// What is written from now on is lost.
+    broken: bool,
+}
+
+/// What goes to the server.
+pub(super) enum Up {
+    Connect,
+    Frame(Arc<str>),
+    /// The payload comes back in a pong; none is the heartbeat's.
+    Ping(Option<CheckId>),
+    End,
+}
+
+/// What goes to the client.
+pub(super) enum Down {
+    Opened,
+    /// The connection was not to be.
+    Failed,
+    Refused,
+    Frame(Arc<str>),
+    Pong(Option<CheckId>),
+    End,
+}
+
+/// An HTTP request under way.
+pub(super) struct Request {
+    pub(super) peer: usize,
+    pub(super) method: &'static str,
+    pub(super) body: String,
+    pub(super) answering: Answering,
+    pub(super) response: Option<Response>,
+    /// The answer does not get through.
+    loses_answer: bool,
+}
+
+/// Who asked.
+pub(super) enum Answering {
+    Call(futures_channel::oneshot::Sender<Option<Response>>),
+    Check(CheckId),
+    Stock,
+}
+
+/// How long an attempt to connect may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long a server keeps a connection that is silent.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a request may go without an answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl<T> Pipe<T> {
+    fn new(random: &mut Random) -> Self {
+        Self { queue: VecDeque::new(), last: Duration::ZERO, base: random.millis(1, 40), broken: false }
+    }
+
+    /// Loses a part of what is on its way, from the end.
+    fn lose(&mut self, random: &mut Random) {
+        let arrive = random.below(self.queue.len() as u64 + 1) as usize;
+        self.queue.truncate(arrive);
+    }
+}
+
+impl Conn {
+    pub(super) fn is_quiet(&self) -> bool {
+        let frames_up = self.up.queue.iter().any(|up| !matches!(up, Up::Ping(None)));
+        let frames_down = self.down.queue.iter().any(|down| !matches!(down, Down::Pong(None)));
+        !frames_up && !(frames_down && self.client_has)
+    }
+
+    /// Whether both ends have what the other thinks they have.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.up.broken && !self.down.broken
+    }
+}
+
+/// Connections.
+impl World {
+    /// A new attempt to connect.
+    pub(super) fn dial(&mut self, peer: usize, side: Side) -> usize {
+        let conn = self.conns.len();
+        let mut random = Random::labelled(self.seed, (conn as u64) << 8 | 1);
+        let (up, down) = (Pipe::new(&mut random), Pipe::new(&mut random));
+        self.conns.push(Conn { peer, side, up, down, client_has: true, is_open: false, server_has: false, random });
+        if self.peers[peer].offline {
+            self.freeze(conn);
+        }
+        self.send_up(conn, Up::Connect);
+        self.schedule(self.now + CONNECT_TIMEOUT, Event::ConnectTimeout(conn));
+        conn
+    }
+
+    pub(super) fn send_up(&mut self, conn: usize, up: Up) {
+        let slow = self.peers[self.conns[conn].peer].slow_up;
+        let it = &mut self.conns[conn];
+        if it.up.broken {
+            return;
+        }
+        let at = self.now.saturating_add(slow + delay(it.up.base, &mut it.random)).max(it.up.last);
+        it.up.last = at;
+        it.up.queue.push_back(up);
+        self.schedule(at, Event::Up(conn));
+    }
+
+    pub(super) fn send_down(&mut self, conn: usize, down: Down) {
+        let slow = self.peers[self.conns[conn].peer].slow_down;
+        let it = &mut self.conns[conn];
+        if it.down.broken {
+            return;
+        }
+        let at = self.now.saturating_add(slow + delay(it.down.base, &mut it.random)).max(it.down.last);
+        it.down.last = at;
+        it.down.queue.push_back(down);
+        self.schedule(at, Event::Down(conn));
+    }
+
+    pub(super) fn arrive_up(&mut self, conn: usize) {
+        let Some(up) = self.conns[conn].up.queue.pop_front() else { return };
+        match up {
+            Up::Connect => self.server_opens(conn),
+            Up::Frame(frame) => self.server_hears(conn, &frame),
+            Up::Ping(payload) => {
+                if self.conns[conn].server_has {
+                    self.send_down(conn, Down::Pong(payload));
+                }
+            }
+            Up::End => {
+                self.server_loses(conn);
+                self.conns[conn].up.broken = true;
+            }
+        }
+    }
+
+    pub(super) fn arrive_down(&mut self, conn: usize) {
+        let Some(down) = self.conns[conn].down.queue.pop_front() else { return };
+        if !self.conns[conn].client_has {
+            return;
+        }
+        match down {
+            Down::Opened => self.socket_opened(conn),
+            Down::Failed => self.socket_failed(conn, false),
+            Down::Refused => self.socket_failed(conn, true),
+            Down::Frame(frame) => self.socket_heard(conn, &frame),
+            Down::Pong(payload) => self.socket_ponged(conn, payload),
+            Down::End => self.socket_lost(conn),
+        }
+    }
+
+    /// The client gives a connection up, and says goodbye.
+    pub(super) fn hang_up(&mut self, conn: usize) {
+        self.conns[conn].client_has = false;
+        self.conns[conn].is_open = false;
+        self.send_up(conn, Up::End);
+    }
+
+    /// Cuts connections: a part of what is on its way arrives, and then both ends know.
+    pub(super) fn cut(&mut self, peer: usize, which: Which) {
+        for conn in self.conns_of(peer, which) {
+            let it = &mut self.conns[conn];
+            it.up.lose(&mut it.random);
+            it.down.lose(&mut it.random);
+            self.send_up(conn, Up::End);
+            self.send_down(conn, Down::End);
+            let it = &mut self.conns[conn];
+            (it.up.broken, it.down.broken) = (true, true);
+        }
+    }
+
+    pub(super) fn freeze_all(&mut self, peer: usize, which: Which) {
+        for conn in self.conns_of(peer, which) {
+            self.freeze(conn);
+        }
+    }
+
+    /// Both ends of a frozen connection learn that it is gone.
+    pub(super) fn thaw(&mut self, peer: usize) {
+        for conn in self.conns_of(peer, Which::Both) {
+            let it = &mut self.conns[conn];
+            if !it.is_whole() {
+                (it.up.broken, it.down.broken) = (false, false);
+                self.send_up(conn, Up::End);
+                self.send_down(conn, Down::End);
+                let it = &mut self.conns[conn];
+                (it.up.broken, it.down.broken) = (true, true);
+            }
+        }
+    }
+
+    /// Everybody loses their connection to a server that died.
+    pub(super) fn crash(&mut self) {
+        if !self.host.crash() {
+            return;
+        }
+        self.trace.note(self.now, "crash of the server", 0_u8, "");
+        for conn in 0..self.conns.len() {
+            let it = &mut self.conns[conn];
+            it.up.queue.clear();
+            it.up.broken = true;
+            it.server_has = false;
+            it.down.lose(&mut it.random);
+            self.send_down(conn, Down::End);
+            self.conns[conn].down.broken = true;
+        }
+        let requests: Vec<u64> = self.requests.keys().copied().collect();
+        for request in requests {
+            self.schedule(self.now, Event::RequestFails(request));
+        }
+    }
+
+    fn freeze(&mut self, conn: usize) {
+        let it = &mut self.conns[conn];
+        if it.up.broken && it.down.broken {
+            return;
+        }
+        it.up.lose(&mut it.random);
+        it.down.lose(&mut it.random);
+        (it.up.broken, it.down.broken) = (true, true);
+        self.schedule(self.now + SERVER_TIMEOUT, Event::ServerTimeout(conn));
+    }
+
+    /// The connections that either end still has.
+    fn conns_of(&self, peer: usize, which: Which) -> Vec<usize> {
+        let is_meant = |side| match which {
+            Which::Both => true,
+            Which::Main => side == Side::Main,
+            Which::Ear => side == Side::Ear,
+        };
+        let conns = self.conns.iter().enumerate();
+        conns
+            .filter(|(_, conn)| conn.peer == peer && (conn.client_has || conn.server_has) && is_meant(conn.side))
+            .map(|(number, _)| number)
+            .collect()
+    }
+}
+
+/// Requests.
+impl World {
+    pub(super) fn request(&mut self, peer: usize, method: &'static str, body: String, answering: Answering) {
+        let number = self.next_request;
+        self.next_request += 1;
+        let it = &mut self.peers[peer];
+        let fault = (!it.faults.is_empty()).then(|| it.faults.remove(0));
+        let arrives = !it.offline && fault != Some(false);
+        let delay = it.slow_up + delay(it.random.millis(1, 40), &mut it.random);
+        let request = Request { peer, method, body, answering, response: None, loses_answer: fault == Some(true) };
+        self.requests.insert(number, request);
+        self.trace.note(self.now, method, peer as u64, "");
+        match arrives {
+            true => self.schedule(self.now + delay, Event::RequestArrives(number)),
+            false => self.schedule(self.now + delay, Event::RequestFails(number)),
+        }
+    }
+
+    pub(super) fn respond(&mut self, number: u64, response: Response) {
+        let Some(request) = self.requests.get_mut(&number) else { return };
+        request.response = Some(response);
+        let loses_answer = request.loses_answer;
+        let it = &mut self.peers[request.peer];
+        let delay = it.slow_down + delay(it.random.millis(1, 40), &mut it.random);
+        match loses_answer {
+            true => self.schedule(self.now + REQUEST_TIMEOUT, Event::RequestFails(number)),
+            false => self.schedule(self.now + delay, Event::ResponseArrives(number)),
+        }
+    }
+
+    pub(super) fn response_arrives(&mut self, number: u64) {
+        let offline = self.requests.get(&number).is_some_and(|request| self.peers[request.peer].offline);
+        match offline {
+            true => self.schedule(self.now + REQUEST_TIMEOUT, Event::RequestFails(number)),
+            false => self.answered(number, true),
+        }
+    }
+
+    pub(super) fn request_fails(&mut self, number: u64) {
+        self.answered(number, false);
+    }
+
+    fn answered(&mut self, number: u64, got_through: bool) {
+        let Some(request) = self.requests.remove(&number) else { return };
+        let response = request.response.filter(|_| got_through);
+        let peer = request.peer;
+        let text = response.as_ref().map_or("failed", |response| &response.body);
+        self.trace.note(self.now, request.method, peer as u64, text);
+        match (request.answering, &mut self.peers[peer].client) {
+            // Whoever asked may be gone.
+            (Answering::Call(call), _) => drop(call.send(response)),
+            (Answering::Check(check), Client::Ours(_)) => self.ours_checked(peer, check, response),
+            (Answering::Stock, Client::Stock(_)) => self.stock_answered(peer, response),
+            _ => {}
+        }
+    }
+}
+
+/// Mostly short, now and then long.
+fn delay(base: Duration, random: &mut Random) -> Duration {
+    let jitter = random.millis(0, 10);
+    let spike = if random.is_one_in(24) { random.millis(20, 900) } else { Duration::ZERO };
+    base + jitter + spike
+}
+
+/// Takes what is not needed any more out of a simulation that lasts.
+impl World {
+    pub(super) fn take_trace(&mut self) -> super::trace::Trace {
+        mem::replace(&mut self.trace, super::trace::Trace::new(false))
+    }
+}

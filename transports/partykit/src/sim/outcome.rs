@@ -1,0 +1,118 @@
+//! How a simulation ended, and what is promised of that.
+
+use std::{fmt, ops::AddAssign};
+
+use super::history::{Clients, Pair, Server};
+
+/// How one simulation ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Of our clients and of stock clients.
+    pub ours: Fates,
+    /// Of stock clients.
+    pub stock: Fates,
+    /// A number that everything that happened decides.
+    pub hash: u64,
+}
+
+/// How the clients of one kind ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fates {
+    /// Clients whose store is not what the room holds.
+    pub apart: u64,
+    /// Of these, clients that differ only where they wrote last and never sent it: beyond any server.
+    pub apart_unsent: u64,
+    /// Clients that did not come to rest.
+    pub restless: u64,
+    /// Values that were written, those before joining not counted.
+    pub edits: u64,
+    /// Of the edits, those that the server stored.
+    pub confirmed: u64,
+    /// Those that the server did not store, and of which the client was told that.
+    pub refused: u64,
+    /// Those that were neither stored nor refused aloud, but that their own client overwrote.
+    pub overwritten: u64,
+    /// Those that are still listed as unconfirmed.
+    pub unconfirmed: u64,
+    /// Those of which nothing was heard.
+    pub lost: u64,
+    /// Those that the server stored more than once.
+    pub twice: u64,
+    /// Those that the server stored, and of which the client was told that it did not.
+    pub misreported: u64,
+    /// Values in a store, at any moment looked at, that nobody wrote.
+    pub invented: u64,
+}
+
+/// What is promised of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    /// Our clients end equal to the room, and lose and invent nothing.
+    Converges,
+    /// That, and nothing takes effect twice.
+    Once,
+    /// Stock clients end equal to the room but where they never sent what they wrote.
+    ConvergesIfSent,
+    /// Stock clients end apart, mostly: the control.
+    Diverges,
+}
+
+impl Outcome {
+    /// What of the promises to a pair is broken in this one history.
+    pub fn broken(&self, pair: Pair) -> Option<&'static str> {
+        let Fates { apart, restless, unconfirmed, lost, twice, invented, .. } = self.ours;
+        let promises = pair.promises();
+        let ours = promises.contains(&Promise::Converges) || promises.contains(&Promise::Once);
+        match () {
+            () if ours && restless > 0 => Some("did not come to rest"),
+            () if ours && apart > 0 => Some("ended apart"),
+            () if ours && lost > 0 => Some("lost an edit"),
+            () if ours && unconfirmed > 0 => Some("left an edit unconfirmed"),
+            () if ours && invented > 0 => Some("showed what nobody wrote"),
+            () if promises.contains(&Promise::Once) && twice > 0 => Some("applied an edit twice"),
+            () if promises.contains(&Promise::ConvergesIfSent) && self.stock.apart > self.stock.apart_unsent => {
+                Some("a stock client ended apart")
+            }
+            () => None,
+        }
+    }
+
+    /// Whether any client ended apart.
+    pub fn is_apart(&self) -> bool {
+        self.ours.apart + self.stock.apart > 0
+    }
+}
+
+impl Pair {
+    /// What is promised of it.
+    pub fn promises(self) -> &'static [Promise] {
+        match (self.clients, self.server) {
+            (Clients::Ours | Clients::Mixed, Server::Ours | Server::Stock) => &[Promise::Converges],
+            (Clients::Stock, Server::Ours) => &[],
+            (Clients::Stock, Server::Stock) => &[Promise::Diverges],
+        }
+    }
+}
+
+impl AddAssign for Fates {
+    fn add_assign(&mut self, other: Self) {
+        self.apart += other.apart;
+        self.apart_unsent += other.apart_unsent;
+        self.restless += other.restless;
+        self.edits += other.edits;
+        self.confirmed += other.confirmed;
+        self.refused += other.refused;
+        self.overwritten += other.overwritten;
+        self.unconfirmed += other.unconfirmed;
+        self.lost += other.lost;
+        self.twice += other.twice;
+        self.misreported += other.misreported;
+        self.invented += other.invented;
+    }
+}
+
+impl fmt::Display for Fates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}

@@ -1,0 +1,213 @@
+//! Everything that is simulated, and what happens in it next.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    sync::{Arc, Mutex},
+    task::Waker,
+    time::Duration,
+};
+
+use super::{
+    history::{Op, Pair, Which},
+    host::Host,
+    ledger::Ledger,
+    network::{Conn, Request},
+    ours::Ours,
+    random::Random,
+    socket::Socket,
+    stock::Stock,
+    trace::Trace,
+};
+use crate::proto::Side;
+
+pub(super) struct World {
+    pub(super) now: Duration,
+    pub(super) pair: Pair,
+    pub(super) seed: u64,
+    pub(super) peers: Vec<Peer>,
+    pub(super) conns: Vec<Conn>,
+    pub(super) requests: BTreeMap<u64, Request>,
+    pub(super) next_request: u64,
+    pub(super) host: Host,
+    pub(super) ledger: Arc<Mutex<Ledger>>,
+    pub(super) trace: Trace,
+    events: BinaryHeap<Reverse<Scheduled>>,
+    scheduled: u64,
+}
+
+/// A client and its way to the network.
+pub(super) struct Peer {
+    pub(super) client: Client,
+    pub(super) main: Socket,
+    pub(super) ear: Option<Socket>,
+    pub(super) offline: bool,
+    pub(super) slow_up: Duration,
+    pub(super) slow_down: Duration,
+    /// The next requests fail; whether they arrive all the same.
+    pub(super) faults: Vec<bool>,
+    pub(super) random: Random,
+}
+
+pub(super) enum Client {
+    Ours(Ours),
+    Stock(Stock),
+}
+
+/// Something that happens at its time.
+#[derive(Debug)]
+pub(super) enum Event {
+    Wake(Waker),
+    /// The next on a connection arrives at the server.
+    Up(usize),
+    /// The next on a connection arrives at the client.
+    Down(usize),
+    /// A socket tries to connect.
+    Connect(usize, Side),
+    /// An attempt took too long.
+    ConnectTimeout(usize),
+    /// The server gives up a connection that fell silent.
+    ServerTimeout(usize),
+    /// A socket looks whether its peer lives.
+    Beat(usize),
+    /// A link's deadline.
+    Tick(usize),
+    RequestArrives(u64),
+    ResponseArrives(u64),
+    RequestFails(u64),
+    /// The server's storage has written what it was given.
+    Committed(u64),
+}
+
+struct Scheduled {
+    at: Duration,
+    /// Of two at the same time the first that was scheduled is first.
+    number: u64,
+    event: Event,
+}
+
+impl World {
+    pub(super) fn new(pair: Pair, seed: u64, ledger: Arc<Mutex<Ledger>>, trace: Trace) -> Self {
+        Self {
+            now: Duration::ZERO,
+            pair,
+            seed,
+            peers: Vec::new(),
+            conns: Vec::new(),
+            requests: BTreeMap::new(),
+            next_request: 0,
+            host: Host::new(pair.server, seed),
+            ledger,
+            trace,
+            events: BinaryHeap::new(),
+            scheduled: 0,
+        }
+    }
+
+    pub(super) fn schedule(&mut self, at: Duration, event: Event) {
+        self.scheduled += 1;
+        self.events.push(Reverse(Scheduled { at: at.max(self.now), number: self.scheduled, event }));
+    }
+
+    /// Lets the next thing happen, unless that is after `until`, which is then the time. Whether anything happened.
+    pub(super) fn happen(&mut self, until: Duration) -> bool {
+        match self.events.peek() {
+            Some(Reverse(next)) if next.at <= until => {}
+            _ => {
+                self.now = until.max(self.now);
+                return false;
+            }
+        }
+        let Some(Reverse(Scheduled { at, event, .. })) = self.events.pop() else { return false };
+        self.now = at;
+        match event {
+            Event::Wake(waker) => waker.wake(),
+            Event::Up(conn) => self.arrive_up(conn),
+            Event::Down(conn) => self.arrive_down(conn),
+            Event::Connect(peer, side) => self.connect(peer, side),
+            Event::ConnectTimeout(conn) => self.connect_timed_out(conn),
+            Event::ServerTimeout(conn) => self.server_loses(conn),
+            Event::Beat(conn) => self.beat(conn),
+            Event::Tick(peer) => self.tick(peer),
+            Event::RequestArrives(request) => self.request_arrives(request),
+            Event::ResponseArrives(request) => self.response_arrives(request),
+            Event::RequestFails(request) => self.request_fails(request),
+            Event::Committed(commit) => self.committed(commit),
+        }
+        true
+    }
+
+    /// Does what of an operation concerns the network and the server.
+    pub(super) fn interfere(&mut self, op: &Op) {
+        match *op {
+            Op::Cut(peer, which) => self.cut(peer.into(), which),
+            Op::Freeze(peer, which) => self.freeze_all(peer.into(), which),
+            Op::Offline(peer) => {
+                self.peers[usize::from(peer)].offline = true;
+                self.freeze_all(peer.into(), Which::Both);
+            }
+            Op::Online(peer) => {
+                let peer = usize::from(peer);
+                if std::mem::take(&mut self.peers[peer].offline) {
+                    self.thaw(peer);
+                }
+            }
+            Op::SlowUp(peer, millis) => self.peers[usize::from(peer)].slow_up = Duration::from_millis(millis.into()),
+            Op::SlowDown(peer, millis) => {
+                self.peers[usize::from(peer)].slow_down = Duration::from_millis(millis.into());
+            }
+            Op::FailRequest(peer, arrives) => self.peers[usize::from(peer)].faults.push(arrives),
+            Op::Crash => self.crash(),
+            Op::Restart => self.host.restart(),
+            Op::Policy(refused) => self.host.refuse(refused),
+            _ => {}
+        }
+    }
+
+    /// Mends everything.
+    pub(super) fn heal(&mut self) {
+        for peer in 0..self.peers.len() {
+            let it = &mut self.peers[peer];
+            it.offline = false;
+            it.faults.clear();
+            (it.slow_up, it.slow_down) = (Duration::ZERO, Duration::ZERO);
+            self.thaw(peer);
+        }
+        self.host.restart();
+    }
+
+    /// Whether nothing is on its way, and nobody has anything left to do.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.requests.is_empty()
+            && self.host.is_quiet()
+            && self.conns.iter().all(Conn::is_quiet)
+            && self.peers.iter().all(|peer| {
+                peer.main.is_open()
+                    && peer.ear.as_ref().is_none_or(Socket::is_open)
+                    && match &peer.client {
+                        Client::Ours(ours) => ours.is_quiet(),
+                        Client::Stock(stock) => stock.is_quiet(),
+                    }
+            })
+    }
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Scheduled {}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
