@@ -17,11 +17,16 @@ use roommate::{Capability, Changes, Content, Error, ErrorKind, Notice, Persister
 
 use super::{
     executor::Simulator,
-    host::is_success,
     network::Answering,
     world::{Client, Event, World},
 };
-use crate::proto::{CheckId, Link, LinkOptions, LinkOutput, Listening, NoticeQueue, Response, Side, Ticket, Wire};
+use crate::{
+    persist::{self, Carrier},
+    proto::{
+        CheckId, Limits, Link, LinkOptions, LinkOutput, Listening, NoticeQueue, Put, Response, Side, StoreAnswer,
+        Ticket, Wire,
+    },
+};
 
 /// What the persister, its stream and the network share of one client.
 pub(super) struct Ours {
@@ -193,19 +198,32 @@ impl SimPersister {
     async fn request(&self, method: &'static str, body: String) -> Result<Response> {
         let (answer, answered) = oneshot::channel();
         self.simulator.world().request(self.peer, method, body, Answering::Call(answer));
-        let response = answered.await.ok().flatten();
-        let response = response
-            .ok_or_else(|| Error::new(ErrorKind::Unavailable, format!("{method} of the room did not get through")))?;
-        match is_success(&response) {
-            true => Ok(response),
-            false => Err(Error::new(ErrorKind::Refused, format!("{method} was answered with {}", response.status))),
-        }
+        answered
+            .await
+            .ok()
+            .flatten()
+            .ok_or_else(|| Error::new(ErrorKind::Unavailable, format!("{method} of the room did not get through")))
+    }
+}
+
+#[async_trait]
+impl Carrier for SimPersister {
+    fn store_is_present(&self) -> Option<bool> {
+        self.with(|ours, _| ours.link.store_is_present())
+    }
+
+    fn limits(&self) -> Limits {
+        Limits::default()
     }
 
     async fn get(&self) -> Result<Option<Content>> {
         let content = content(&self.request("GET", String::new()).await?)?;
         self.with(|ours, now| ours.link.store_found(content.is_some(), now));
         Ok(content)
+    }
+
+    async fn put(&self, content: &Content) -> Result<Put> {
+        answer("PUT", &self.request("PUT", content.to_json()).await?).put()
     }
 
     async fn send(&self, changes: &Changes) -> Result<Saved> {
@@ -227,15 +245,6 @@ impl SimPersister {
             }
         }
     }
-
-    async fn offer(&self, content: Content) -> Result<Saved> {
-        let put = self.request("PUT", content.to_json()).await?;
-        match (self.get().await?, put.status) {
-            (Some(content), _) => Ok(Saved::Found(content)),
-            (None, 205) => Err(Error::new(ErrorKind::Unavailable, "the room was emptied")),
-            (None, _) => Err(Error::new(ErrorKind::Refused, "the room refused every part of its first content")),
-        }
-    }
 }
 
 #[async_trait]
@@ -249,15 +258,7 @@ impl Persister for SimPersister {
     }
 
     async fn save(&self, save: Save<'_>) -> Result<Saved> {
-        let present = self.with(|ours, _| ours.link.store_is_present()) == Some(true);
-        match save.changes() {
-            Some(changes) if present => self.send(changes).await,
-            None if present => match self.get().await? {
-                Some(content) => Ok(Saved::Found(content)),
-                None => self.offer(save.content()).await,
-            },
-            _ => self.offer(save.content()).await,
-        }
+        persist::save(self, save).await
     }
 
     async fn watch(&self) -> Result<BoxStream<'static, Result<Notice>>> {
@@ -332,13 +333,9 @@ impl Drop for Notices {
 }
 
 fn content(response: &Response) -> Result<Option<Content>> {
-    if !is_success(response) {
-        return Err(Error::new(ErrorKind::Refused, format!("GET was answered with {}", response.status)));
-    }
-    if response.body.is_empty() {
-        return Ok(None);
-    }
-    let mut content = Content::from_json(&response.body)?.value;
-    content.prune();
-    Ok(Some(content))
+    Ok(answer("GET", response).content()?.map(|decoded| decoded.value))
+}
+
+fn answer<'a>(request: &'a str, response: &'a Response) -> StoreAnswer<'a> {
+    StoreAnswer { request, status: response.status, body: response.body.as_bytes() }
 }

@@ -274,6 +274,7 @@ impl Driver {
         let engine = Engine::builder(&store, SimPersister::new(simulator, client.into()))
             .with_runtime(simulator.runtime())
             .with_seed(seed ^ u64::from(client))
+            .with_client_id(client.to_string())
             .build();
         let ledger = ledger.clone();
         let refusals = engine.add_refused_listener(move |refused| lock(&ledger).refused(client, &refused.changes));
