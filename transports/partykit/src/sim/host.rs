@@ -32,6 +32,8 @@ pub(super) struct Host {
     /// The first of the outputs is being written.
     commit: Option<u64>,
     commits: u64,
+    /// How often it was restarted: the room's epoch.
+    lives: u64,
     random: Random,
 }
 
@@ -44,7 +46,8 @@ impl Host {
         let rules = Arc::new(AtomicU8::new(0));
         Self {
             server,
-            room: Some(Room::new(config(server, &rules))),
+            room: Some(Room::new(config(server, &rules), "0")),
+            lives: 0,
             rules,
             storage: BTreeMap::new(),
             outputs: VecDeque::new(),
@@ -57,8 +60,9 @@ impl Host {
     /// Runs again with what was committed, if it does not.
     pub(super) fn restart(&mut self) {
         if self.room.is_none() {
+            self.lives += 1;
             let storage = self.storage.iter().map(|(key, cell)| (key.clone(), cell.clone()));
-            self.room = Some(Room::restore(config(self.server, &self.rules), storage));
+            self.room = Some(Room::restore(config(self.server, &self.rules), self.lives.to_string(), storage));
         }
     }
 
