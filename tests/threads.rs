@@ -96,6 +96,8 @@ fn round(figures: &Figures, store: &Store, engine: &Engine, place: &Flood, mint:
                     while Instant::now() < until {
                         edit(store, mint, ledger, author, &mut dice);
                         figures.edits.fetch_add(1, Ordering::Relaxed);
+                        // Whoever gives the turn back would else often be the next to have it.
+                        thread::yield_now();
                     }
                 })
             })
@@ -113,6 +115,7 @@ fn round(figures: &Figures, store: &Store, engine: &Engine, place: &Flood, mint:
             while !settled.load(Ordering::SeqCst) {
                 look(store, engine, place, mint);
                 figures.looks.fetch_add(1, Ordering::Relaxed);
+                thread::yield_now();
             }
         });
         let all_written = writers.into_iter().all(|writer| writer.join().is_ok());

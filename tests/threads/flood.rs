@@ -19,8 +19,8 @@ use super::{
     lock,
 };
 
-/// How many notices wait at most, so that those who edit are never far ahead of what they are told.
-const AHEAD: usize = 64;
+/// How many notices wait at most: few, so that the edits come between them.
+const AHEAD: usize = 8;
 
 /// The place. Clones are the same one.
 #[derive(Clone, Debug)]
