@@ -220,7 +220,7 @@ async fn tinybase_story_09_ignores_malformed_socket_and_namespaced_storage_paylo
         Server::Roommate => {
             let Value::Object(stored) = stored else { unreachable!("it is an object") };
             let stored = stored.into_iter().map(|(key, value)| (key, Cell::try_from(value).expect("a cell")));
-            let restored = RoomCore::restore(RoomConfig::new().with_storage_prefix("tinybase_"), stored);
+            let restored = RoomCore::restore(RoomConfig::new().with_storage_prefix("tinybase_"), "next", stored);
             assert_eq!(parse(&restored.content().to_json()), canonical(content.clone()));
             rig.put(&room, &content).await;
         }
