@@ -201,7 +201,13 @@ impl Replica {
     pub(crate) fn save_done(&mut self, view: &impl View, show: Show) -> Changes {
         match self.saving() {
             Some(index) => self.confirm(index, &Changes::new(), view, show).apply,
-            None => self.accepted_after_all(Stage::Saving, &Changes::new(), view, show),
+            None => {
+                // Given up meanwhile. Whether what was saved has it depends on when it was asked for its content.
+                let discarded = self.discarded.len();
+                self.discarded.retain(|edit| edit.stage != Stage::Saving);
+                self.outdated += u64::from(self.discarded.len() < discarded);
+                Changes::new()
+            }
         }
     }
 
