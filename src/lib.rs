@@ -53,6 +53,7 @@ mod persister;
 mod runtime;
 mod store;
 mod subscription;
+mod sync;
 
 pub use content::{
     Cell, CellKind, Changes, Content, Id, Json, Map, Number, Row, RowChanges, Table, TableChanges, Tables, Text, Values,

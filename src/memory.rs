@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, PoisonError, Weak},
     task::{Context, Poll, Waker},
 };
 
@@ -14,6 +14,7 @@ use crate::{
     content::{Changes, Content},
     error::Result,
     persister::{Capability, Notice, Persister, Receipt, Save, Saved},
+    sync::{Mutex, MutexGuard},
 };
 
 /// How many notices wait for a client that does not read; then it is told to load instead.

@@ -4,13 +4,16 @@ use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, PoisonError, Weak},
     task::{Context, Poll, Waker},
 };
 
 use futures_core::Stream;
 
-use crate::subscription::Subscription;
+use crate::{
+    subscription::Subscription,
+    sync::{Mutex, MutexGuard},
+};
 
 /// How many events a stream keeps for a reader that is slow; then the oldest go.
 const STREAM_CAPACITY: usize = 256;
@@ -117,7 +120,7 @@ impl<T> Stream for Events<T> {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, OnceLock, PoisonError},
     task::{Context, Poll},
 };
 
@@ -23,6 +23,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     persister::Persister,
     store::{Commit, CommitHook, Origin, Store},
+    sync::{Mutex, MutexGuard},
 };
 
 /// How many calls may wait for the driver to take them.

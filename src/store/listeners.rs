@@ -6,12 +6,12 @@ use std::{
     mem,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use crate::{content::Id, subscription::Subscription};
+use crate::{content::Id, subscription::Subscription, sync::Mutex};
 
 use super::{events::Event, shared::lock};
 

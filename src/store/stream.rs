@@ -3,13 +3,13 @@
 use std::{
     mem,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
 use futures_core::Stream;
 
-use crate::content::Changes;
+use crate::{content::Changes, sync::Mutex};
 
 use super::{
     Store,

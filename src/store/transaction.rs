@@ -4,10 +4,12 @@ use std::{
     mem,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::Arc,
-    thread,
 };
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    sync::thread,
+};
 
 use super::{
     Store,

@@ -1,7 +1,9 @@
 //! The write turn: which thread may write, and when the others may read.
 
-use std::{
-    sync::{Condvar, Mutex, PoisonError},
+use std::sync::PoisonError;
+
+use crate::sync::{
+    Condvar, Mutex,
     thread::{self, ThreadId},
 };
 
