@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use roommate::{Cell, Changes, Content, Id};
+use roommate::{Cell, Changes, Content, Id, Payload};
 use roommate_partykit::proto::{
     Asker, ClientMessage, ConnectionId, Context, Dialect, Entry, Input, Join, Output, Policy, Position, RequestId,
     Room, RoomConfig, ServerMessage, Standing, Wire,
@@ -124,14 +124,15 @@ struct Client {
     pending: BTreeMap<u64, Changes>,
     sent: u64,
     last_id: u64,
-    /// The part of each change that was refused, by its id; or `None` if it took effect as a whole.
+    /// Each change whose fate is known, by its id, and what of it was refused.
     fates: BTreeMap<u64, (Changes, Changes)>,
 }
 
-/// A stock client that hears everything since it connected.
+/// A stock client that changes things, and one that only hears everything since it connected.
 #[derive(Debug, Default)]
 struct Stock {
-    connection: Option<ConnectionId>,
+    writer: Option<ConnectionId>,
+    listener: Option<ConnectionId>,
     content: Content,
 }
 
@@ -174,8 +175,7 @@ impl World {
             Op::Edit(client, edit) => self.edit(*client, edit),
             Op::StockEdit(edit) => {
                 let frame = Wire::default().encode_changes(&self.changes_of(edit));
-                if let Some(connection) = self.stock.connection {
-                    // The stock server ignores it while there is no store, and TinyBase's client keeps it all the same.
+                if let Some(connection) = self.stock.writer {
                     self.take(Input::Message { connection, text: &frame });
                 }
             }
@@ -210,9 +210,6 @@ impl World {
                 if self.clients[client].connection.is_none() {
                     self.connect(client);
                 }
-            }
-            if self.stock.connection.is_none() {
-                self.connect_stock();
             }
             while self.pipes.values().any(|pipe| !pipe.up.is_empty() || !pipe.down.is_empty() || pipe.behind) {
                 for client in 0..CLIENTS {
@@ -306,10 +303,11 @@ impl World {
     }
 
     fn connect_stock(&mut self) {
-        let connection = self.new_connection();
-        self.stock.connection = Some(connection);
-        self.stock.content = self.room.content();
-        self.take(Input::Connect { connection, context: Context::default() });
+        let [writer, listener] = [self.new_connection(), self.new_connection()];
+        self.stock = Stock { writer: Some(writer), listener: Some(listener), content: self.room.content() };
+        for connection in [writer, listener] {
+            self.take(Input::Connect { connection, context: Context::default() });
+        }
     }
 
     fn new_connection(&mut self) -> ConnectionId {
@@ -322,6 +320,8 @@ impl World {
         context.method = "PUT".into();
         context.path = "/store".into();
         self.take(Input::Request { request: RequestId(0), context, body: br#"[{"t":{"a":{"x":0}}},{"first":0}]"# });
+        // Not told on the stock wire: whoever is there asks for it.
+        self.stock.content = self.room.content();
     }
 
     fn up(&mut self, index: usize) {
@@ -418,9 +418,12 @@ impl World {
             }
             Output::Send { to, frame } => {
                 for connection in to {
-                    if self.stock.connection == Some(connection) {
-                        let changes = Wire::default().decode_changes(&frame).expect("a stock frame");
-                        self.stock.content.apply(&changes.value);
+                    if self.stock.listener == Some(connection) {
+                        match Wire::default().decode_payload(&frame).expect("a stock frame").value {
+                            Payload::Changes(changes) => self.stock.content.apply(&changes),
+                            Payload::Content(content) => self.stock.content = content,
+                            Payload::Reload => self.stock.content = self.room.content(),
+                        }
                     } else if let Some(pipe) = self.pipes.get_mut(&connection) {
                         assert!(Wire::default().decode_payload(&frame).is_none(), "no stock frames");
                         if pipe.client.is_some() && !pipe.behind {
