@@ -25,12 +25,12 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Put),
         12 => client().prop_map(Op::Up),
         12 => client().prop_map(Op::Down),
-        3 => client().prop_map(Op::Connect),
+        3 => (client(), any::<bool>()).prop_map(|(client, eager)| Op::Connect(client, eager)),
         2 => (client(), 0..4_usize).prop_map(|(client, arrive)| Op::Cut(client, arrive)),
         1 => Just(Op::Gone),
         1 => client().prop_map(Op::Behind),
         2 => client().prop_map(Op::Ack),
-        1 => (0..4_usize).prop_map(Op::Crash),
+        1 => (0..4_usize, any::<bool>()).prop_map(|(after, arrives)| Op::Crash(after, arrives)),
         2 => Just(Op::Rule),
     ]
 }
@@ -40,7 +40,7 @@ fn history() -> impl Strategy<Value = Vec<Op>> {
     let start = prop::sample::select(vec![
         vec![],
         vec![Op::Put],
-        vec![Op::Put, Op::Connect(0), Op::Up(0), Op::Down(0), Op::Connect(1), Op::Up(1), Op::Down(1)],
+        vec![Op::Put, Op::Connect(0, false), Op::Up(0), Op::Down(0), Op::Connect(1, false), Op::Up(1), Op::Down(1)],
     ]);
     (start, prop::collection::vec(op(), 0..80)).prop_map(|(start, ops)| start.into_iter().chain(ops).collect())
 }

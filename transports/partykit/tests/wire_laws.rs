@@ -60,6 +60,14 @@ proptest! {
     fn a_frame_that_decodes_encodes_and_decodes_to_the_same(payload in payload()) {
         laws::hold_for_frame(&format!("s{payload}"));
         laws::hold_for_frame(&format!("m:s{payload}"));
+        laws::hold_for_frame(&format!("r[\"change\",1,{payload}]"));
+        laws::hold_for_frame(&format!("r[\"accepted\",7,1,{payload}]"));
+        laws::hold_for_frame(&format!(
+            "m:r[\"snapshot\",{{\"epoch\":\"e\",\"seq\":7,\"last\":1}},[[1,{payload}]],{payload}]"
+        ));
+        laws::hold_for_frame(&format!(
+            "r[\"resumed\",{{\"epoch\":\"e\",\"seq\":7,\"last\":1}},[[\"created\",7,{payload}]]]"
+        ));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The server over real HTTP and real WebSockets.
 
 mod bounds;
+mod dialect;
 mod http;
 mod program;
 mod sockets;

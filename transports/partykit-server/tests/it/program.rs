@@ -39,6 +39,15 @@ async fn it_says_where_it_listens_and_serves_there() {
     assert_eq!(CLIENT.get(format!("{url}/parties/x/r/store")).send().await.unwrap().status(), 200);
 }
 
+#[tokio::test]
+async fn it_speaks_the_extended_dialect_unless_it_is_told_not_to() {
+    for (args, speaks) in [(&[][..], true), (&["--stock"], false)] {
+        let (_program, _lines, url) = serve(args).await;
+        let answer = CLIENT.get(format!("{url}/party/r/store")).send().await.unwrap();
+        assert_eq!(answer.headers().contains_key("roommate-dialect"), speaks, "{args:?}");
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn it_ends_in_good_order_when_it_is_asked_to() {

@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use roommate::{Cell, Changes, Content, Id};
+use roommate::{Cell, Changes, Content, Id, Payload};
 use roommate_partykit::proto::{
     Asker, ClientMessage, ConnectionId, Context, Dialect, Entry, Input, Join, Output, Policy, Position, RequestId,
     Room, RoomConfig, ServerMessage, Standing, Wire,
@@ -33,8 +33,9 @@ pub(crate) enum Op {
     Up(usize),
     /// The first frame on the way to a client arrives.
     Down(usize),
-    /// A client opens a connection, beside the one it has if it has one.
-    Connect(usize),
+    /// A client opens a connection, in place of the one it has; and sends what is undecided at once, if it is eager, or
+    /// else when it knows what is.
+    Connect(usize, bool),
     /// A client loses its connection, and so many of the frames on its way to the room arrive all the same.
     Cut(usize, usize),
     /// The room hears of it that a lost connection is lost.
@@ -43,8 +44,8 @@ pub(crate) enum Op {
     Behind(usize),
     /// A client acknowledges what it knows.
     Ack(usize),
-    /// The server dies when it has done so much of what the next frame makes it do.
-    Crash(usize),
+    /// The server dies when it has done so much of what the next frame makes it do. What it had sent arrives or does not.
+    Crash(usize, bool),
     /// The policy changes its mind.
     Rule,
 }
@@ -102,7 +103,7 @@ struct World {
     pipes: BTreeMap<ConnectionId, Pipe>,
     clients: Vec<Client>,
     stock: Stock,
-    crash_after: Option<usize>,
+    crash: Option<(usize, bool)>,
 }
 
 /// A connection of a client, or one that it has lost and of which the room does not know yet.
@@ -123,15 +124,18 @@ struct Client {
     content: Option<Content>,
     pending: BTreeMap<u64, Changes>,
     sent: u64,
+    /// Up to where it has sent without waiting for the answer to the join.
+    eager: Option<u64>,
     last_id: u64,
-    /// The part of each change that was refused, by its id; or `None` if it took effect as a whole.
+    /// Each change whose fate is known, by its id, and what of it was refused.
     fates: BTreeMap<u64, (Changes, Changes)>,
 }
 
-/// A stock client that hears everything since it connected.
+/// A stock client that changes things, and one that only hears everything since it connected.
 #[derive(Debug, Default)]
 struct Stock {
-    connection: Option<ConnectionId>,
+    writer: Option<ConnectionId>,
+    listener: Option<ConnectionId>,
     content: Content,
 }
 
@@ -148,6 +152,7 @@ impl World {
             content: None,
             pending: BTreeMap::new(),
             sent: 0,
+            eager: None,
             last_id: 0,
             fates: BTreeMap::new(),
         };
@@ -163,7 +168,7 @@ impl World {
             pipes: BTreeMap::new(),
             clients: (0..CLIENTS).map(client).collect(),
             stock: Stock::default(),
-            crash_after: None,
+            crash: None,
         };
         world.connect_stock();
         world
@@ -174,15 +179,14 @@ impl World {
             Op::Edit(client, edit) => self.edit(*client, edit),
             Op::StockEdit(edit) => {
                 let frame = Wire::default().encode_changes(&self.changes_of(edit));
-                if let Some(connection) = self.stock.connection {
-                    // The stock server ignores it while there is no store, and TinyBase's client keeps it all the same.
+                if let Some(connection) = self.stock.writer {
                     self.take(Input::Message { connection, text: &frame });
                 }
             }
             Op::Put => self.put(),
             Op::Up(client) => self.up(*client),
             Op::Down(client) => self.down(*client),
-            Op::Connect(client) => self.connect(*client),
+            Op::Connect(client, eager) => self.connect(*client, *eager),
             Op::Cut(client, arrive) => self.cut(*client, *arrive),
             Op::Gone => self.gone(),
             Op::Behind(client) => self.behind(*client),
@@ -193,7 +197,7 @@ impl World {
                     self.send(client.connection, ack);
                 }
             }
-            Op::Crash(after) => self.crash_after = Some(*after),
+            Op::Crash(after, arrives) => self.crash = Some((*after, *arrives)),
             Op::Rule => {
                 self.strict.fetch_xor(true, Ordering::Relaxed);
             }
@@ -202,17 +206,14 @@ impl World {
 
     /// Lets everything come to an end.
     fn settle(&mut self) {
-        self.crash_after = None;
+        self.crash = None;
         self.put();
         for _ in 0..4 {
             self.gone();
             for client in 0..CLIENTS {
                 if self.clients[client].connection.is_none() {
-                    self.connect(client);
+                    self.connect(client, false);
                 }
-            }
-            if self.stock.connection.is_none() {
-                self.connect_stock();
             }
             while self.pipes.values().any(|pipe| !pipe.up.is_empty() || !pipe.down.is_empty() || pipe.behind) {
                 for client in 0..CLIENTS {
@@ -291,7 +292,7 @@ impl World {
         }
     }
 
-    fn connect(&mut self, index: usize) {
+    fn connect(&mut self, index: usize, eager: bool) {
         self.lose(index);
         let connection = self.new_connection();
         let mut context = Context::default();
@@ -300,16 +301,21 @@ impl World {
         client.connection = Some(connection);
         client.joined = false;
         let join = Join { client: Arc::clone(&client.id), at: client.at.clone(), decided: client.decided() };
-        let join = Dialect::default().encode_client(&ClientMessage::Join(join));
-        self.pipes.insert(connection, Pipe { client: Some(index), up: [join].into(), ..Pipe::default() });
+        let mut up = VecDeque::from([Dialect::default().encode_client(&ClientMessage::Join(join))]);
+        if eager {
+            up.extend(client.pending.iter().map(|(id, changes)| Dialect::default().encode_change(*id, changes)));
+        }
+        client.eager = eager.then_some(client.last_id);
+        self.pipes.insert(connection, Pipe { client: Some(index), up, ..Pipe::default() });
         self.take(Input::Connect { connection, context });
     }
 
     fn connect_stock(&mut self) {
-        let connection = self.new_connection();
-        self.stock.connection = Some(connection);
-        self.stock.content = self.room.content();
-        self.take(Input::Connect { connection, context: Context::default() });
+        let [writer, listener] = [self.new_connection(), self.new_connection()];
+        self.stock = Stock { writer: Some(writer), listener: Some(listener), content: self.room.content() };
+        for connection in [writer, listener] {
+            self.take(Input::Connect { connection, context: Context::default() });
+        }
     }
 
     fn new_connection(&mut self) -> ConnectionId {
@@ -322,6 +328,8 @@ impl World {
         context.method = "PUT".into();
         context.path = "/store".into();
         self.take(Input::Request { request: RequestId(0), context, body: br#"[{"t":{"a":{"x":0}}},{"first":0}]"# });
+        // Not told on the stock wire: whoever is there asks for it.
+        self.stock.content = self.room.content();
     }
 
     fn up(&mut self, index: usize) {
@@ -335,9 +343,7 @@ impl World {
         let Some(connection) = self.clients[index].connection else { return };
         let Some(pipe) = self.pipes.get_mut(&connection) else { return };
         if let Some(frame) = pipe.down.pop_front() {
-            let message = Dialect::default().decode_server(&frame).expect("a frame of the dialect").unwrap();
-            assert_eq!(message.unrepresentable, 0);
-            self.clients[index].hear(message.value);
+            self.clients[index].hear(read(&frame));
             self.send_pending(index);
         } else if std::mem::take(&mut pipe.behind) {
             self.take(Input::CaughtUp { connection });
@@ -393,12 +399,12 @@ impl World {
     /// Does what the room says, in order, unless the server dies over it.
     fn take(&mut self, input: Input<'_>) {
         let outputs = self.room.handle(input);
-        let crash_after = if outputs.is_empty() { None } else { self.crash_after.take() };
-        for output in outputs.into_iter().take(crash_after.unwrap_or(usize::MAX)) {
+        let crash = if outputs.is_empty() { None } else { self.crash.take() };
+        for output in outputs.into_iter().take(crash.map_or(usize::MAX, |(after, _)| after)) {
             self.put_out(output);
         }
-        if crash_after.is_some() {
-            self.restart();
+        if let Some((_, arrives)) = crash {
+            self.restart(arrives);
         }
     }
 
@@ -418,9 +424,12 @@ impl World {
             }
             Output::Send { to, frame } => {
                 for connection in to {
-                    if self.stock.connection == Some(connection) {
-                        let changes = Wire::default().decode_changes(&frame).expect("a stock frame");
-                        self.stock.content.apply(&changes.value);
+                    if self.stock.listener == Some(connection) {
+                        match Wire::default().decode_payload(&frame).expect("a stock frame").value {
+                            Payload::Changes(changes) => self.stock.content.apply(&changes),
+                            Payload::Content(content) => self.stock.content = content,
+                            Payload::Reload => self.stock.content = self.room.content(),
+                        }
                     } else if let Some(pipe) = self.pipes.get_mut(&connection) {
                         assert!(Wire::default().decode_payload(&frame).is_none(), "no stock frames");
                         if pipe.client.is_some() && !pipe.behind {
@@ -441,7 +450,13 @@ impl World {
         }
     }
 
-    fn restart(&mut self) {
+    fn restart(&mut self, arrives: bool) {
+        for pipe in self.pipes.values_mut().filter(|_| arrives) {
+            let Some(client) = pipe.client.map(|index| &mut self.clients[index]) else { continue };
+            for frame in pipe.down.drain(..) {
+                client.hear(read(&frame));
+            }
+        }
         self.epochs += 1;
         self.room = Room::restore(self.config.clone(), self.epochs.to_string(), self.storage.clone());
         for index in 0..CLIENTS {
@@ -489,7 +504,7 @@ impl Client {
             self.decide(id, Changes::new());
         }
         if !self.joined {
-            self.sent = last;
+            self.sent = self.eager.unwrap_or(last);
             self.joined = true;
         }
     }
@@ -526,6 +541,12 @@ impl Client {
             assert_eq!(self.fates[&id].1, refused, "one fate");
         }
     }
+}
+
+fn read(frame: &str) -> ServerMessage {
+    let message = Dialect::default().decode_server(frame).expect("a frame of the dialect").unwrap();
+    assert_eq!(message.unrepresentable, 0);
+    message.value
 }
 
 /// `changes` without the leaves of `refused`.

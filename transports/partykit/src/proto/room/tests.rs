@@ -2,6 +2,7 @@ use super::*;
 use crate::proto::Policy;
 
 mod answers;
+mod extended;
 mod messages;
 mod policies;
 mod storage;

@@ -1,0 +1,350 @@
+//! What clients of the extended dialect are told, frame by frame.
+
+use roommate::{Changes, Id};
+
+use super::*;
+use crate::proto::{
+    ClientMessage, DIALECT_HEADER, Dialect, Entry, Join, MALFORMED, Position, REPLACED, ServerMessage, UNACKNOWLEDGED,
+};
+
+const DORA: ConnectionId = ConnectionId(4);
+const ERIN: ConnectionId = ConnectionId(5);
+
+fn come(room: &mut Room, connection: ConnectionId) {
+    let context = Context { query: "_pk=x&roommate=1".into(), ..Context::default() };
+    assert_eq!(room.handle(Input::Connect { connection, context }), []);
+}
+
+fn joining(client: &str, at: Option<(&str, u64)>, decided: u64) -> String {
+    let at = at.map(|(epoch, seq)| Position { epoch: epoch.into(), seq });
+    Dialect::default().encode_client(&ClientMessage::Join(Join { client: client.into(), at, decided }))
+}
+
+fn change(id: u64, value_id: &str, value: i32) -> String {
+    let mut changes = Changes::new();
+    changes.set_value(value_id, Cell::from(value));
+    Dialect::default().encode_change(id, &changes)
+}
+
+/// All frames that are sent, and to whom.
+fn frames(outputs: &[Output]) -> Vec<(&[ConnectionId], &str)> {
+    let frames = outputs.iter().filter_map(|output| match output {
+        Output::Send { to, frame } => Some((&**to, &**frame)),
+        _ => None,
+    });
+    frames.collect()
+}
+
+fn closed(outputs: &[Output]) -> Vec<(ConnectionId, u16)> {
+    let closed = outputs.iter().filter_map(|output| match output {
+        Output::Close { connection, code, .. } => Some((*connection, *code)),
+        _ => None,
+    });
+    closed.collect()
+}
+
+/// A room with an empty store, a stock client and two of the dialect, `d` and `e`.
+fn mixed(config: RoomConfig) -> Room {
+    let mut room = Room::new(config, "e");
+    put(&mut room, "[{},{}]");
+    join(&mut room, ALICE);
+    for (connection, client) in [(DORA, "d"), (ERIN, "e")] {
+        come(&mut room, connection);
+        let outputs = say(&mut room, connection, &joining(client, None, 0));
+        let snapshot = r#"r["snapshot",{"epoch":"e","seq":1,"last":null},[],[{},{}]]"#;
+        assert_eq!(frames(&outputs), [(&[connection][..], snapshot)]);
+    }
+    room
+}
+
+#[derive(Debug)]
+struct NoSecrets;
+
+impl Policy for NoSecrets {
+    fn can_set_value(&self, value_id: &Id, _: &Cell, _: Option<&Cell>, _: Asker<'_>) -> bool {
+        assert_ne!(value_id, "panic");
+        value_id != "secret"
+    }
+}
+
+#[test]
+fn the_answers_for_the_store_say_that_the_room_speaks_the_dialect() {
+    let has_header = |response: &Response| response.headers.contains(&(DIALECT_HEADER.into(), "1".into()));
+    let mut room = Room::new(RoomConfig::new(), "e");
+    for (method, path, says) in [
+        ("GET", "/party/r/store", true),
+        ("PUT", "/party/r/store", true),
+        ("OPTIONS", "/party/r/store", true),
+        ("GET", "/party/r", false),
+    ] {
+        assert_eq!(has_header(&http(&mut room, method, path, CONTENT).1), says, "{method} {path}");
+    }
+    let mut stock = Room::new(RoomConfig::new().with_extended(false), "e");
+    assert!(!has_header(&http(&mut stock, "GET", "/party/r/store", "").1));
+    let mut closed = Room::new(RoomConfig::new().with_policy(Nobody), "e");
+    let (_, refused) = http(&mut closed, "GET", "/party/r/store", "");
+    assert!(refused.status == 401 && has_header(&refused));
+}
+
+#[test]
+fn r1_a_change_is_confirmed_to_its_author_and_told_to_the_others_each_in_their_dialect() {
+    let mut room = mixed(RoomConfig::new());
+    let outputs = say(&mut room, DORA, &change(1, "v", 7));
+    assert!(matches!(&outputs[0], Output::Commit(batch) if batch.puts.len() == 2), "{outputs:?}");
+    assert_eq!(
+        frames(&outputs),
+        [
+            (&[DORA][..], r#"r["accepted",2,1,[{},{},1]]"#),
+            (&[ALICE], r#"s[{},{"v":7},1]"#),
+            (&[ERIN], r#"r["changed",2,[{},{"v":7},1]]"#),
+        ]
+    );
+    let outputs = say(&mut room, ALICE, r#"s[{},{"v":8},1]"#);
+    assert_eq!(frames(&outputs), [(&[DORA, ERIN][..], r#"r["changed",3,[{},{"v":8},1]]"#)]);
+    // What one of them says in the stock dialect is somebody's, its own too.
+    let outputs = say(&mut room, DORA, r#"s[{},{"v":9},1]"#);
+    let told = r#"r["changed",4,[{},{"v":9},1]]"#;
+    assert_eq!(frames(&outputs), [(&[ALICE][..], r#"s[{},{"v":9},1]"#), (&[DORA, ERIN], told)]);
+}
+
+#[test]
+fn the_creation_of_the_store_has_a_place_in_the_order() {
+    let mut room = Room::new(RoomConfig::new(), "e");
+    come(&mut room, DORA);
+    let outputs = say(&mut room, DORA, &joining("d", None, 0));
+    assert_eq!(frames(&outputs)[0].1, r#"r["snapshot",{"epoch":"e","seq":0,"last":null},[],null]"#);
+    let outputs = say(&mut room, DORA, &change(1, "v", 7));
+    assert_eq!(frames(&outputs), [(&[DORA][..], r#"r["accepted",0,1,[{},{"v":7},1]]"#)], "there is no store");
+    let (outputs, _) = http(&mut room, "PUT", "/store", "[{},{\"v\":1}]");
+    assert!(matches!(&outputs[0], Output::Commit(_)));
+    assert_eq!(frames(&outputs), [(&[DORA][..], r#"r["created",1,[{},{"v":1}]]"#)]);
+}
+
+#[test]
+fn r7_a_change_sent_again_is_neither_applied_nor_answered() {
+    let mut room = mixed(RoomConfig::new());
+    let _ = say(&mut room, DORA, &change(5, "v", 7));
+    let _ = say(&mut room, ALICE, r#"s[{},{"v":8},1]"#);
+    assert_eq!(say(&mut room, DORA, &change(5, "v", 7)), []);
+    assert_eq!(say(&mut room, DORA, &change(4, "v", 7)), [], "one that came too late is not made up for");
+    assert_eq!(get(&mut room), "[{},{\"v\":8}]");
+}
+
+#[test]
+fn r6_r7_what_was_decided_outlives_the_server() {
+    let config = || RoomConfig::new().with_policy(NoSecrets).with_storage_prefix("p");
+    let mut room = mixed(config());
+    let mut storage = BTreeMap::new();
+    storage.insert("phasStore".to_owned(), Cell::from(1));
+    for frame in [change(1, "v", 7), change(2, "secret", 7), change(3, "w", 7)] {
+        for output in say(&mut room, DORA, &frame) {
+            if let Output::Commit(batch) = output {
+                storage.extend(batch.puts);
+            }
+        }
+    }
+    let keys: Vec<_> = storage.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["phasStore", "proommate/client/d", "proommate/refused/2/d", "pvv", "pvw"]);
+
+    let mut room = Room::restore(config(), "f", storage);
+    come(&mut room, DORA);
+    let outputs = say(&mut room, DORA, &joining("d", Some(("e", 2)), 0));
+    let snapshot = r#"r["snapshot",{"epoch":"f","seq":0,"last":3},[[2,[{},{"secret":7},1]]],[{},{"v":7,"w":7}]]"#;
+    assert_eq!(frames(&outputs), [(&[DORA][..], snapshot)]);
+    assert_eq!(say(&mut room, DORA, &change(3, "w", 7)), []);
+    // Acknowledged, it is forgotten.
+    let outputs = say(&mut room, DORA, r#"r["ack",3]"#);
+    assert!(matches!(&*outputs, [Output::Commit(batch)] if batch.deletes == ["proommate/refused/2/d"]), "{outputs:?}");
+    assert_eq!(say(&mut room, DORA, r#"r["ack",3]"#), []);
+}
+
+#[test]
+fn whoever_comes_back_is_told_what_was_missed() {
+    let mut room = mixed(RoomConfig::new().with_policy(NoSecrets));
+    let _ = room.handle(Input::Close { connection: ERIN });
+    for frame in [change(1, "v", 7), change(2, "secret", 7), change(3, "w", 7), change(4, "secret", 8)] {
+        let _ = say(&mut room, DORA, &frame);
+    }
+    come(&mut room, ERIN);
+    let outputs = say(&mut room, ERIN, &joining("e", Some(("e", 1)), 0));
+    let missed =
+        r#"r["resumed",{"epoch":"e","seq":3,"last":null},[["changed",2,[{},{"v":7},1]],["changed",3,[{},{"w":7},1]]]]"#;
+    assert_eq!(frames(&outputs), [(&[ERIN][..], missed)]);
+
+    // The author is told what became of its own, in the order of the ids.
+    let _ = room.handle(Input::Close { connection: DORA });
+    come(&mut room, BOB);
+    let outputs = say(&mut room, BOB, &joining("d", Some(("e", 2)), 1));
+    let missed = "r[\"resumed\",{\"epoch\":\"e\",\"seq\":3,\"last\":4},[[\"accepted\",2,2,[{},{\"secret\":7},1]],\
+                  [\"accepted\",3,3,[{},{},1]],[\"accepted\",3,4,[{},{\"secret\":8},1]]]]";
+    assert_eq!(frames(&outputs), [(&[BOB][..], missed)]);
+    // It knows all that, and missed nothing since.
+    come(&mut room, CAROL);
+    let outputs = say(&mut room, CAROL, &joining("d", Some(("e", 3)), 4));
+    assert_eq!(closed(&outputs), [(BOB, REPLACED)]);
+    let nothing = r#"r["resumed",{"epoch":"e","seq":3,"last":4},[]]"#;
+    assert_eq!(frames(&outputs), [(&[CAROL][..], nothing)]);
+    assert_eq!(say(&mut room, BOB, &change(9, "v", 9)), [], "who was replaced is not in the room");
+    assert_eq!(room.connections().count(), 3);
+}
+
+#[test]
+fn where_the_log_does_not_reach_the_whole_content_is_told() {
+    let mut room = mixed(RoomConfig::new().with_max_log(2, usize::MAX));
+    for value in 0..4 {
+        let _ = say(&mut room, ALICE, &format!("s[{{}},{{\"v\":{value}}},1]"));
+    }
+    for (at, resumes) in [
+        (Some(("e", 5)), true),
+        (Some(("e", 3)), true),
+        (Some(("e", 2)), false),
+        (Some(("e", 6)), false),
+        (Some(("f", 5)), false),
+        (None, false),
+    ] {
+        come(&mut room, BOB);
+        let outputs = say(&mut room, BOB, &joining("b", at, 0));
+        let Some(&(_, frame)) = frames(&outputs).first() else { panic!("{outputs:?}") };
+        assert_eq!(frame.starts_with("r[\"resumed\""), resumes, "{at:?}: {frame}");
+        let _ = room.handle(Input::Close { connection: BOB });
+    }
+}
+
+#[test]
+fn part_of_a_change_may_be_refused_and_a_policy_that_panics_refuses_all() {
+    let mut room = mixed(RoomConfig::new().with_policy(NoSecrets));
+    let frame = r#"r["change",1,[{"t":{"r":{}}},{"v":1,"secret":1},1]]"#;
+    let outputs = say(&mut room, DORA, frame);
+    assert_eq!(frames(&outputs)[0].1, r#"r["accepted",2,1,[{},{"secret":1},1]]"#);
+    assert_eq!(frames(&outputs)[2].1, r#"r["changed",2,[{},{"v":1},1]]"#);
+    let outputs = say(&mut room, DORA, r#"r["change",2,[{},{"v":2,"panic":1},1]]"#);
+    assert_eq!(frames(&outputs), [(&[DORA][..], r#"r["accepted",2,2,[{},{"v":2,"panic":1},1]]"#)]);
+    assert_eq!(get(&mut room), "[{},{\"v\":1}]");
+}
+
+#[test]
+fn what_is_out_of_place_or_malformed_costs_the_connection_and_nothing_else() {
+    for frame in [
+        "r",
+        "r[]",
+        r#"r["nonsense"]"#,
+        r#"r["change",2,[{},{"v":1e999},1]]"#,
+        &joining("d", None, 0),
+        &change(0, "v", 1),
+    ] {
+        let mut room = mixed(RoomConfig::new());
+        assert_eq!(closed(&say(&mut room, DORA, frame)), [(DORA, MALFORMED)], "{frame}");
+        assert_eq!(frames(&say(&mut room, ALICE, r#"s[{},{"v":1},1]"#)).len(), 1);
+        assert_eq!(say(&mut room, BOB, frame), [], "one who is not there");
+        assert_eq!(say(&mut room, ALICE, frame), [], "to a stock client it is nothing");
+    }
+    for frame in [change(1, "v", 1), r#"r["ack",1]"#.to_owned()] {
+        let mut room = mixed(RoomConfig::new());
+        come(&mut room, BOB);
+        assert_eq!(frames(&say(&mut room, ALICE, r#"s[{},{"v":1},1]"#)).len(), 1, "nothing before the join");
+        assert_eq!(closed(&say(&mut room, BOB, &frame)), [(BOB, MALFORMED)], "{frame}");
+    }
+}
+
+#[test]
+fn a_room_of_the_stock_dialect_only_takes_no_notice() {
+    let mut room = Room::new(RoomConfig::new().with_extended(false), "e");
+    put(&mut room, "[{},{}]");
+    join(&mut room, ALICE);
+    come(&mut room, DORA);
+    assert_eq!(say(&mut room, DORA, &joining("d", None, 0)), []);
+    assert_eq!(say(&mut room, DORA, &change(1, "v", 1)), []);
+    assert_eq!(sent(&say(&mut room, ALICE, r#"s[{},{"v":1},1]"#)), (&[DORA][..], r#"s[{},{"v":1},1]"#));
+}
+
+#[test]
+fn r8_refusals_that_nobody_acknowledges_do_not_gather_without_end() {
+    let mut room = mixed(RoomConfig::new().with_policy(NoSecrets));
+    for id in 1..=256 {
+        assert_eq!(closed(&say(&mut room, DORA, &change(id, "secret", 1))), []);
+    }
+    assert_eq!(closed(&say(&mut room, DORA, &change(257, "secret", 1))), [(DORA, UNACKNOWLEDGED)]);
+    come(&mut room, DORA);
+    let outputs = say(&mut room, DORA, &joining("d", None, 1));
+    let message = Dialect::default().decode_server(frames(&outputs)[0].1).unwrap().unwrap().value;
+    let ServerMessage::Snapshot { refused, .. } = message else { panic!("{message:?}") };
+    assert_eq!(refused.len(), 256, "all but the one that it knew of");
+    let _ = say(&mut room, DORA, r#"r["ack",257]"#);
+    assert_eq!(closed(&say(&mut room, DORA, &change(258, "secret", 1))), []);
+
+    // By their size as well.
+    let large = format!("r[\"change\",259,[{{}},{{\"secret\":\"{}\"}},1]]", "x".repeat(600_000));
+    assert_eq!(closed(&say(&mut room, DORA, &large)), []);
+    assert_eq!(closed(&say(&mut room, DORA, &large.replace("259", "260"))), [(DORA, UNACKNOWLEDGED)]);
+}
+
+#[test]
+fn r8_clients_unheard_of_for_longest_are_forgotten_and_connected_ones_are_not() {
+    let config = || RoomConfig::new().with_policy(NoSecrets).with_max_clients(2);
+    let mut room = mixed(config());
+    let mut storage = BTreeMap::from([("hasStore".to_owned(), Cell::from(1))]);
+    let mut run = |room: &mut Room, connection, frame: &str| {
+        for output in say(room, connection, frame) {
+            if let Output::Commit(batch) = output {
+                for key in batch.deletes {
+                    storage.remove(&key).expect("only what is there is deleted");
+                }
+                storage.extend(batch.puts);
+            }
+        }
+        storage.clone()
+    };
+    run(&mut room, DORA, &change(1, "secret", 1));
+    for (connection, client) in [(BOB, "b"), (CAROL, "c")] {
+        come(&mut room, connection);
+        run(&mut room, connection, &joining(client, None, 0));
+        run(&mut room, connection, &change(1, "secret", 1));
+        let _ = room.handle(Input::Close { connection });
+    }
+    come(&mut room, ERIN);
+    let storage = run(&mut room, ERIN, &joining("x", None, 0));
+    let keys: Vec<_> = storage.keys().filter(|key| key.contains('/')).map(String::as_str).collect();
+    let kept = ["roommate/client/c", "roommate/client/d", "roommate/refused/1/c", "roommate/refused/1/d"];
+    assert_eq!(keys, kept, "d is connected, and c was heard of later than b");
+
+    let mut room = Room::restore(config(), "f", storage);
+    for (connection, client, last) in [(BOB, "b", "null"), (CAROL, "c", "1"), (DORA, "d", "1")] {
+        come(&mut room, connection);
+        let outputs = say(&mut room, connection, &joining(client, None, 0));
+        assert!(frames(&outputs)[0].1.contains(&format!("\"last\":{last}")), "{client}: {outputs:?}");
+    }
+}
+
+#[test]
+fn one_who_reads_too_slowly_is_told_everything_when_it_has_caught_up() {
+    let mut room = mixed(RoomConfig::new().with_policy(NoSecrets));
+    assert_eq!(room.handle(Input::Behind { connection: DORA }), []);
+    let outputs = say(&mut room, ALICE, r#"s[{},{"v":1},1]"#);
+    assert_eq!(frames(&outputs)[0].0, [ERIN]);
+    let outputs = say(&mut room, DORA, &change(1, "secret", 1));
+    assert_eq!(frames(&outputs), [], "its own are decided all the same");
+    let outputs = room.handle(Input::CaughtUp { connection: DORA });
+    let all = r#"r["snapshot",{"epoch":"e","seq":2,"last":1},[[1,[{},{"secret":1},1]]],[{},{"v":1}]]"#;
+    assert_eq!(frames(&outputs), [(&[DORA][..], all)]);
+    assert_eq!(room.handle(Input::CaughtUp { connection: DORA }), [], "once");
+    let outputs = say(&mut room, ALICE, r#"s[{},{"v":2},1]"#);
+    assert_eq!(frames(&outputs)[0].0, [DORA, ERIN]);
+
+    assert_eq!(closed(&room.handle(Input::Behind { connection: ALICE })), [(ALICE, 1013)]);
+    assert_eq!(room.handle(Input::Behind { connection: ALICE }), [], "not in the room any more");
+    assert_eq!(room.handle(Input::CaughtUp { connection: ALICE }), []);
+}
+
+#[test]
+fn entries_are_kept_for_those_only_who_may_come_back() {
+    let mut room = Room::new(RoomConfig::new(), "e");
+    put(&mut room, "[{},{}]");
+    join(&mut room, ALICE);
+    let _ = say(&mut room, ALICE, r#"s[{},{"v":1},1]"#);
+    come(&mut room, DORA);
+    // Nobody can know of this epoch, and what happened before the first of them joined was not kept.
+    let outputs = say(&mut room, DORA, &joining("d", Some(("e", 1)), 0));
+    assert!(frames(&outputs)[0].1.starts_with("r[\"snapshot\""), "{outputs:?}");
+    let read = Dialect::default().decode_server(frames(&outputs)[0].1).unwrap().unwrap().value;
+    assert!(!matches!(read, ServerMessage::Entry(Entry::Changed { .. })));
+}
