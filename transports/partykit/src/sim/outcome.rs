@@ -34,8 +34,10 @@ pub struct Fates {
     pub overwritten: u64,
     /// Those that are still listed as unconfirmed.
     pub unconfirmed: u64,
-    /// Those of which nothing was heard.
+    /// Those of which nothing was heard, or only that they were refused when the server had never got them.
     pub lost: u64,
+    /// Values that were deleted and that the room holds all the same, without a word that they may not be deleted.
+    pub undone: u64,
     /// Those that the server stored more than once.
     pub twice: u64,
     /// Those that the server stored, and of which the client was told that it did not.
@@ -60,13 +62,14 @@ pub enum Promise {
 impl Outcome {
     /// What of the promises to a pair is broken in this one history.
     pub fn broken(&self, pair: Pair) -> Option<&'static str> {
-        let Fates { apart, restless, unconfirmed, lost, twice, invented, .. } = self.ours;
+        let Fates { apart, restless, unconfirmed, lost, undone, twice, invented, .. } = self.ours;
         let promises = pair.promises();
         let ours = promises.contains(&Promise::Converges) || promises.contains(&Promise::Once);
         match () {
             () if ours && restless > 0 => Some("did not come to rest"),
             () if ours && apart > 0 => Some("ended apart"),
             () if ours && lost > 0 => Some("lost an edit"),
+            () if ours && undone > 0 => Some("lost a deletion"),
             () if ours && unconfirmed > 0 => Some("left an edit unconfirmed"),
             () if ours && invented > 0 => Some("showed what nobody wrote"),
             () if promises.contains(&Promise::Once) && twice > 0 => Some("applied an edit twice"),
@@ -105,6 +108,7 @@ impl AddAssign for Fates {
         self.overwritten += other.overwritten;
         self.unconfirmed += other.unconfirmed;
         self.lost += other.lost;
+        self.undone += other.undone;
         self.twice += other.twice;
         self.misreported += other.misreported;
         self.invented += other.invented;
