@@ -217,7 +217,12 @@ impl Step {
 
 impl Op {
     /// The client to which it happens.
-    pub(super) fn client(&self) -> Option<u8> {
+    pub fn client(&self) -> Option<u8> {
+        self.clone().client_mut().copied()
+    }
+
+    /// The client to which it happens, to be changed.
+    pub fn client_mut(&mut self) -> Option<&mut u8> {
         match self {
             Self::Edit(client, _)
             | Self::Cut(client, _)
@@ -233,7 +238,7 @@ impl Op {
             | Self::StopLoad(client)
             | Self::StopSave(client)
             | Self::Load(client)
-            | Self::EndStream(client) => Some(*client),
+            | Self::EndStream(client) => Some(client),
             Self::Crash | Self::Restart | Self::Policy(_) => None,
         }
     }

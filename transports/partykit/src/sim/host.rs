@@ -92,7 +92,8 @@ impl Host {
 fn config(server: Server, rules: &Arc<AtomicU8>) -> RoomConfig {
     let config = RoomConfig::new().with_policy(Rules(rules.clone()));
     match server {
-        Server::Ours | Server::Stock => config,
+        Server::Ours => config,
+        Server::Stock => config.with_extended(false),
     }
 }
 
@@ -198,7 +199,7 @@ impl World {
         }
         let mut ledger = lock(&self.ledger);
         for (key, cell) in batch.puts {
-            if !matches!(StorageKey::decode("", &key), Some(StorageKey::HasStore)) {
+            if matches!(StorageKey::decode("", &key), Some(StorageKey::Cell(..) | StorageKey::Value(_))) {
                 ledger.committed(&cell);
             }
             self.trace.say(self.now, "server stores", 0, || format!("{key} {cell:?}"));

@@ -1,6 +1,6 @@
 //! How a simulation ended, and what is promised of that.
 
-use std::{fmt, ops::AddAssign};
+use std::ops::AddAssign;
 
 use super::history::{Clients, Pair, Server};
 
@@ -115,8 +115,64 @@ impl AddAssign for Fates {
     }
 }
 
-impl fmt::Display for Fates {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+/// What came of many histories of one pair.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// How many histories.
+    pub histories: u64,
+    /// Of these, those in which a client of ours ended apart.
+    pub ours_apart: u64,
+    /// Those in which a stock client ended apart.
+    pub stock_apart: u64,
+    /// Of these, those in which each that did differs only where it wrote last and never sent it.
+    pub stock_apart_unsent: u64,
+    /// The fates of our clients.
+    pub ours: Fates,
+    /// The fates of stock clients.
+    pub stock: Fates,
+    /// The histories in which a promise was broken.
+    pub broken: u64,
+    /// The first of them, by its seed, and what was broken in it.
+    pub first_broken: Option<(u64, &'static str)>,
+}
+
+impl Totals {
+    /// Adds what came of the history of `seed`.
+    pub fn add(&mut self, pair: Pair, seed: u64, outcome: &Outcome) {
+        let broken = outcome.broken(pair);
+        *self += Self {
+            histories: 1,
+            ours_apart: u64::from(outcome.ours.apart > 0),
+            stock_apart: u64::from(outcome.stock.apart > 0),
+            stock_apart_unsent: u64::from(outcome.stock.apart > 0 && outcome.stock.apart == outcome.stock.apart_unsent),
+            ours: outcome.ours,
+            stock: outcome.stock,
+            broken: u64::from(broken.is_some()),
+            first_broken: broken.map(|broken| (seed, broken)),
+        };
+    }
+
+    /// What of the promises to the pair is broken in these histories, if anything is.
+    pub fn broken(&self, pair: Pair) -> Option<&'static str> {
+        match self.first_broken {
+            Some((_, broken)) => Some(broken),
+            None if pair.promises().contains(&Promise::Diverges) && self.stock_apart * 2 <= self.histories => {
+                Some("the control came out equal in most histories, so that the others prove nothing")
+            }
+            None => None,
+        }
+    }
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.histories += other.histories;
+        self.ours_apart += other.ours_apart;
+        self.stock_apart += other.stock_apart;
+        self.stock_apart_unsent += other.stock_apart_unsent;
+        self.ours += other.ours;
+        self.stock += other.stock;
+        self.broken += other.broken;
+        self.first_broken = [self.first_broken, other.first_broken].into_iter().flatten().min();
     }
 }
