@@ -35,7 +35,7 @@ mod world;
 
 pub use self::{
     history::{Clients, History, Leaf, MAX_CLIENTS, Op, Pair, Server, Step, Which},
-    outcome::{Fates, Outcome, Promise},
+    outcome::{Fates, Outcome, Promise, Totals},
     run::{run, run_traced},
     shrink::shrink,
 };

@@ -16,6 +16,8 @@
 //! * A change that does not come back while a later one does, or not for some time, is *checked*: a ping tells that the
 //!   main connection has carried it to the server, a GET what the room holds, and a ping on the ear that it has told
 //!   everything until then. What neither was heard nor is shown then was refused.
+//! * Somebody else's change may be like one's own, a deletion for instance, and pass for it. Where that matters, since an
+//!   earlier own one has yet to come back, the later one is sent again with it.
 //! * A main connection that was lost may have lost what was on its way, so that is sent again: *at least once*, and a
 //!   change that had arrived overwrites what others wrote meanwhile. Nothing better exists without acknowledgements.
 //! * An ear that was lost may have missed something: [`Notice::Stale`], and what is under way is checked.
@@ -177,7 +179,7 @@ impl Link {
         self.ear_open = false;
         self.missed = false;
         for parts in [&mut self.queue, &mut self.sent] {
-            parts.retain(|part| !part.awaited);
+            parts.retain(|part| !part.awaited && !part.overtook);
         }
         let queued: BTreeSet<Receipt> = self.queue.iter().map(|part| part.receipt).collect();
         self.saves.retain(|receipt, _| queued.contains(receipt));
@@ -311,9 +313,7 @@ impl Link {
             for overtaken in self.sent.range_mut(..own).filter(|part| part.awaited) {
                 overtaken.due = overtaken.due.min(soon);
             }
-            if let Some(part) = self.sent.remove(own) {
-                self.part_done(part, Changes::new());
-            }
+            self.part_heard(own);
         } else {
             // Of two alike that are refused in part, the second is heard second.
             let whole = self.sent.iter_mut().find(|part| {

@@ -63,6 +63,8 @@ pub enum Op {
     StopSave(u8),
     /// It calls `load`.
     Load(u8),
+    /// Its stream of notices ends. A stock client has none.
+    EndStream(u8),
     /// The server dies. What it had not committed is gone.
     Crash,
     /// The server runs again.
@@ -131,9 +133,6 @@ pub enum Server {
 /// The most clients that a history has.
 pub const MAX_CLIENTS: u8 = 5;
 
-/// Places that can be written: two tables of two rows of two cells, and two values.
-pub(super) const PATHS: u8 = 10;
-
 impl Pair {
     /// All of them.
     pub const ALL: [Self; 6] = [
@@ -156,7 +155,7 @@ impl Pair {
 }
 
 impl Leaf {
-    /// One bit for each place that it decides.
+    /// One bit for each place that it decides, of two tables of two rows of two cells, and two values.
     pub(super) fn covers(self) -> u16 {
         match self {
             Self::SetCell(t, r, c) | Self::DelCell(t, r, c) => 1 << (t * 4 + r * 2 + c),
@@ -218,7 +217,12 @@ impl Step {
 
 impl Op {
     /// The client to which it happens.
-    pub(super) fn client(&self) -> Option<u8> {
+    pub fn client(&self) -> Option<u8> {
+        self.clone().client_mut().copied()
+    }
+
+    /// The client to which it happens, to be changed.
+    pub fn client_mut(&mut self) -> Option<&mut u8> {
         match self {
             Self::Edit(client, _)
             | Self::Cut(client, _)
@@ -233,7 +237,8 @@ impl Op {
             | Self::StartSave(client)
             | Self::StopLoad(client)
             | Self::StopSave(client)
-            | Self::Load(client) => Some(*client),
+            | Self::Load(client)
+            | Self::EndStream(client) => Some(client),
             Self::Crash | Self::Restart | Self::Policy(_) => None,
         }
     }
@@ -262,7 +267,8 @@ impl Op {
             97..101 => Self::Freeze(client, Which::draw(draw)),
             101..103 => Self::Offline(client),
             103..106 => Self::Online(client),
-            106..109 => Self::FailRequest(client, draw(2) == 0),
+            106..108 => Self::FailRequest(client, draw(2) == 0),
+            108 => Self::EndStream(client),
             109..111 => Self::Crash,
             111..115 => Self::Restart,
             _ => Self::Policy(if draw(3) == 0 { 0 } else { 1 << draw(8) }),
@@ -348,6 +354,7 @@ impl fmt::Display for Op {
             Self::StopLoad(client) => write!(f, "stop-load {client}"),
             Self::StopSave(client) => write!(f, "stop-save {client}"),
             Self::Load(client) => write!(f, "load {client}"),
+            Self::EndStream(client) => write!(f, "end-stream {client}"),
             Self::Crash => f.write_str("crash"),
             Self::Restart => f.write_str("restart"),
             Self::Policy(refused) => write!(f, "policy {refused}"),
@@ -421,6 +428,7 @@ fn step(text: &str, clients: u8) -> Result<Step> {
         "stop-load" => Op::StopLoad(client()?),
         "stop-save" => Op::StopSave(client()?),
         "load" => Op::Load(client()?),
+        "end-stream" => Op::EndStream(client()?),
         "crash" => Op::Crash,
         "restart" => Op::Restart,
         "policy" => Op::Policy(number(words.next())?),

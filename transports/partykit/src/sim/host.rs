@@ -12,12 +12,13 @@ use roommate::{Cell, Content, Id};
 
 use super::{
     history::Server,
+    ledger::{cells_of, lock, values_of},
     network::Down,
     random::Random,
     world::{Event, World},
 };
 use crate::proto::{
-    Asker, Batch, ConnectionId, Context, Input, Output, Policy, RequestId, Response, Room, RoomConfig, StorageKey,
+    Asker, Batch, ConnectionId, Context, Input, Output, Policy, RequestId, Response, Room, RoomConfig, StorageKey, Wire,
 };
 
 /// A server with one room.
@@ -91,7 +92,8 @@ impl Host {
 fn config(server: Server, rules: &Arc<AtomicU8>) -> RoomConfig {
     let config = RoomConfig::new().with_policy(Rules(rules.clone()));
     match server {
-        Server::Ours | Server::Stock => config,
+        Server::Ours => config,
+        Server::Stock => config.with_extended(false),
     }
 }
 
@@ -109,6 +111,11 @@ impl World {
     pub(super) fn server_hears(&mut self, conn: usize, frame: &str) {
         let Some(room) = &mut self.host.room else { return };
         self.trace.note(self.now, "server hears", conn as u64, frame);
+        if room.exists()
+            && let Some(changes) = Wire::default().decode_changes(frame)
+        {
+            lock(&self.ledger).received(values_of(&changes.value));
+        }
         let outputs = room.handle(Input::Message { connection: ConnectionId(conn as u64), text: frame });
         self.put_out(outputs);
     }
@@ -130,6 +137,12 @@ impl World {
         let mut context = context(request.method);
         context.path = "/parties/main/r/store".into();
         let body = request.body.as_bytes();
+        if request.method == "PUT"
+            && !room.exists()
+            && let Ok(content) = Content::from_json(&request.body)
+        {
+            lock(&self.ledger).received(cells_of(&content.value).map(|(_, cell)| cell));
+        }
         let outputs = room.handle(Input::Request { request: RequestId(number), context, body });
         self.put_out(outputs);
     }
@@ -184,9 +197,9 @@ impl World {
         for key in batch.deletes {
             self.host.storage.remove(&key);
         }
-        let mut ledger = self.ledger.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut ledger = lock(&self.ledger);
         for (key, cell) in batch.puts {
-            if !matches!(StorageKey::decode("", &key), Some(StorageKey::HasStore)) {
+            if matches!(StorageKey::decode("", &key), Some(StorageKey::Cell(..) | StorageKey::Value(_))) {
                 ledger.committed(&cell);
             }
             self.trace.say(self.now, "server stores", 0, || format!("{key} {cell:?}"));

@@ -1,8 +1,10 @@
 //! What became of every edit.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use roommate::{Cell, Changes, Content};
 
-use super::history::{Leaf, PATHS};
+use super::history::Leaf;
 
 /// Every value that was ever written. Each is written once, so that it is known wherever it turns up.
 #[derive(Debug, Default)]
@@ -10,6 +12,10 @@ pub(super) struct Ledger {
     writes: Vec<Write>,
     /// For each client, one bit for each place that it wrote last and never sent.
     unsent: Vec<u16>,
+    /// Who deleted which value from its store.
+    deletions: Vec<(u8, usize)>,
+    /// For each client, one bit for each place of which it was told that a deletion was refused.
+    kept: Vec<u16>,
 }
 
 #[derive(Clone, Debug)]
@@ -21,8 +27,8 @@ pub(super) struct Write {
     pub(super) is_initial: bool,
     /// Its client wrote the same place again.
     pub(super) is_overwritten: bool,
-    /// It was on its way.
-    pub(super) is_sent: bool,
+    /// It reached the room while the room had a store to write it to.
+    pub(super) is_received: bool,
     /// How often the server stored it.
     pub(super) committed: u16,
     /// How often its client was told that it was refused.
@@ -31,7 +37,8 @@ pub(super) struct Write {
 
 impl Ledger {
     pub(super) fn new(clients: u8) -> Self {
-        Self { writes: Vec::new(), unsent: vec![0; clients.into()] }
+        let places = || vec![0; clients.into()];
+        Self { writes: Vec::new(), unsent: places(), deletions: Vec::new(), kept: places() }
     }
 
     /// A client writes a place. Returns what.
@@ -43,49 +50,47 @@ impl Ledger {
         if !matches!(leaf, Leaf::SetCell(..) | Leaf::SetValue(_)) {
             return None;
         }
+        let writes = &self.writes;
+        self.deletions.retain(|(author, number)| *author != client || writes[*number].place & place == 0);
         self.writes.push(Write {
             client,
             place,
             is_initial,
             is_overwritten: false,
-            is_sent: false,
+            is_received: false,
             committed: 0,
             refused: 0,
         });
         Some(Cell::from(self.writes.len() as u32))
     }
 
+    /// A client deletes from what its store shows.
+    pub(super) fn delete(&mut self, client: u8, leaf: Leaf, shown: &Content) {
+        if matches!(leaf, Leaf::SetCell(..) | Leaf::SetValue(_)) {
+            return;
+        }
+        let places = leaf.covers();
+        let gone = cells_of(shown).filter(|(place, _)| place & places != 0);
+        self.deletions.extend(gone.filter_map(|(_, cell)| Some((client, number(cell)?))));
+    }
+
     /// Takes down that a client's transaction was or will be sent, or never will be.
     pub(super) fn sent(&mut self, client: u8, changes: &Changes, is_sent: bool) {
-        let mut places = 0;
-        for (table, rows) in &changes.tables {
-            let Some(rows) = rows else {
-                places |= covers(table, None, None);
-                continue;
-            };
-            for (row, cells) in rows {
-                let Some(cells) = cells else {
-                    places |= covers(table, Some(row), None);
-                    continue;
-                };
-                for cell in cells.keys() {
-                    places |= covers(table, Some(row), Some(cell));
-                }
-            }
-        }
-        places |= changes.values.keys().fold(0, |places, value| places | 0b1_0000_0000 << bit(value));
+        let places = places_of(changes, |_| true);
         let unsent = &mut self.unsent[usize::from(client)];
         *unsent = if is_sent { *unsent & !places } else { *unsent | places };
-        if is_sent {
-            for cell in values_of(changes) {
-                if let Some(write) = self.find(cell) {
-                    write.is_sent = true;
-                }
+    }
+
+    /// The room has got changes to judge.
+    pub(super) fn received<'a>(&mut self, cells: impl Iterator<Item = &'a Cell>) {
+        for cell in cells {
+            if let Some(write) = self.find(cell) {
+                write.is_received = true;
             }
         }
     }
 
-    /// Somebody else's changes overwrote what a client had not sent.
+    /// One bit for each place that a client wrote last and never sent.
     pub(super) fn unsent(&self, client: u8) -> u16 {
         self.unsent[usize::from(client)]
     }
@@ -99,6 +104,7 @@ impl Ledger {
 
     /// A client was told that this was refused.
     pub(super) fn refused(&mut self, client: u8, changes: &Changes) {
+        self.kept[usize::from(client)] |= places_of(changes, |cell| cell.is_none());
         for cell in values_of(changes) {
             if let Some(write) = self.find(cell).filter(|write| write.client == client) {
                 write.refused += 1;
@@ -111,23 +117,23 @@ impl Ledger {
     }
 
     /// How many values a content has that nobody wrote there.
-    pub(super) fn invented(&self, content: &Content) -> u32 {
-        let mut invented = 0;
-        let mut look = |place: u16, cell: &Cell| {
-            let write = number(cell).and_then(|number| self.writes.get(number));
-            invented += u32::from(write.is_none_or(|write| write.place != place));
+    pub(super) fn invented(&self, content: &Content) -> u64 {
+        let is_written = |place: u16, cell: &Cell| {
+            number(cell).and_then(|number| self.writes.get(number)).is_some_and(|write| write.place == place)
         };
-        for (table, rows) in &content.tables {
-            for (row, cells) in rows {
-                for (id, cell) in cells {
-                    look(covers(table, Some(row), Some(id)), cell);
-                }
-            }
-        }
-        for (id, value) in &content.values {
-            look(0b1_0000_0000 << bit(id), value);
-        }
-        invented
+        cells_of(content).filter(|(place, cell)| !is_written(*place, cell)).count() as u64
+    }
+
+    /// How many values a client deleted that the room holds all the same, though it was not told that it may not.
+    pub(super) fn undone(&self, client: u8, held: &Content) -> u64 {
+        let deleted = |number: usize, place: u16| {
+            // One that was stored twice came back by itself.
+            self.deletions.contains(&(client, number))
+                && self.kept[usize::from(client)] & place == 0
+                && self.writes[number].committed == 1
+        };
+        let undone = cells_of(held).filter(|(place, cell)| number(cell).is_some_and(|number| deleted(number, *place)));
+        undone.count() as u64
     }
 
     fn find(&mut self, cell: &Cell) -> Option<&mut Write> {
@@ -137,19 +143,11 @@ impl Ledger {
 
 /// One bit for each place in which two contents differ.
 pub(super) fn difference(one: &Content, other: &Content) -> u16 {
-    (0..PATHS).fold(0, |places, path| {
-        let differs = match path {
-            0..8 => {
-                let ids = [path >> 2 & 1, path >> 1 & 1, path & 1].map(|id| if id == 0 { "0" } else { "1" });
-                one.cell(ids[0], ids[1], ids[2]) != other.cell(ids[0], ids[1], ids[2])
-            }
-            _ => {
-                let id = if path == 8 { "0" } else { "1" };
-                one.values.get(id) != other.values.get(id)
-            }
-        };
-        places | u16::from(differs) << path
-    })
+    let only = |one: &Content, other: &Content| {
+        let other: Vec<_> = cells_of(other).collect();
+        cells_of(one).filter(|cell| !other.contains(cell)).fold(0, |places, (place, _)| places | place)
+    };
+    only(one, other) | only(other, one)
 }
 
 /// The cells and values that changes set.
@@ -159,13 +157,48 @@ pub(super) fn values_of(changes: &Changes) -> impl Iterator<Item = &Cell> {
     cells.chain(changes.values.values().flatten())
 }
 
-fn covers(table: &str, row: Option<&str>, cell: Option<&str>) -> u16 {
+/// The cells and values of a content, each with its place.
+pub(super) fn cells_of(content: &Content) -> impl Iterator<Item = (u16, &Cell)> {
+    let cells = content.tables.iter().flat_map(|(table, rows)| {
+        rows.iter()
+            .flat_map(move |(row, cells)| cells.iter().map(move |(cell, to)| (place(table, Some(row), Some(cell)), to)))
+    });
+    cells.chain(content.values.iter().map(|(value, to)| (value_place(value), to)))
+}
+
+/// One bit for each place that changes write; of cells and values, those that are `meant`.
+fn places_of(changes: &Changes, meant: impl Fn(Option<&Cell>) -> bool) -> u16 {
+    let mut places = 0;
+    for (table, rows) in &changes.tables {
+        let Some(rows) = rows else {
+            places |= place(table, None, None);
+            continue;
+        };
+        for (row, cells) in rows {
+            let Some(cells) = cells else {
+                places |= place(table, Some(row), None);
+                continue;
+            };
+            for (cell, _) in cells.iter().filter(|(_, to)| meant(to.as_ref())) {
+                places |= place(table, Some(row), Some(cell));
+            }
+        }
+    }
+    let values = changes.values.iter().filter(|(_, to)| meant(to.as_ref()));
+    values.fold(places, |places, (value, _)| places | value_place(value))
+}
+
+fn place(table: &str, row: Option<&str>, cell: Option<&str>) -> u16 {
     match (row, cell) {
         (None, _) => Leaf::DelTable(bit(table)),
         (Some(row), None) => Leaf::DelRow(bit(table), bit(row)),
         (Some(row), Some(cell)) => Leaf::DelCell(bit(table), bit(row), bit(cell)),
     }
     .covers()
+}
+
+fn value_place(value: &str) -> u16 {
+    Leaf::DelValue(bit(value)).covers()
 }
 
 fn bit(id: &str) -> u8 {
@@ -176,4 +209,8 @@ fn bit(id: &str) -> u8 {
 fn number(cell: &Cell) -> Option<usize> {
     let number = cell.as_f64()?;
     (number >= 1.0).then(|| number as usize - 1)
+}
+
+pub(super) fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
+    ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -32,6 +32,8 @@ use crate::{
 pub(super) struct Ours {
     pub(super) link: Link,
     wire: Wire,
+    /// Notices that may wait to be read.
+    notices: usize,
     watch: Option<Watch>,
     watches: u64,
     handing: HashMap<Receipt, oneshot::Sender<()>>,
@@ -45,16 +47,22 @@ struct Watch {
     id: u64,
     notices: NoticeQueue,
     reader: Option<Waker>,
+    /// There will be no more notices.
+    ended: bool,
 }
 
-/// Notices that may wait to be read.
-const NOTICES: usize = 1024;
-
 impl Ours {
-    pub(super) fn new() -> Self {
+    /// A client that has not begun to listen. One that is `tight` splits changes, and has room for few.
+    pub(super) fn new(tight: bool) -> Self {
         let wire = Wire::default();
+        let mut options = LinkOptions::default();
+        if tight {
+            options.capacity = 3;
+            options.limits.cells = 2;
+        }
         Self {
-            link: Link::new(wire.clone(), LinkOptions::default()),
+            link: Link::new(wire.clone(), options),
+            notices: if tight { 8 } else { 1024 },
             wire,
             watch: None,
             watches: 0,
@@ -66,7 +74,8 @@ impl Ours {
 
     /// Whether the link waits for nothing but time without an end.
     pub(super) fn is_quiet(&self) -> bool {
-        self.link.deadline().is_none() && self.watch.as_ref().is_none_or(|watch| watch.notices.is_empty())
+        self.link.deadline().is_none()
+            && self.watch.as_ref().is_some_and(|watch| !watch.ended && watch.notices.is_empty())
     }
 
     fn has_room(&self) -> bool {
@@ -99,6 +108,15 @@ impl World {
     pub(super) fn ours_checked(&mut self, peer: usize, check: CheckId, response: Option<Response>) {
         let answer = response.and_then(|response| content(&response).ok());
         self.link(peer, |ours, now| ours.link.checked(check, answer, now));
+    }
+
+    /// The stream of notices ends, for whatever reason, behind what it has told.
+    pub(super) fn end_stream(&mut self, peer: usize) {
+        self.link(peer, |ours, _| {
+            if let Some(watch) = &mut ours.watch {
+                watch.ended = true;
+            }
+        });
     }
 
     pub(super) fn tick(&mut self, peer: usize) {
@@ -140,7 +158,7 @@ impl World {
             }
         }
         let Client::Ours(ours) = &mut self.peers[peer].client else { return result };
-        if let Some(watch) = ours.watch.as_mut().filter(|watch| !watch.notices.is_empty())
+        if let Some(watch) = ours.watch.as_mut().filter(|watch| watch.ended || !watch.notices.is_empty())
             && let Some(reader) = watch.reader.take()
         {
             reader.wake();
@@ -227,24 +245,33 @@ impl Carrier for SimPersister {
     }
 
     async fn send(&self, changes: &Changes) -> Result<Saved> {
-        let ticket = self
-            .until(|ours, now| match ours.has_room() {
-                true => ours.link.save(changes, now).map(Some),
-                false => Ok(None),
-            })
-            .await?;
-        match ticket {
-            Ticket::Confirmed(receipt) => Ok(Saved::Later(receipt)),
-            Ticket::Handed(receipt) => {
-                let (handed, handing) = oneshot::channel();
-                self.with(|ours, _| {
+        let begun = self.until(|ours, now| {
+            if !ours.has_room() {
+                return Ok(None);
+            }
+            Ok(Some(match ours.link.save(changes, now)? {
+                Ticket::Confirmed(receipt) => Begun::Later(receipt),
+                Ticket::Handed(receipt) => {
+                    let (handed, handing) = oneshot::channel();
                     ours.handing.insert(receipt, handed);
-                });
+                    Begun::Handing(handing)
+                }
+            }))
+        });
+        match begun.await? {
+            Begun::Later(receipt) => Ok(Saved::Later(receipt)),
+            Begun::Handing(handing) => {
                 handing.await.map_err(|_| Error::new(ErrorKind::Closed, "the persister is closed"))?;
                 Ok(Saved::Done)
             }
         }
     }
+}
+
+/// How a save began.
+enum Begun {
+    Later(Receipt),
+    Handing(oneshot::Receiver<()>),
 }
 
 #[async_trait]
@@ -266,7 +293,12 @@ impl Persister for SimPersister {
             let mut world = self.simulator.world();
             let id = world.link(self.peer, |ours, now| {
                 ours.watches += 1;
-                ours.watch = Some(Watch { id: ours.watches, notices: NoticeQueue::new(NOTICES), reader: None });
+                ours.watch = Some(Watch {
+                    id: ours.watches,
+                    notices: NoticeQueue::new(ours.notices),
+                    reader: None,
+                    ended: false,
+                });
                 ours.link.listen(Listening::Ear, now);
                 ours.watches
             });
@@ -301,6 +333,9 @@ impl Stream for Notices {
         let Some(watch) = ours.watch.as_mut().filter(|watch| watch.id == self.id) else { return Poll::Ready(None) };
         let was_full = watch.notices.is_full();
         let Some(notice) = watch.notices.pop() else {
+            if watch.ended {
+                return Poll::Ready(None);
+            }
             watch.reader = Some(context.waker().clone());
             return Poll::Pending;
         };

@@ -1,6 +1,6 @@
 //! How a simulation ended, and what is promised of that.
 
-use std::{fmt, ops::AddAssign};
+use std::ops::AddAssign;
 
 use super::history::{Clients, Pair, Server};
 
@@ -34,8 +34,10 @@ pub struct Fates {
     pub overwritten: u64,
     /// Those that are still listed as unconfirmed.
     pub unconfirmed: u64,
-    /// Those of which nothing was heard.
+    /// Those of which nothing was heard, or only that they were refused when the server had never got them.
     pub lost: u64,
+    /// Values that were deleted and that the room holds all the same, without a word that they may not be deleted.
+    pub undone: u64,
     /// Those that the server stored more than once.
     pub twice: u64,
     /// Those that the server stored, and of which the client was told that it did not.
@@ -60,13 +62,14 @@ pub enum Promise {
 impl Outcome {
     /// What of the promises to a pair is broken in this one history.
     pub fn broken(&self, pair: Pair) -> Option<&'static str> {
-        let Fates { apart, restless, unconfirmed, lost, twice, invented, .. } = self.ours;
+        let Fates { apart, restless, unconfirmed, lost, undone, twice, invented, .. } = self.ours;
         let promises = pair.promises();
         let ours = promises.contains(&Promise::Converges) || promises.contains(&Promise::Once);
         match () {
             () if ours && restless > 0 => Some("did not come to rest"),
             () if ours && apart > 0 => Some("ended apart"),
             () if ours && lost > 0 => Some("lost an edit"),
+            () if ours && undone > 0 => Some("lost a deletion"),
             () if ours && unconfirmed > 0 => Some("left an edit unconfirmed"),
             () if ours && invented > 0 => Some("showed what nobody wrote"),
             () if promises.contains(&Promise::Once) && twice > 0 => Some("applied an edit twice"),
@@ -105,14 +108,71 @@ impl AddAssign for Fates {
         self.overwritten += other.overwritten;
         self.unconfirmed += other.unconfirmed;
         self.lost += other.lost;
+        self.undone += other.undone;
         self.twice += other.twice;
         self.misreported += other.misreported;
         self.invented += other.invented;
     }
 }
 
-impl fmt::Display for Fates {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+/// What came of many histories of one pair.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// How many histories.
+    pub histories: u64,
+    /// Of these, those in which a client of ours ended apart.
+    pub ours_apart: u64,
+    /// Those in which a stock client ended apart.
+    pub stock_apart: u64,
+    /// Of these, those in which each that did differs only where it wrote last and never sent it.
+    pub stock_apart_unsent: u64,
+    /// The fates of our clients.
+    pub ours: Fates,
+    /// The fates of stock clients.
+    pub stock: Fates,
+    /// The histories in which a promise was broken.
+    pub broken: u64,
+    /// The first of them, by its seed, and what was broken in it.
+    pub first_broken: Option<(u64, &'static str)>,
+}
+
+impl Totals {
+    /// Adds what came of the history of `seed`.
+    pub fn add(&mut self, pair: Pair, seed: u64, outcome: &Outcome) {
+        let broken = outcome.broken(pair);
+        *self += Self {
+            histories: 1,
+            ours_apart: u64::from(outcome.ours.apart > 0),
+            stock_apart: u64::from(outcome.stock.apart > 0),
+            stock_apart_unsent: u64::from(outcome.stock.apart > 0 && outcome.stock.apart == outcome.stock.apart_unsent),
+            ours: outcome.ours,
+            stock: outcome.stock,
+            broken: u64::from(broken.is_some()),
+            first_broken: broken.map(|broken| (seed, broken)),
+        };
+    }
+
+    /// What of the promises to the pair is broken in these histories, if anything is.
+    pub fn broken(&self, pair: Pair) -> Option<&'static str> {
+        match self.first_broken {
+            Some((_, broken)) => Some(broken),
+            None if pair.promises().contains(&Promise::Diverges) && self.stock_apart * 2 <= self.histories => {
+                Some("the control came out equal in most histories, so that the others prove nothing")
+            }
+            None => None,
+        }
+    }
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.histories += other.histories;
+        self.ours_apart += other.ours_apart;
+        self.stock_apart += other.stock_apart;
+        self.stock_apart_unsent += other.stock_apart_unsent;
+        self.ours += other.ours;
+        self.stock += other.stock;
+        self.broken += other.broken;
+        self.first_broken = [self.first_broken, other.first_broken].into_iter().flatten().min();
     }
 }

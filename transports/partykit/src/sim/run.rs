@@ -1,7 +1,7 @@
 //! One history, from its beginning until everything is at rest.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -10,7 +10,7 @@ use roommate::{Engine, Result, Store, Subscription};
 use super::{
     executor::Simulator,
     history::{History, Leaf, Op},
-    ledger::{Ledger, difference},
+    ledger::{Ledger, difference, lock, values_of},
     ours::{Ours, SimPersister},
     outcome::{Fates, Outcome},
     random::Random,
@@ -35,13 +35,16 @@ pub fn run_traced(history: &History) -> (Outcome, Vec<String>) {
 const MOST_SECONDS: u64 = 240;
 
 /// How long nothing has to happen for that to count as rest.
-const REST: u32 = 3;
+const REST: u32 = 6;
+
+/// The longest that an engine waits before it tries again; it has to be less than [`REST`].
+const MOST_PATIENCE: Duration = Duration::from_secs(4);
 
 struct Simulation {
     simulator: Arc<Simulator>,
     ledger: Arc<Mutex<Ledger>>,
     drivers: Vec<Driver>,
-    invented: Vec<u32>,
+    invented: Vec<u64>,
 }
 
 /// What an application holds of its client.
@@ -67,7 +70,7 @@ impl Simulation {
     fn new(history: &History, in_words: bool) -> Self {
         let History { pair, clients, seed, with_content, joined, .. } = *history;
         let ledger = Arc::new(Mutex::new(Ledger::new(clients)));
-        let world = World::new(pair, seed, ledger.clone(), Trace::new(in_words));
+        let world = World::new(pair.server, seed, ledger.clone(), Trace::new(in_words));
         let simulator = Simulator::new(world);
         let drivers = (0..clients).map(|client| match pair.is_ours(client) {
             true => Driver::ours(&simulator, &ledger, seed, client),
@@ -143,6 +146,10 @@ impl Simulation {
         let (store, joined) = match driver {
             Driver::Ours { store, joined, .. } | Driver::Stock { store, joined } => (store, *joined),
         };
+        if joined {
+            let shown = store.content();
+            leaves.iter().for_each(|leaf| lock(&self.ledger).delete(client, *leaf, &shown));
+        }
         let edited = store.transaction(|store| -> Result<()> {
             for leaf in leaves {
                 let cell = lock(&self.ledger).write(client, *leaf, !joined);
@@ -238,9 +245,10 @@ impl Simulation {
             fates.apart += u64::from(difference != 0);
             fates.apart_unsent += u64::from(difference != 0 && difference & !ledger.unsent(client) == 0);
             fates.restless += u64::from(restless);
-            fates.invented += u64::from(self.invented[usize::from(client)]);
+            fates.invented += self.invented[usize::from(client)];
             let unconfirmed = driver.unconfirmed();
             fates.count(&ledger, client, &unconfirmed);
+            fates.undone += ledger.undone(client, &held);
         }
         outcome
     }
@@ -248,7 +256,7 @@ impl Simulation {
 
 impl Fates {
     fn count(&mut self, ledger: &Ledger, client: u8, unconfirmed: &[roommate::Changes]) {
-        let unconfirmed: Vec<_> = unconfirmed.iter().flat_map(super::ledger::values_of).collect();
+        let unconfirmed: Vec<_> = unconfirmed.iter().flat_map(values_of).collect();
         for (value, write) in ledger.writes().filter(|(_, write)| write.client == client) {
             self.twice += u64::from(write.committed > 1);
             if write.is_initial {
@@ -258,9 +266,9 @@ impl Fates {
             self.misreported += u64::from(write.committed > 0 && write.refused > 0);
             match () {
                 () if write.committed > 0 => self.confirmed += 1,
-                () if write.refused > 0 => self.refused += 1,
+                () if write.refused > 0 && write.is_received => self.refused += 1,
                 () if unconfirmed.contains(&&value.into()) => self.unconfirmed += 1,
-                () if write.is_overwritten => self.overwritten += 1,
+                () if write.is_overwritten && write.refused == 0 => self.overwritten += 1,
                 () => self.lost += 1,
             }
         }
@@ -269,12 +277,13 @@ impl Fates {
 
 impl Driver {
     fn ours(simulator: &Arc<Simulator>, ledger: &Arc<Mutex<Ledger>>, seed: u64, client: u8) -> Self {
-        simulator.world().add(Client::Ours(Ours::new()), Some(Heartbeat::default()));
+        simulator.world().add(Client::Ours(Ours::new(seed % 4 == 0)), Some(Heartbeat::default()));
         let store = Store::new();
         let engine = Engine::builder(&store, SimPersister::new(simulator, client.into()))
             .with_runtime(simulator.runtime())
             .with_seed(seed ^ u64::from(client))
             .with_client_id(client.to_string())
+            .with_retry_delays(Duration::from_millis(100), MOST_PATIENCE)
             .build();
         let ledger = ledger.clone();
         let refusals = engine.add_refused_listener(move |refused| lock(&ledger).refused(client, &refused.changes));
@@ -321,8 +330,4 @@ impl World {
             random: Random::labelled(seed, 1000 + peer as u64),
         });
     }
-}
-
-fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
-    ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -13,6 +13,7 @@ use roommate::{Changes, Content, Payload, Status, Store, Subscription};
 
 use super::{
     host::is_success,
+    ledger::lock,
     network::Answering,
     world::{Client, World},
 };
@@ -347,7 +348,7 @@ impl World {
         self.stock(peer, |stock| {
             let number = stock.number;
             for (changes, saves) in stock.take_finished() {
-                ledger.lock().unwrap_or_else(PoisonError::into_inner).sent(number, &changes, saves);
+                lock(&ledger).sent(number, &changes, saves);
             }
         });
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    history::{Op, Pair, Which},
+    history::{Op, Server, Which},
     host::Host,
     ledger::Ledger,
     network::{Conn, Request},
@@ -23,7 +23,6 @@ use crate::proto::Side;
 
 pub(super) struct World {
     pub(super) now: Duration,
-    pub(super) pair: Pair,
     pub(super) seed: u64,
     pub(super) peers: Vec<Peer>,
     pub(super) conns: Vec<Conn>,
@@ -87,16 +86,15 @@ struct Scheduled {
 }
 
 impl World {
-    pub(super) fn new(pair: Pair, seed: u64, ledger: Arc<Mutex<Ledger>>, trace: Trace) -> Self {
+    pub(super) fn new(server: Server, seed: u64, ledger: Arc<Mutex<Ledger>>, trace: Trace) -> Self {
         Self {
             now: Duration::ZERO,
-            pair,
             seed,
             peers: Vec::new(),
             conns: Vec::new(),
             requests: BTreeMap::new(),
             next_request: 0,
-            host: Host::new(pair.server, seed),
+            host: Host::new(server, seed),
             ledger,
             trace,
             events: BinaryHeap::new(),
@@ -157,6 +155,7 @@ impl World {
                 self.peers[usize::from(peer)].slow_down = Duration::from_millis(millis.into());
             }
             Op::FailRequest(peer, arrives) => self.peers[usize::from(peer)].faults.push(arrives),
+            Op::EndStream(peer) => self.end_stream(peer.into()),
             Op::Crash => self.crash(),
             Op::Restart => self.host.restart(),
             Op::Policy(refused) => self.host.refuse(refused),

@@ -179,9 +179,10 @@ impl Link {
         }
         for (gone, (index, refused)) in verdicts.into_iter().enumerate() {
             if let Some(part) = self.sent.remove(index - gone) {
-                self.part_done(part, refused);
+                self.part_done(part.receipt, &part.changes, &refused);
             }
         }
+        self.forget_overtakers();
         self.tell_content(heard, content);
     }
 

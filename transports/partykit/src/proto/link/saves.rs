@@ -33,6 +33,9 @@ pub(super) struct Part {
     pub(super) frame: Arc<str>,
     /// It is under way until it is confirmed. Otherwise it is done with when handed over, and kept to be sent again.
     pub(super) awaited: bool,
+    /// It is confirmed, as it seems, before an earlier one. Somebody else's change may have been like it, so it is kept, to
+    /// be sent again behind the earlier one if need be.
+    pub(super) overtook: bool,
     pub(super) sent_at: Duration,
     /// When to check it, if it is sent and not yet confirmed.
     pub(super) due: Duration,
@@ -68,6 +71,7 @@ impl Link {
             changes,
             frame,
             awaited,
+            overtook: false,
             sent_at: now,
             due: now,
             checked: false,
@@ -86,15 +90,43 @@ impl Link {
     }
 
     /// Accounts for a message that was accepted but for `refused`.
-    pub(super) fn part_done(&mut self, part: Part, refused: Changes) {
-        let Some(save) = self.saves.get_mut(&part.receipt) else { return };
+    pub(super) fn part_done(&mut self, receipt: Receipt, changes: &Changes, refused: &Changes) {
+        let Some(save) = self.saves.get_mut(&receipt) else { return };
         save.parts -= 1;
         let more = save.parts > 0;
-        leaf::merge(&mut save.refused, &refused);
+        leaf::merge(&mut save.refused, refused);
         if more {
-            self.tell(Notice::Changes(leaf::retain(&part.changes, |leaf| !leaf.is_in(&refused))));
+            self.tell(Notice::Changes(leaf::retain(changes, |leaf| !leaf.is_in(refused))));
         } else {
-            self.finish(part.receipt, true);
+            self.finish(receipt, true);
+        }
+    }
+
+    /// Accounts for a message that came back whole.
+    pub(super) fn part_heard(&mut self, index: usize) {
+        let overtakes = self.sent.iter().take(index).any(|part| part.awaited);
+        let Some(part) = self.sent.get_mut(index) else { return };
+        let (receipt, changes) = (part.receipt, part.changes.clone());
+        part.awaited = false;
+        part.overtook = true;
+        if !overtakes {
+            self.forget_overtakers();
+        }
+        self.part_done(receipt, &changes, &Changes::new());
+    }
+
+    /// Forgets what overtook others, now that it is not behind any of them any more.
+    pub(super) fn forget_overtakers(&mut self) {
+        let mut is_behind = false;
+        self.sent.retain(|part| {
+            is_behind |= part.awaited;
+            is_behind || !part.overtook
+        });
+        let excess = self.sent.iter().filter(|part| part.overtook).count().saturating_sub(self.options.capacity);
+        for _ in 0..excess {
+            if let Some(oldest) = self.sent.iter().position(|part| part.overtook) {
+                self.sent.remove(oldest);
+            }
         }
     }
 
@@ -145,10 +177,10 @@ impl Link {
     /// Forgets what was handed over so long ago, or is so much, that it need not be sent again.
     pub(super) fn forget_handed(&mut self, now: Duration) {
         let patience = self.options.patience;
-        let handed = self.sent.iter().filter(|part| !part.awaited).count();
+        let handed = self.sent.iter().filter(|part| !part.awaited && !part.overtook).count();
         let mut excess = handed.saturating_sub(self.options.capacity);
         self.sent.retain(|part| {
-            if part.awaited || (excess == 0 && now < part.sent_at + patience) {
+            if part.awaited || part.overtook || (excess == 0 && now < part.sent_at + patience) {
                 return true;
             }
             excess = excess.saturating_sub(1);
