@@ -397,7 +397,8 @@ impl State {
 
     /// Whether the room has a store, as far as is known.
     pub(super) fn store_is_present(&self) -> Option<bool> {
-        if self.is_extended() { self.session.store_is_present() } else { self.link.store_is_present() }
+        let (link, session) = (self.link.store_is_present(), self.session.store_is_present());
+        if self.is_extended() { session } else { link.or(session) }
     }
 
     /// A request told whether the room has a store.
