@@ -101,11 +101,11 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
         Ok(path) => path,
         // Not there yet; a link that leads nowhere gets its target.
         Err(_) => match fs::read_link(path) {
-            Ok(target) => path.parent().unwrap_or(Path::new("")).join(target),
+            Ok(target) => path.parent().map_or_else(|| target.clone(), |folder| folder.join(&target)),
             Err(_) => path.to_path_buf(),
         },
     };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(text.as_bytes())?;
     match fs::metadata(&path) {

@@ -6,39 +6,50 @@
 mod config;
 mod drive;
 mod http;
+mod line;
 mod notices;
 mod runtime;
 mod state;
+mod watch;
 
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
-use roommate::{Capability, Changes, Content, Error, ErrorKind, Notice, Persister, Result, Save, Saved};
-use tokio::sync::oneshot;
+use roommate::{Capability, Changes, Content, EditKey, Error, ErrorKind, Notice, Persister, Result, Save, Saved};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
     config::{PartyKitConfig, StoreProtocol},
     runtime::TokioRuntime,
 };
-use self::{http::Endpoint, notices::Notices, state::Shared};
+use self::{
+    http::Endpoint,
+    notices::Notices,
+    state::{Begun, Shared, State},
+};
 use crate::{
     persist::{self, Carrier},
-    proto::{Limits, Listening, Put, Ticket},
+    proto::{Limits, Listening, Put},
     socket::PartySocket,
 };
 
 /// Keeps a store in step with a PartyKit room: TinyBase's `createPartyKitPersister`, for the same rooms.
 ///
-/// Changes travel over the [`PartySocket`], whole contents over HTTP to the same server. While it is watched it opens a
-/// second, listening connection to the room, with the socket's options and an id of its own: the server tells each change
-/// to every connection but its author's, so only a connection that writes nothing hears everything, this client's own
-/// changes included, in the order in which the room took them. That makes clients end equal, and refusals visible.
-/// [`PartyKitConfig::with_listening_connection`] turns it off, and says what that costs.
+/// Whole contents travel over HTTP to the server that the [`PartySocket`] leads to, and changes over WebSockets. While it is
+/// watched the persister has a connection of its own, with the socket's options and another id:
 ///
-/// What a stock server cannot promise: a change is sent *at least once*. One that had arrived when its connection broke
-/// is sent again, and then overwrites what others wrote in between.
+/// * With a server that speaks the extended dialect, such as Roommate's, that connection carries everything both ways. Each
+///   change takes effect once however often a connection breaks, and coming back costs what was missed. The socket is left
+///   to the application's own messages.
+/// * With a stock server changes are sent on the socket, and the connection listens: the server tells each change to every
+///   connection but its author's, so only one that writes nothing hears everything, this client's own changes included, in
+///   the order in which the room took them. That makes clients end equal, and refusals visible. What a stock server cannot
+///   promise: a change is sent *at least once*. One that had arrived when its connection broke is sent again, and then
+///   overwrites what others wrote in between.
+///
+/// Which of the two it is the server says in the answer to a request, each time the connection is opened.
+/// [`PartyKitConfig::with_listening_connection`] does without that connection, and says what that costs.
 ///
 /// The persister belongs to the room that the socket leads to when it is made. A socket that is led elsewhere makes it
 /// fail with [`ErrorKind::Invalid`] rather than write into the wrong room.
@@ -48,14 +59,6 @@ pub struct PartyKitPersister {
     endpoint: Arc<Endpoint>,
     config: PartyKitConfig,
     task: CancellationToken,
-}
-
-/// How a save began.
-enum Begun {
-    /// There is no room for it now.
-    Full,
-    Later(Saved),
-    Handing(oneshot::Receiver<Result<()>>),
 }
 
 impl PartyKitPersister {
@@ -101,7 +104,7 @@ impl PartyKitPersister {
 #[async_trait]
 impl Carrier for PartyKitPersister {
     fn store_is_present(&self) -> Option<bool> {
-        self.shared.peek(|state| state.link.store_is_present())
+        self.shared.peek(|state| state.store_is_present())
     }
 
     fn limits(&self) -> Limits {
@@ -110,7 +113,7 @@ impl Carrier for PartyKitPersister {
 
     async fn get(&self) -> Result<Option<Content>> {
         let content = self.endpoint.get().await?;
-        self.shared.with(|state, now| state.link.store_found(content.is_some(), now));
+        self.shared.with(|state, now| state.store_found(content.is_some(), now));
         Ok(content)
     }
 
@@ -118,23 +121,10 @@ impl Carrier for PartyKitPersister {
         self.endpoint.put(content).await
     }
 
-    async fn send(&self, changes: &Changes) -> Result<Saved> {
+    async fn send(&self, changes: &Changes, edit: Option<EditKey<'_>>) -> Result<Saved> {
         let mut news = self.shared.news();
         loop {
-            let begun = self.shared.with(|state, now| -> Result<Begun> {
-                state.check()?;
-                if !state.has_room() {
-                    return Ok(Begun::Full);
-                }
-                Ok(match state.link.save(changes, now)? {
-                    Ticket::Confirmed(receipt) => Begun::Later(Saved::Later(receipt)),
-                    Ticket::Handed(receipt) => {
-                        let (handed, handing) = oneshot::channel();
-                        state.handing.insert(receipt, handed);
-                        Begun::Handing(handing)
-                    }
-                })
-            })?;
+            let begun = self.shared.with(|state, now| state.save(changes, edit, now))?;
             match begun {
                 Begun::Later(saved) => return Ok(saved),
                 Begun::Handing(handing) => {
@@ -155,7 +145,10 @@ impl Persister for PartyKitPersister {
 
     async fn load(&self) -> Result<Option<Content>> {
         self.check_open()?;
-        self.get().await
+        match self.shared.peek(State::take_content) {
+            Some(content) => Ok(Some(content)),
+            None => self.get().await,
+        }
     }
 
     /// Sends changes over the socket once the room is known to have a store, else offers the whole content over HTTP.
@@ -164,7 +157,7 @@ impl Persister for PartyKitPersister {
         persist::save(self, save).await
     }
 
-    /// Resolves once both connections are open.
+    /// Resolves once both connections are open; in the extended dialect, once the server has said what the room holds.
     async fn watch(&self) -> Result<BoxStream<'static, Result<Notice>>> {
         self.check_open()?;
         let (listening, ear) = if self.config.listening_connection {

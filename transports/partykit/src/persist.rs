@@ -1,7 +1,7 @@
 //! How a persister of a room loads and saves, whatever carries its messages and requests.
 
 use async_trait::async_trait;
-use roommate::{Changes, Content, Error, ErrorKind, Result, Save, Saved};
+use roommate::{Changes, Content, EditKey, Error, ErrorKind, Result, Save, Saved};
 
 use crate::proto::{Limits, Put};
 
@@ -21,7 +21,7 @@ pub(crate) trait Carrier: Sync {
     async fn put(&self, content: &Content) -> Result<Put>;
 
     /// Sends changes to a room that has a store.
-    async fn send(&self, changes: &Changes) -> Result<Saved>;
+    async fn send(&self, changes: &Changes, edit: Option<EditKey<'_>>) -> Result<Saved>;
 }
 
 /// Sends changes once the room is known to have a store, else offers the whole content.
@@ -29,7 +29,7 @@ pub(crate) async fn save(carrier: &impl Carrier, save: Save<'_>) -> Result<Saved
     let present = carrier.store_is_present() == Some(true);
     match save.changes() {
         // A room without a store drops changes without a word.
-        Some(changes) if present => carrier.send(changes).await,
+        Some(changes) if present => carrier.send(changes, save.edit()).await,
         None if present => match carrier.get().await? {
             Some(content) => Ok(Saved::Found(content)),
             None => offer(carrier, save.content()).await,

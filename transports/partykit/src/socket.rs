@@ -15,8 +15,8 @@ use roommate::{Error, ErrorKind, Result};
 use tokio::sync::mpsc;
 
 pub use self::events::SocketEvents;
-pub(crate) use self::tls::tls_config;
 use self::{events::Subscribers, run::Task, shared::Shared};
+pub(crate) use self::{shared::random_id, tls::tls_config};
 use crate::proto::socket::{Goodbye, Message, PartySocketOptions, ReadyState, SendOutcome};
 
 /// A WebSocket to a PartyKit room that connects again by itself: partysocket's `PartySocket`.

@@ -19,6 +19,8 @@ pub struct PartyKitConfig {
     pub message_prefix: Arc<str>,
     /// Whether to open a second connection that hears everything. True by default.
     pub listening_connection: bool,
+    /// Whether to speak the extended dialect with a server that does. True by default.
+    pub extended_dialect: bool,
     /// How long an HTTP request may wait for the server to go on. 30 s by default.
     pub request_timeout: Duration,
     /// The largest content that is read, in bytes of JSON. 256 MiB by default.
@@ -56,6 +58,7 @@ impl Default for PartyKitConfig {
             store_path: "/store".to_owned(),
             message_prefix: "".into(),
             listening_connection: true,
+            extended_dialect: true,
             request_timeout: Duration::from_secs(30),
             max_content_size: 256 << 20,
             limits,
@@ -98,6 +101,17 @@ impl PartyKitConfig {
     #[must_use]
     pub fn with_listening_connection(self, listening_connection: bool) -> Self {
         Self { listening_connection, ..self }
+    }
+
+    /// Sets whether to speak the extended dialect with a server that does, such as Roommate's own.
+    ///
+    /// Then everything travels on the persister's own connection in both directions, every change takes effect once however
+    /// often its connection breaks, and a reconnection costs what was missed. A server that does not speak it is found out by
+    /// its answer to a request, and gets TinyBase's own dialect. Without a
+    /// [listening connection](Self::with_listening_connection) it is never spoken.
+    #[must_use]
+    pub fn with_extended_dialect(self, extended_dialect: bool) -> Self {
+        Self { extended_dialect, ..self }
     }
 
     /// Sets how long an HTTP request may wait for the server to go on.

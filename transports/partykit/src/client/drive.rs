@@ -3,7 +3,7 @@
 use std::{future::pending, sync::Arc, time::Duration};
 
 use futures_core::future::BoxFuture;
-use roommate::Content;
+use roommate::{Content, Result};
 use tokio::{
     select,
     time::{sleep, sleep_until},
@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{http::Endpoint, state::Shared};
+use super::{http::Endpoint, state::Shared, watch::Spoken};
 use crate::{proto::CheckId, socket::SocketEvents};
 
 /// How long to leave a connection alone that takes no more though it has some room.
@@ -19,6 +19,9 @@ const BREATH: Duration = Duration::from_millis(20);
 
 /// The answer to the GET of a check; `None` for a failure.
 type Answer = (CheckId, Option<Option<Content>>);
+
+/// What the server speaks, for a watch and because of a connection.
+type Spoke = (u64, u64, Result<Spoken>);
 
 /// Runs until the persister is closed or dropped.
 pub(super) async fn drive(
@@ -29,6 +32,7 @@ pub(super) async fn drive(
 ) {
     let mut ear: Option<(u64, SocketEvents)> = None;
     let mut get: Option<BoxFuture<'static, Answer>> = None;
+    let mut ask: Option<BoxFuture<'static, Spoke>> = None;
     loop {
         let work = shared.take_work();
         if work.ear.is_some() {
@@ -36,6 +40,10 @@ pub(super) async fn drive(
         }
         if let Some(check) = work.get {
             get = Some(Box::pin(answer(endpoint.clone(), check)));
+        }
+        if let Some((watch, epoch)) = work.ask {
+            let endpoint = endpoint.clone();
+            ask = Some(Box::pin(async move { (watch, epoch, endpoint.spoken().await) }));
         }
         let timer = async {
             match work.wake_at {
@@ -45,8 +53,8 @@ pub(super) async fn drive(
         };
         let unblocked = async {
             match work.blocked {
-                Some(epoch) => {
-                    shared.writable(epoch).await;
+                Some((socket, epoch)) => {
+                    socket.writable(epoch).await;
                     sleep(BREATH).await;
                 }
                 None => pending().await,
@@ -67,6 +75,10 @@ pub(super) async fn drive(
             (check, content) = taken(&mut get) => {
                 get = None;
                 shared.checked(check, content);
+            }
+            (watch, epoch, answer) = taken(&mut ask) => {
+                ask = None;
+                shared.answered(watch, epoch, answer);
             }
             () = timer => shared.tick(),
             () = unblocked => shared.tick(),
@@ -92,9 +104,9 @@ async fn next(ear: &mut Option<(u64, SocketEvents)>) -> Option<(u64, crate::Sock
     }
 }
 
-async fn taken(get: &mut Option<BoxFuture<'static, Answer>>) -> Answer {
-    match get {
-        Some(get) => get.await,
+async fn taken<T>(pending_answer: &mut Option<BoxFuture<'static, T>>) -> T {
+    match pending_answer {
+        Some(answer) => answer.await,
         None => pending().await,
     }
 }

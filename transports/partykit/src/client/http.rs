@@ -2,14 +2,14 @@
 
 use reqwest::{
     Client, Method,
-    header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA},
+    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, PRAGMA},
 };
 use roommate::{Content, Error, ErrorKind, Result};
 use tracing::warn;
 
-use super::PartyKitConfig;
+use super::{PartyKitConfig, watch::Spoken};
 use crate::{
-    proto::{Put, StoreAnswer},
+    proto::{DIALECT_HEADER, DIALECT_VERSION, Put, StoreAnswer},
     socket::{PartySocket, tls_config},
 };
 
@@ -49,8 +49,8 @@ impl Endpoint {
     /// The room's content; `None` where nothing was ever saved.
     pub(super) async fn get(&self) -> Result<Option<Content>> {
         let request = format!("GET {}", self.url);
-        let (status, body) = self.request(&request, Method::GET, None).await?;
-        let Some(decoded) = (StoreAnswer { request: &request, status, body: &body }).content()? else {
+        let answer = self.request(&request, Method::GET, None).await?;
+        let Some(decoded) = answer.of(&request).content()? else {
             return Ok(None);
         };
         if decoded.unrepresentable > 0 {
@@ -59,15 +59,29 @@ impl Endpoint {
         Ok(Some(decoded.value))
     }
 
+    /// What the server speaks.
+    ///
+    /// # Errors
+    /// Of a passing kind if it cannot say.
+    pub(super) async fn spoken(&self) -> Result<Spoken> {
+        let request = format!("HEAD {}", self.url);
+        let answer = self.request(&request, Method::HEAD, None).await?;
+        let says_so = answer.headers.get(DIALECT_HEADER).is_some_and(|version| version == DIALECT_VERSION);
+        match answer.of(&request).content() {
+            _ if says_so => Ok(Spoken::Extended),
+            // A gateway may answer for a server that is away.
+            Err(error) if error.is_temporary() => Err(error),
+            _ => Ok(Spoken::Stock),
+        }
+    }
+
     /// Offers a first content.
     pub(super) async fn put(&self, content: &Content) -> Result<Put> {
         let request = format!("PUT {}", self.url);
-        let (status, body) = self.request(&request, Method::PUT, Some(content.to_json())).await?;
-        StoreAnswer { request: &request, status, body: &body }.put()
+        self.request(&request, Method::PUT, Some(content.to_json())).await?.of(&request).put()
     }
 
-    /// The status and the body of the answer to a request.
-    async fn request(&self, name: &str, method: Method, body: Option<String>) -> Result<(u16, Vec<u8>)> {
+    async fn request(&self, name: &str, method: Method, body: Option<String>) -> Result<Answer> {
         let mut request =
             self.client.request(method, &self.url).header(CACHE_CONTROL, "no-cache").header(PRAGMA, "no-cache");
         for (name, value) in &self.socket.options().headers {
@@ -84,6 +98,7 @@ impl Endpoint {
         };
         let mut response = request.send().await.map_err(failed)?;
         let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > self.max_content_size {
@@ -92,6 +107,19 @@ impl Endpoint {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok((status, body))
+        Ok(Answer { status, headers, body })
+    }
+}
+
+/// The answer to a request.
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn of<'a>(&'a self, request: &'a str) -> StoreAnswer<'a> {
+        StoreAnswer { request, status: self.status, body: &self.body }
     }
 }

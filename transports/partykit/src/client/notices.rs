@@ -9,10 +9,7 @@ use std::{
 use futures_core::Stream;
 use roommate::{Notice, Result};
 
-use super::{
-    closed,
-    state::{Shared, Watch},
-};
+use super::{closed, state::Shared, watch::Watch};
 use crate::{proto::Listening, socket::PartySocket};
 
 /// What the room tells, until it is dropped. Dropping it closes the listening connection.
@@ -25,7 +22,7 @@ pub(super) struct Notices {
 impl Notices {
     /// Begins to listen, in place of whoever listened before.
     pub(super) fn begin(shared: Arc<Shared>, listening: Listening, ear: Option<PartySocket>) -> Self {
-        let id = shared.with(|state, now| state.begin_watch(listening, ear, now));
+        let id = shared.begin_watch(listening, ear);
         Self { shared, id }
     }
 
@@ -36,7 +33,7 @@ impl Notices {
             match &state.watch {
                 Some(Watch { id, failure, .. }) if *id == self.id => match failure {
                     Some(error) => Err(error.clone()),
-                    None => Ok(state.link.is_ready()),
+                    None => Ok(state.is_ready()),
                 },
                 _ => Err(closed()),
             }
@@ -67,7 +64,11 @@ impl Stream for Notices {
                 }
             }
         });
-        if relieves {
+        if let Poll::Ready(Some(Ok(Notice::Confirmed { receipt, refused }))) = &item
+            && !refused.is_empty()
+        {
+            self.shared.with(|state, _| state.session.taken(*receipt));
+        } else if relieves {
             // A save may wait for that.
             self.shared.tell_news();
         }

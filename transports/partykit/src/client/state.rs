@@ -1,27 +1,32 @@
 //! What a persister, its stream and its task share.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     task::Waker,
     time::Duration,
 };
 
-use roommate::{Content, Error, ErrorKind, Receipt, Result};
+use roommate::{Changes, Content, EditKey, Error, ErrorKind, Receipt, Result, Saved};
 use tokio::{
     sync::{Notify, oneshot, watch},
     time::Instant,
 };
 use tracing::{trace, warn};
 
-use super::{PartyKitConfig, closed};
+use super::{
+    PartyKitConfig, closed,
+    line::Line,
+    watch::{Spoken, Watch},
+};
 use crate::{
     proto::{
-        CheckId, Link, LinkOptions, LinkOutput, Listening, NoticeQueue, Side, Wire,
+        CheckId, DIALECT_PARAMETER, DIALECT_VERSION, Dialect, Link, LinkOptions, LinkOutput, Listening, Session,
+        SessionOptions, SessionOutput, Side, Ticket, Wire,
         socket::{Message, PartySocketOptions, ReadyState, SocketEvent},
     },
-    socket::{PartySocket, SocketEvents},
+    socket::{PartySocket, SocketEvents, random_id},
 };
 
 pub(super) struct Shared {
@@ -32,22 +37,24 @@ pub(super) struct Shared {
     news: watch::Sender<()>,
     began: Instant,
     wire: Wire,
+    dialect: Dialect,
     socket: PartySocket,
+    /// Whether the extended dialect may be spoken.
+    extends: bool,
 }
 
 pub(super) struct State {
     pub(super) link: Link,
+    pub(super) session: Session,
     pub(super) watch: Option<Watch>,
     /// Saves that wait to be handed over.
     pub(super) handing: HashMap<Receipt, oneshot::Sender<Result<()>>>,
-    socket: PartySocket,
+    /// The socket, which is the application's.
+    main: Line,
     /// The room that the persister belongs to.
     room_url: String,
-    /// The open main connection.
-    epoch: Option<u64>,
     /// Why the main connection will not open by itself.
     failure: Option<Error>,
-    outbox: VecDeque<Outgoing>,
     get: Option<CheckId>,
     watches: u64,
     closed: bool,
@@ -55,23 +62,12 @@ pub(super) struct State {
     ended: Option<Waker>,
 }
 
-/// Somebody who listens.
-pub(super) struct Watch {
-    pub(super) id: u64,
-    pub(super) notices: NoticeQueue,
-    pub(super) reader: Option<Waker>,
-    /// Why it ends.
-    pub(super) failure: Option<Error>,
-    ear: Option<PartySocket>,
-    ear_epoch: Option<u64>,
-    /// For the task to take.
-    ear_events: Option<SocketEvents>,
-}
-
-/// What waits to be written on the main connection.
-enum Outgoing {
-    Frame(Arc<str>),
-    Ping(CheckId),
+/// How a save began.
+pub(super) enum Begun {
+    /// There is no room for it now.
+    Full,
+    Later(Saved),
+    Handing(oneshot::Receiver<Result<()>>),
 }
 
 /// What the task is to do next.
@@ -80,12 +76,11 @@ pub(super) struct Work {
     pub(super) wake_at: Option<Instant>,
     pub(super) ear: Option<(u64, SocketEvents)>,
     pub(super) get: Option<CheckId>,
-    /// The main connection, which takes no more just now.
-    pub(super) blocked: Option<u64>,
+    /// Ask the server what it speaks, for this watch and because of this connection.
+    pub(super) ask: Option<(u64, u64)>,
+    /// A connection that takes no more just now.
+    pub(super) blocked: Option<(PartySocket, u64)>,
 }
-
-/// Notices that may wait to be read.
-const NOTICES: usize = 1024;
 
 impl Shared {
     pub(super) fn new(socket: &PartySocket, config: &PartyKitConfig) -> Result<Self> {
@@ -95,15 +90,16 @@ impl Shared {
         let wire = Wire::new(config.message_prefix.clone());
         let link = LinkOptions { limits, patience: config.patience, ..LinkOptions::default() };
         let link = LinkOptions { overtaken_patience: link.overtaken_patience.min(config.patience), ..link };
+        let dialect = Dialect::new(config.message_prefix.clone());
+        let session = SessionOptions { limits, ..SessionOptions::default() };
         let state = State {
             link: Link::new(wire.clone(), link),
+            session: Session::new(dialect.clone(), random_id()?, session),
             watch: None,
             handing: HashMap::new(),
-            socket: socket.clone(),
+            main: Line::new(socket.clone()),
             room_url: options.room_url()?,
-            epoch: None,
             failure: None,
-            outbox: VecDeque::new(),
             get: None,
             watches: 0,
             closed: false,
@@ -115,7 +111,9 @@ impl Shared {
             news: watch::Sender::new(()),
             began: Instant::now(),
             wire,
+            dialect,
             socket: socket.clone(),
+            extends: config.extended_dialect && config.listening_connection,
         })
     }
 
@@ -148,23 +146,51 @@ impl Shared {
         self.news.send_replace(());
     }
 
-    /// Options of a listening connection: the socket's, with an id of its own.
+    /// Options of the persister's own connection: the socket's, with an id of its own and a sign for the server.
     pub(super) fn ear_options(&self) -> Result<PartySocketOptions> {
-        self.peek(|state| {
-            let options = state.socket.options();
-            state.check_room()?;
-            Ok(PartySocketOptions { id: None, start_closed: false, ..options.as_ref().clone() })
+        self.peek(|state| state.check_room())?;
+        let mut options =
+            PartySocketOptions { id: None, start_closed: false, ..self.socket.options().as_ref().clone() };
+        if self.extends {
+            options.query = options.query.with_pair(DIALECT_PARAMETER, DIALECT_VERSION);
+        }
+        Ok(options)
+    }
+
+    /// Begins a watch; its number.
+    pub(super) fn begin_watch(&self, listening: Listening, ear: Option<PartySocket>) -> u64 {
+        let spoken = (!self.extends || ear.is_none()).then_some(Spoken::Stock);
+        self.with(|state, now| {
+            state.end_watch(state.watches, now);
+            state.watches += 1;
+            state.watch = Some(Watch::new(state.watches, ear, spoken));
+            state.link.listen(listening, now);
+            state.watches
         })
     }
 
     /// Takes what the task is to do.
     pub(super) fn take_work(&self) -> Work {
         let mut state = self.lock();
+        let now = self.began.elapsed();
+        let deadlines = [state.link.deadline(), state.session.deadline()];
+        let ear = state.watch.as_mut().and_then(|watch| Some((watch.id, watch.ear.as_mut()?)));
+        let (mut events, mut ask, mut ask_at, mut blocked) = (None, None, None, None);
+        if let Some((id, ear)) = ear {
+            events = ear.events.take().map(|events| (id, events));
+            ask_at = ear.ask_at;
+            if ask_at.is_some_and(|at| at <= now) {
+                (ask_at, ear.ask_at) = (None, None);
+                ask = ear.line.epoch().map(|epoch| (id, epoch));
+            }
+            blocked = ear.line.blocked();
+        }
         Work {
-            wake_at: state.link.deadline().map(|deadline| self.began + deadline),
-            ear: state.watch.as_mut().and_then(|watch| Some((watch.id, watch.ear_events.take()?))),
+            wake_at: deadlines.into_iter().flatten().chain(ask_at).min().map(|deadline| self.began + deadline),
+            ear: events,
             get: state.get.take(),
-            blocked: state.epoch.filter(|_| !state.outbox.is_empty()),
+            ask,
+            blocked: blocked.or_else(|| state.main.blocked()),
         }
     }
 
@@ -181,14 +207,13 @@ impl Shared {
                 SocketEvent::Open { epoch } => match state.check_room() {
                     Ok(()) => {
                         state.failure = None;
-                        state.epoch = Some(epoch);
+                        state.main.opened(epoch);
                         state.link.opened(Side::Main, now);
                     }
                     Err(error) => state.fail(error),
                 },
                 SocketEvent::Close { .. } => {
-                    state.epoch = None;
-                    state.outbox.clear();
+                    state.main.closed();
                     state.link.closed(Side::Main, now);
                 }
                 SocketEvent::Pong(payload) => state.pong(&payload),
@@ -205,21 +230,31 @@ impl Shared {
             SocketEvent::Message(message) => self.heard(Side::Ear, &message, lasts),
             event => self.with(|state, now| {
                 let Some(watch) = state.watch.as_mut().filter(|watch| watch.id == id) else { return false };
+                let Some(ear) = &mut watch.ear else { return false };
                 match event {
                     SocketEvent::Open { epoch } => {
-                        watch.ear_epoch = Some(epoch);
-                        state.link.opened(Side::Ear, now);
-                    }
-                    SocketEvent::Close { .. } => {
-                        watch.ear_epoch = None;
-                        state.link.closed(Side::Ear, now);
-                    }
-                    SocketEvent::Pong(payload) => state.pong(&payload),
-                    SocketEvent::Error(error) => {
-                        if watch.ear.as_ref().is_some_and(|ear| ear.ready_state() == ReadyState::Closed) {
-                            watch.failure = Some(error);
+                        ear.line.opened(epoch);
+                        if self.extends {
+                            // Another server may have answered than the time before.
+                            ear.ask_at = Some(now);
+                        } else {
+                            state.link.opened(Side::Ear, now);
                         }
                     }
+                    SocketEvent::Close { code, reason, .. } => {
+                        ear.line.closed();
+                        ear.ask_at = None;
+                        watch.hung_up(code, &reason);
+                        state.link.closed(Side::Ear, now);
+                        state.session.closed();
+                    }
+                    SocketEvent::Pong(payload) => state.pong(&payload),
+                    SocketEvent::Error(error) => match ear.line.socket().ready_state() {
+                        ReadyState::Closed => watch.failure = Some(error),
+                        // Such as a message that is too large for the server.
+                        _ if !error.is_temporary() => watch.notices.push(Err(error)),
+                        _ => {}
+                    },
                     SocketEvent::Message(_) => {}
                 }
                 true
@@ -227,14 +262,27 @@ impl Shared {
         }
     }
 
-    /// Waits until the main connection could take more, or is over.
-    pub(super) async fn writable(&self, epoch: u64) {
-        self.socket.writable(epoch).await;
+    /// The server told what it speaks, or could not.
+    pub(super) fn answered(&self, id: u64, epoch: u64, answer: Result<Spoken>) {
+        self.with(|state, now| {
+            let watch = state.watch.as_mut().filter(|watch| watch.id == id);
+            match watch.and_then(|watch| watch.answered(epoch, answer, now)) {
+                Some(Spoken::Stock) => state.link.opened(Side::Ear, now),
+                Some(Spoken::Extended) => {
+                    state.link.listen(Listening::Off, now);
+                    state.session.opened(now);
+                }
+                None => {}
+            }
+        });
     }
 
     /// Time has passed.
     pub(super) fn tick(&self) {
-        self.with(|state, now| state.link.tick(now));
+        self.with(|state, now| {
+            state.link.tick(now);
+            state.session.tick(now);
+        });
     }
 
     /// The GET of a check was answered.
@@ -249,13 +297,31 @@ impl Shared {
 
     fn heard(&self, side: Side, message: &Message, lasts: impl FnOnce(&State) -> bool) -> bool {
         let Message::Text(frame) = message else { return true };
+        if side == Side::Ear
+            && let Some(message) = self.dialect.decode_server(frame)
+        {
+            return match message {
+                Ok(decoded) => {
+                    complain(decoded.unrepresentable);
+                    self.with(|state, now| {
+                        let lasts = lasts(state);
+                        if lasts {
+                            state.session.heard(decoded.value, now);
+                        }
+                        lasts
+                    })
+                }
+                Err(error) => {
+                    warn!(%error, "ignores a message that it does not understand");
+                    true
+                }
+            };
+        }
         let Some(decoded) = self.wire.decode_payload(frame) else {
             trace!(?side, bytes = frame.len(), "ignores a message that is not TinyBase's");
             return true;
         };
-        if decoded.unrepresentable > 0 {
-            warn!(decoded.unrepresentable, "left out cells of a message that no cell here can hold");
-        }
+        complain(decoded.unrepresentable);
         self.with(|state, now| {
             let lasts = lasts(state);
             if lasts {
@@ -276,7 +342,8 @@ impl State {
         if self.closed {
             return Err(closed());
         }
-        if self.failure.is_some() && self.socket.ready_state() != ReadyState::Closed && self.check_room().is_ok() {
+        if self.failure.is_some() && self.main.socket().ready_state() != ReadyState::Closed && self.check_room().is_ok()
+        {
             // Somebody made it try again, or led it back.
             self.failure = None;
         }
@@ -285,7 +352,7 @@ impl State {
 
     /// Whether the socket leads to the room that the persister belongs to.
     fn check_room(&self) -> Result<()> {
-        if self.socket.options().room_url()? == self.room_url {
+        if self.main.socket().options().room_url()? == self.room_url {
             return Ok(());
         }
         let message = format!(
@@ -295,31 +362,67 @@ impl State {
         Err(Error::new(ErrorKind::Invalid, message))
     }
 
-    pub(super) fn has_room(&self) -> bool {
-        self.link.has_room() && !self.watch.as_ref().is_some_and(|watch| watch.notices.is_full())
+    /// Begins a save of changes.
+    pub(super) fn save(&mut self, changes: &Changes, edit: Option<EditKey<'_>>, now: Duration) -> Result<Begun> {
+        self.check()?;
+        let spoken = match &self.watch {
+            Some(watch) if watch.notices.is_full() => return Ok(Begun::Full),
+            Some(watch) => watch.spoken,
+            None => Some(Spoken::Stock),
+        };
+        match spoken {
+            Some(Spoken::Extended) if self.session.has_room() => {
+                self.session.save(edit, changes, now).map(|receipt| Begun::Later(Saved::Later(receipt)))
+            }
+            Some(Spoken::Stock) if self.link.has_room() => Ok(match self.link.save(changes, now)? {
+                Ticket::Confirmed(receipt) => Begun::Later(Saved::Later(receipt)),
+                Ticket::Handed(receipt) => {
+                    let (handed, handing) = oneshot::channel();
+                    self.handing.insert(receipt, handed);
+                    Begun::Handing(handing)
+                }
+            }),
+            _ => Ok(Begun::Full),
+        }
     }
 
-    pub(super) fn begin_watch(&mut self, listening: Listening, ear: Option<PartySocket>, now: Duration) -> u64 {
-        self.end_watch(self.watches, now);
-        self.watches += 1;
-        let ear_events = ear.as_ref().map(PartySocket::events);
-        self.watch = Some(Watch {
-            id: self.watches,
-            notices: NoticeQueue::new(NOTICES),
-            reader: None,
-            failure: None,
-            ear,
-            ear_epoch: None,
-            ear_events,
-        });
-        self.link.listen(listening, now);
-        self.watches
+    /// Whether everything that the watch listens to is open.
+    pub(super) fn is_ready(&self) -> bool {
+        match self.watch.as_ref().and_then(|watch| watch.spoken) {
+            Some(Spoken::Stock) => self.link.is_ready(),
+            Some(Spoken::Extended) => self.session.is_joined(),
+            None => false,
+        }
+    }
+
+    /// Whether the room has a store, as far as is known.
+    pub(super) fn store_is_present(&self) -> Option<bool> {
+        let (link, session) = (self.link.store_is_present(), self.session.store_is_present());
+        if self.is_extended() { session } else { link.or(session) }
+    }
+
+    /// A request told whether the room has a store.
+    pub(super) fn store_found(&mut self, present: bool, now: Duration) {
+        self.link.store_found(present, now);
+        if present && self.is_extended() {
+            self.session.store_found();
+        }
+    }
+
+    /// Takes the content that the server sent on joining, while it is all that there is to tell.
+    pub(super) fn take_content(&mut self) -> Option<Content> {
+        self.watch.as_mut().filter(|watch| watch.is_extended())?.notices.pop_content()
+    }
+
+    fn is_extended(&self) -> bool {
+        self.watch.as_ref().is_some_and(Watch::is_extended)
     }
 
     pub(super) fn end_watch(&mut self, id: u64, now: Duration) {
         if id == self.watches {
             self.ended = self.watch.take().and_then(|watch| watch.reader);
             self.link.listen(Listening::Off, now);
+            self.session.restart();
         }
     }
 
@@ -327,7 +430,7 @@ impl State {
         self.closed = true;
         self.end_watch(self.watches, now);
         self.handing.clear();
-        self.outbox.clear();
+        self.main.closed();
     }
 
     fn listens_to_main(&self) -> bool {
@@ -355,12 +458,9 @@ impl State {
     fn carry_out(&mut self) {
         while let Some(output) = self.link.poll() {
             match (output, &mut self.watch) {
-                (LinkOutput::Send(frame), _) => self.outbox.push_back(Outgoing::Frame(frame)),
-                (LinkOutput::Ping(Side::Main, check), _) => self.outbox.push_back(Outgoing::Ping(check)),
-                (LinkOutput::Ping(Side::Ear, check), Some(Watch { ear: Some(ear), ear_epoch: Some(epoch), .. })) => {
-                    // One that is not open any more says so by its own event, which ends the check.
-                    let _ = ear.ping(check.to_bytes().to_vec(), *epoch);
-                }
+                (LinkOutput::Send(frame), _) => self.main.send(frame),
+                (LinkOutput::Ping(Side::Main, check), _) => self.main.ping(check),
+                (LinkOutput::Ping(Side::Ear, check), Some(Watch { ear: Some(ear), .. })) => ear.line.ping(check),
                 (LinkOutput::Get(check), _) => self.get = Some(check),
                 (LinkOutput::Notice(notice), Some(watch)) => watch.notices.push(Ok(notice)),
                 (LinkOutput::Report(error), Some(watch)) => watch.notices.push(Err(error)),
@@ -373,25 +473,22 @@ impl State {
                 (LinkOutput::Ping(Side::Ear, _) | LinkOutput::Notice(_) | LinkOutput::Report(_), _) => {}
             }
         }
-        self.write();
-    }
-
-    /// Writes what the main connection takes.
-    fn write(&mut self) {
-        let Some(epoch) = self.epoch else { return };
-        while let Some(next) = self.outbox.front() {
-            let written = match next {
-                Outgoing::Frame(frame) => self.socket.try_send_open(frame.clone(), epoch),
-                Outgoing::Ping(check) => self.socket.ping(check.to_bytes().to_vec(), epoch),
-            };
-            match written {
-                Err(error) if error.is_temporary() => return,
-                // A connection that is over says so by its event, and then everything is sent again.
-                Err(error) if error.kind() == ErrorKind::Closed => return self.outbox.clear(),
-                Err(error) => warn!(%error, "cannot send a message"),
-                Ok(()) => {}
+        while let Some(output) = self.session.poll() {
+            let Some(Watch { ear: Some(ear), notices, failure, .. }) = &mut self.watch else { continue };
+            match output {
+                SessionOutput::Send(frame) => ear.line.send(frame),
+                SessionOutput::Notice(notice) => notices.push(Ok(notice)),
+                SessionOutput::Report(error) => notices.push(Err(error)),
+                SessionOutput::Reconnect => {
+                    if let Err(error) = ear.line.socket().reconnect() {
+                        *failure = Some(error);
+                    }
+                }
             }
-            self.outbox.pop_front();
+        }
+        self.main.write();
+        if let Some(Watch { ear: Some(ear), .. }) = &mut self.watch {
+            ear.line.write();
         }
     }
 
@@ -400,6 +497,12 @@ impl State {
             Some(watch) if !watch.notices.is_empty() || watch.failure.is_some() => watch.reader.take(),
             _ => self.ended.take(),
         }
+    }
+}
+
+fn complain(unrepresentable: usize) {
+    if unrepresentable > 0 {
+        warn!(unrepresentable, "left out cells of a message that no cell here can hold");
     }
 }
 

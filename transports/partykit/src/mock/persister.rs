@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use futures_channel::oneshot;
 use futures_core::{Stream, stream::BoxStream};
-use roommate::{Capability, Changes, Content, Error, ErrorKind, Notice, Persister, Result, Save, Saved};
+use roommate::{Capability, Changes, Content, EditKey, Error, ErrorKind, Notice, Persister, Result, Save, Saved};
 
 use super::{
     ClientId, MockRoom,
@@ -110,7 +110,7 @@ impl Carrier for MockPersister {
         put("PUT of the room", &self.request("PUT", content.to_json()).await?)
     }
 
-    async fn send(&self, changes: &Changes) -> Result<Saved> {
+    async fn send(&self, changes: &Changes, _: Option<EditKey<'_>>) -> Result<Saved> {
         enum Begun {
             Later(Saved),
             Handing(oneshot::Receiver<()>),

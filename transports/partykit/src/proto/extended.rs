@@ -43,8 +43,7 @@ mod saves;
 #[cfg(test)]
 mod tests;
 
-pub use saves::EditKey;
-use saves::Part;
+use saves::{Part, Refusal};
 
 /// The logic of a client on a server that speaks the extended dialect. See the module for what it promises.
 ///
@@ -67,8 +66,8 @@ pub struct Session {
     refusals: BTreeMap<u64, Changes>,
     /// Something was confirmed after its place in the order. When to say so at the latest.
     outdated: Option<Duration>,
-    /// Confirmations with refusals that nobody has taken note of yet, with the last id of each.
-    untaken: VecDeque<(Receipt, u64)>,
+    /// Those that nobody has taken note of yet.
+    untaken: VecDeque<Refusal>,
     /// The fate of changes up to this id is known to whoever made them.
     decided: u64,
     troubles: Troubles,
@@ -189,12 +188,13 @@ impl Session {
         self.settle();
     }
 
-    /// Whoever listens took note of a [`Notice::Confirmed`].
+    /// Whoever listens took note of a [`Notice::Confirmed`] that told a refusal.
     pub fn taken(&mut self, receipt: Receipt) {
-        let Some(index) = self.untaken.iter().position(|(untaken, _)| *untaken == receipt) else { return };
+        let Some(index) = self.untaken.iter().position(|refusal| refusal.receipt == receipt) else { return };
         let taken = self.untaken.drain(..=index).next_back();
-        if let Some((_, id)) = taken {
-            self.acknowledge(id);
+        if let Some(refusal) = taken {
+            self.acknowledge(refusal.last);
+            self.settle();
         }
     }
 

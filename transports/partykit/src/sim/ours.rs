@@ -13,7 +13,9 @@ use std::{
 use async_trait::async_trait;
 use futures_channel::oneshot;
 use futures_core::{Stream, stream::BoxStream};
-use roommate::{Capability, Changes, Content, Error, ErrorKind, Notice, Persister, Receipt, Result, Save, Saved};
+use roommate::{
+    Capability, Changes, Content, EditKey, Error, ErrorKind, Notice, Persister, Receipt, Result, Save, Saved,
+};
 
 use super::{
     executor::Simulator,
@@ -244,7 +246,7 @@ impl Carrier for SimPersister {
         answer("PUT", &self.request("PUT", content.to_json()).await?).put()
     }
 
-    async fn send(&self, changes: &Changes) -> Result<Saved> {
+    async fn send(&self, changes: &Changes, _: Option<EditKey<'_>>) -> Result<Saved> {
         let begun = self.until(|ours, now| {
             if !ours.has_room() {
                 return Ok(None);

@@ -48,6 +48,7 @@ pub(super) struct Peer {
     pub(super) random: Random,
 }
 
+#[allow(clippy::large_enum_variant, reason = "there are five of them")]
 pub(super) enum Client {
     Ours(Ours),
     Stock(Stock),

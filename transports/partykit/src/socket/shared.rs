@@ -207,7 +207,7 @@ fn random() -> f64 {
     getrandom::u32().map_or(0.5, |random| f64::from(random) / 4_294_967_296.0)
 }
 
-fn random_id() -> Result<String> {
+pub(crate) fn random_id() -> Result<String> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| {
         let message = "this machine has no randomness for an id of the connection";

@@ -78,19 +78,31 @@ impl Policy for House {
 /// A server, and a proxy in front of it.
 pub(crate) struct World {
     server: RunningServer,
+    is_extended: bool,
     pub(crate) proxy: Proxy,
 }
 
 impl World {
-    pub(crate) async fn start() -> Self {
+    /// One whose rooms speak the stock dialect only.
+    pub(crate) async fn stock() -> Self {
+        Self::start_with(RoomConfig::new().with_extended(false)).await
+    }
+
+    /// One whose rooms speak the extended dialect as well.
+    pub(crate) async fn extended() -> Self {
         Self::start_with(RoomConfig::new()).await
     }
 
     pub(crate) async fn start_with(room: RoomConfig) -> Self {
+        let is_extended = room.extended();
         let config = ServerConfig::new().with_any_party().with_room(room.with_policy(House));
         let server = Server::bind("127.0.0.1:0", config).await.unwrap().spawn();
         let proxy = Proxy::start(server.local_addr().to_string()).await;
-        Self { server, proxy }
+        Self { server, is_extended, proxy }
+    }
+
+    pub(crate) fn is_extended(&self) -> bool {
+        self.is_extended
     }
 
     pub(crate) fn options(&self) -> PartySocketOptions {
@@ -136,7 +148,10 @@ pub(crate) struct Proxy {
 }
 
 struct ProxyState {
+    server: Mutex<String>,
     open: AtomicUsize,
+    /// How many requests for a content went by.
+    gets: AtomicUsize,
     /// How many bytes may still go to the server.
     budget: Mutex<Option<usize>>,
     /// Counts the losses of all connections.
@@ -150,7 +165,9 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let state = Arc::new(ProxyState {
+            server: Mutex::new(server),
             open: AtomicUsize::new(0),
+            gets: AtomicUsize::new(0),
             budget: Mutex::new(None),
             cuts: watch::Sender::new(0),
             freezes: watch::Sender::new(0),
@@ -158,7 +175,8 @@ impl Proxy {
         let shared = Arc::downgrade(&state);
         tokio::spawn(async move {
             while let (Ok((client, _)), Some(state)) = (listener.accept().await, shared.upgrade()) {
-                let Ok(server) = TcpStream::connect(&server).await else { return };
+                let server = state.server.lock().unwrap().clone();
+                let Ok(server) = TcpStream::connect(server).await else { return };
                 tokio::spawn(pass(client, server, state));
             }
         });
@@ -172,6 +190,22 @@ impl Proxy {
     /// Loses all connections when so many more bytes have gone to the server.
     pub(crate) fn cut_after(&self, bytes: usize) {
         *self.state.budget.lock().unwrap() = Some(bytes);
+    }
+
+    /// Loses all present connections.
+    pub(crate) fn cut(&self) {
+        self.state.cuts.send_modify(|count| *count += 1);
+    }
+
+    /// Leads all connections from now on to the server of another world, and loses the present ones.
+    pub(crate) fn lead_to(&self, world: &World) {
+        *self.state.server.lock().unwrap() = world.server.local_addr().to_string();
+        self.cut();
+    }
+
+    /// How often a content was asked for.
+    pub(crate) fn gets(&self) -> usize {
+        self.state.gets.load(Ordering::SeqCst)
     }
 
     /// Lets all present connections fall silent, without an end.
@@ -227,9 +261,12 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, state: Arc<ProxyStat
                 if read == 0 {
                     break;
                 }
-                if !counts && up[..read].to_ascii_lowercase().windows(9).any(|word| word == b"websocket") {
+                let upgrades = up[..read].to_ascii_lowercase().windows(9).any(|word| word == b"websocket");
+                if !counts && upgrades {
                     counts = true;
                     state.open.fetch_add(1, Ordering::SeqCst);
+                } else if up[..read].starts_with(b"GET ") {
+                    state.gets.fetch_add(1, Ordering::SeqCst);
                 }
                 let spent = state.spend(read);
                 if server.write_all(&up[..spent]).await.is_err() {

@@ -118,8 +118,13 @@ impl Session {
                         self.last = self.last.max(id);
                         self.confirm(part, &refused, Place::InOrder);
                     }
-                    // Told once more.
-                    None if seq < next && id <= self.last => {}
+                    // Told once more, or of a change that an earlier session sent.
+                    None if seq < next => {
+                        if id > self.last {
+                            self.last = id;
+                            self.refusals.insert(id, refused);
+                        }
+                    }
                     None => return Err(Astray),
                 }
             }

@@ -2,22 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use roommate::{Changes, Content, Error, ErrorKind, Notice, Receipt, Result};
+use roommate::{Changes, Content, EditKey, Error, ErrorKind, Notice, Receipt, Result};
 
 use super::{GATHERING, Session, SessionOutput, Stage};
 use crate::proto::{
     dialect::{MAX_CLIENT_ID, MAX_SAFE_INTEGER},
     leaf,
 };
-
-/// Names an edit for good, so that it takes effect once however often it is saved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EditKey<'a> {
-    /// Who made it.
-    pub client: &'a str,
-    /// Which of theirs: rises from edit to edit, perhaps with gaps.
-    pub number: u64,
-}
 
 /// One message of a save.
 #[derive(Debug)]
@@ -38,6 +29,15 @@ pub(super) struct Part {
     pub(super) is_on_its_way: bool,
 }
 
+/// A confirmation with a refusal.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) receipt: Receipt,
+    /// The id of the save's last message.
+    pub(super) last: u64,
+    bytes: usize,
+}
+
 /// Where a confirmation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -51,6 +51,9 @@ pub(super) enum Place {
 
 /// A save may be cut into this many messages: the ids of an edit's messages are its number times this, and on from there.
 const MOST_PARTS: u64 = 1 << 12;
+
+/// The most bytes of refusals that nobody has taken note of while more is asked for. Half of what the server remembers.
+const MOST_UNTAKEN: usize = 512 << 10;
 
 impl Session {
     /// Takes changes to be sent as soon as that can be; a [`Notice::Confirmed`] tells when they are accepted.
@@ -111,11 +114,10 @@ impl Session {
         Ok(receipt)
     }
 
-    /// Whether another save can be taken.
+    /// Whether another save can be taken: neither too many are under way, nor too many refusals not [taken](Self::taken).
     pub fn has_room(&self) -> bool {
         let saves = self.pending.iter().filter(|part| !part.has_more).count();
         let capacity = self.options.capacity.max(1);
-        // The server remembers some refusals, and hangs up on whoever takes note of none.
         saves < capacity && self.untaken.len() < capacity
     }
 
@@ -170,7 +172,9 @@ impl Session {
 
     /// Sends what can be sent.
     pub(super) fn settle(&mut self) {
-        if self.stage != Stage::Joined || self.has_store != Some(true) {
+        // The server remembers some refusals, and hangs up on whoever asks for more and takes note of none.
+        let owes = self.untaken.iter().map(|refusal| refusal.bytes).sum::<usize>() > MOST_UNTAKEN;
+        if self.stage != Stage::Joined || self.has_store != Some(true) || owes {
             return;
         }
         for part in self.pending.iter_mut().filter(|part| !part.is_on_its_way) {
@@ -209,7 +213,8 @@ impl Session {
             return;
         }
         if !part.refused.is_empty() {
-            self.untaken.push_back((part.receipt, part.id));
+            let bytes = part.refused.to_json().len();
+            self.untaken.push_back(Refusal { receipt: part.receipt, last: part.id, bytes });
         }
         self.tell(Notice::Confirmed { receipt: part.receipt, refused: part.refused });
         if part.continues && place == Place::InOrder {

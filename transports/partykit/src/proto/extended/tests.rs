@@ -1,6 +1,6 @@
 //! Stories of one session, and a property of several with a room.
 
-use roommate::{Cell, Changes};
+use roommate::{Cell, Changes, EditKey};
 
 use super::*;
 use crate::proto::leaf;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use roommate::{Notice, Result};
+use roommate::{Content, Notice, Result};
 
 /// Notices on their way to a reader that may be slow: lag turns into a reload, never into loss and never into a leak.
 ///
@@ -62,6 +62,15 @@ impl NoticeQueue {
             self.lagging = false;
         }
         Some(item)
+    }
+
+    /// Takes the content that waits, if it is all that waits: nothing newer is known, and nothing older left to tell.
+    pub fn pop_content(&mut self) -> Option<Content> {
+        let is_all = self.queue.len() == 1 && matches!(self.queue.front(), Some(Ok(Notice::Content(_))));
+        match is_all.then(|| self.pop()).flatten() {
+            Some(Ok(Notice::Content(content))) => Some(content),
+            _ => None,
+        }
     }
 
     /// Whether so many confirmations wait that nothing more should be saved before some are taken.
@@ -138,6 +147,22 @@ mod tests {
         queue.push(changes(3));
         queue.push(confirmed(2));
         assert_eq!(drain(&mut queue), ["2", "stale"]);
+    }
+
+    #[test]
+    fn a_content_is_for_a_load_only_while_nothing_else_waits() {
+        let content = || Ok(Notice::Content(Content::new()));
+        let mut queue = NoticeQueue::new(3);
+        assert_eq!(queue.pop_content(), None);
+        queue.push(content());
+        assert_eq!(queue.pop_content(), Some(Content::new()));
+        assert!(queue.is_empty());
+        queue.push(content());
+        queue.push(changes(1));
+        assert_eq!(queue.pop_content(), None);
+        assert_eq!(queue.pop().unwrap().unwrap(), content().unwrap());
+        assert_eq!(queue.pop_content(), None);
+        assert_eq!(drain(&mut queue), ["v=Some(1.0)"]);
     }
 
     #[test]

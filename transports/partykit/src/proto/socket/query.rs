@@ -20,6 +20,26 @@ pub enum Query {
 }
 
 impl Query {
+    /// This query with one more pair.
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
+    pub(crate) fn with_pair(self, name: &'static str, value: &'static str) -> Self {
+        let pair = move || (name.to_owned(), Some(value.to_owned()));
+        match self {
+            Self::Pairs(mut pairs) => {
+                pairs.push(pair());
+                Self::Pairs(pairs)
+            }
+            Self::Function(function) => Self::Function(Arc::new(move || {
+                let pairs = function();
+                Box::pin(async move {
+                    let mut pairs = pairs.await?;
+                    pairs.push(pair());
+                    Ok(pairs)
+                })
+            })),
+        }
+    }
+
     /// The pairs for the next attempt.
     ///
     /// # Errors
