@@ -42,5 +42,7 @@ mod originals;
 mod spellings;
 #[path = "interop/statuses.rs"]
 mod statuses;
+#[path = "interop/stock_clients.rs"]
+mod stock_clients;
 #[path = "interop/tinybase_stories.rs"]
 mod tinybase_stories;

@@ -80,6 +80,16 @@ const ops = {
     );
   },
 
+  // Waits until the socket has noticed that its connection is gone.
+  async closed({client, timeout}) {
+    const {socket} = clientOf(client);
+    return await until(
+      timeout,
+      () => (socket.readyState == WebSocket.OPEN ? undefined : true),
+      () => `the socket of "${client}" is open`,
+    );
+  },
+
   // Any method of the client's store, persister or socket.
   async call({client, on, method, args}) {
     return data(await clientOf(client)[on][method](...args));

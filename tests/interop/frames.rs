@@ -4,12 +4,12 @@ use serde_json::json;
 
 use crate::{
     content::canonical,
-    every::on_every_server,
+    every::on_every_stock_server,
     js::JsClient,
     rig::{Rig, Room, Server},
 };
 
-on_every_server! {
+on_every_stock_server! {
     what_is_accepted_is_told_in_tinybases_spelling
     what_is_no_change_is_told_to_nobody
     changes_to_a_room_without_a_store_are_ignored
@@ -114,7 +114,7 @@ async fn a_number_beyond_all_numbers_is_no_cell(rig: Rig) {
     send(&sender, "s[{},{\"end\":1},1]").await;
     let told = match rig.server {
         Server::PartyKit => &["s[{},{\"end\":1},1]"][..],
-        Server::Roommate => &["s[{},{\"v\":1},1]", "s[{},{\"end\":1},1]"],
+        Server::Roommate | Server::StockRoommate => &["s[{},{\"v\":1},1]", "s[{},{\"end\":1},1]"],
     };
     assert_eq!(hearer.frames_until(told.len()).await, told);
 }
@@ -127,7 +127,7 @@ async fn raw_objects_are_kept(rig: Rig) {
     let encoded = json!([{"t": {"r": {"c": "\u{FFFD}{\"a\":[1,null]}"}}}, {"v": "\u{FFFD}[1,{\"b\":{}}]"}]);
     let held = match rig.server {
         Server::PartyKit => &content,
-        Server::Roommate => &encoded,
+        Server::Roommate | Server::StockRoommate => &encoded,
     };
     assert_eq!(rig.content(&room).await, Some(canonical(held.clone())));
 

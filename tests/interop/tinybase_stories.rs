@@ -217,7 +217,7 @@ async fn tinybase_story_09_ignores_malformed_socket_and_namespaced_storage_paylo
     });
     match rig.server {
         Server::PartyKit => rig.store(&room, &stored).await,
-        Server::Roommate => {
+        Server::Roommate | Server::StockRoommate => {
             let Value::Object(stored) = stored else { unreachable!("it is an object") };
             let stored = stored.into_iter().map(|(key, value)| (key, Cell::try_from(value).expect("a cell")));
             let restored = RoomCore::restore(RoomConfig::new().with_storage_prefix("tinybase_"), "next", stored);

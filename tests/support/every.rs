@@ -11,6 +11,34 @@ macro_rules! on_every_server {
             use super as stories;
             crate::every::tests!(Roommate, JS_TO_JS, $($story)*);
         }
+        mod on_our_stock_server {
+            use super as stories;
+            crate::every::tests!(StockRoommate, JS_TO_JS, $($story)*);
+        }
+    };
+}
+
+/// Makes a test of each story for each server that does what the stock server does, to the letter.
+macro_rules! on_every_stock_server {
+    ($($story:ident)*) => {
+        mod on_partykits_server {
+            use super as stories;
+            crate::every::tests!(PartyKit, JS_TO_JS, $($story)*);
+        }
+        mod on_our_stock_server {
+            use super as stories;
+            crate::every::tests!(StockRoommate, JS_TO_JS, $($story)*);
+        }
+    };
+}
+
+/// Makes a test of each story for our server alone, as it is unless it is told otherwise.
+macro_rules! on_our_server {
+    ($($story:ident)*) => {
+        mod on_our_server {
+            use super as stories;
+            crate::every::tests!(Roommate, JS_TO_JS, $($story)*);
+        }
     };
 }
 
@@ -24,6 +52,10 @@ macro_rules! in_every_direction {
         mod on_our_server {
             use super as stories;
             crate::every::directions!(Roommate, $($story)*);
+        }
+        mod on_our_stock_server {
+            use super as stories;
+            crate::every::directions!(StockRoommate, $($story)*);
         }
     };
 }
@@ -111,6 +143,6 @@ macro_rules! tests {
 }
 
 pub(crate) use {
-    across_languages, directions, directions_across, directions_from_rust, in_every_direction, on_every_server, tests,
-    with_a_rust_writer,
+    across_languages, directions, directions_across, directions_from_rust, in_every_direction, on_every_server,
+    on_every_stock_server, on_our_server, tests, with_a_rust_writer,
 };

@@ -162,6 +162,11 @@ impl JsClient {
         self.ask("until", json!({"content": content.to_string(), "timeout": TIMEOUT})).await;
     }
 
+    /// Waits until the client has noticed that its connection is gone.
+    pub(crate) async fn until_closed(&self) {
+        self.ask("closed", json!({ "timeout": TIMEOUT })).await;
+    }
+
     /// What the persister gave to `onIgnoredError`.
     pub(crate) async fn errors(&self) -> Value {
         self.ask("errors", json!({})).await

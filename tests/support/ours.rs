@@ -11,7 +11,8 @@ use tokio::runtime::{Builder, Runtime};
 /// rooms up alike, so there is one for each way of setting them up.
 #[derive(Debug)]
 pub(crate) struct Roommate {
-    hosts: HashMap<&'static str, String>,
+    /// By party, and whether stock clients are set right.
+    hosts: HashMap<(&'static str, bool), String>,
     _servers: Vec<RunningServer>,
     _runtime: Runtime,
 }
@@ -27,9 +28,9 @@ impl Roommate {
         thread::spawn(Self::start_blocking).join().expect("the servers start")
     }
 
-    /// Where the server of `party` listens.
-    pub(crate) fn host(&self, party: &str) -> &str {
-        self.hosts.get(party).unwrap_or_else(|| &self.hosts["main"])
+    /// Where the server of `party` listens that sets stock clients right, or does not.
+    pub(crate) fn host(&self, party: &'static str, cures: bool) -> &str {
+        self.hosts.get(&(party, cures)).unwrap_or_else(|| &self.hosts[&("main", cures)])
     }
 
     fn start_blocking() -> Self {
@@ -42,18 +43,20 @@ impl Roommate {
             .with_response_headers([header("Access-Control-Allow-Origin", "*"), header("X-Room-Kind", "prefixed")]);
         let mut hosts = HashMap::new();
         let mut servers = Vec::new();
-        for (party, config) in [
+        let configs = [
             ("main", RoomConfig::new()),
             ("bare", RoomConfig::new().with_store_path("/bare_store").with_response_headers([])),
             ("prefixed", prefixed),
             ("guarded", RoomConfig::new().with_policy(Guarded)),
-        ] {
-            let config =
-                ServerConfig::new().with_parties(["main", "bare", "prefixed", "guarded", "opened"]).with_room(config);
+        ];
+        for ((party, config), cures) in configs.into_iter().flat_map(|pair| [(pair.clone(), true), (pair, false)]) {
+            let config = ServerConfig::new()
+                .with_parties(["main", "bare", "prefixed", "guarded", "opened"])
+                .with_room(config.with_cures(cures));
             let server = runtime
                 .block_on(async { Ok::<_, roommate::Error>(Server::bind("127.0.0.1:0", config).await?.spawn()) })
                 .expect("a free port of the loopback interface");
-            hosts.insert(party, server.local_addr().to_string());
+            hosts.insert((party, cures), server.local_addr().to_string());
             servers.push(server);
         }
         Self { hosts, _servers: servers, _runtime: runtime }

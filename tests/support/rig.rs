@@ -27,6 +27,8 @@ pub(crate) enum Server {
     PartyKit,
     /// Ours, in this process.
     Roommate,
+    /// The same, doing what the stock server does to the letter.
+    StockRoommate,
 }
 
 /// In which languages the one is written who does something, and the one who sees it.
@@ -85,7 +87,7 @@ impl Rig {
             js: AGENT.get_or_init(|| Js::start(originals)),
             hosts: match server {
                 Server::PartyKit => Hosts::PartyKit(PARTYKIT.get_or_init(|| PartyKit::start(originals))),
-                Server::Roommate => Hosts::Roommate(ROOMMATE.get_or_init(Roommate::start)),
+                Server::Roommate | Server::StockRoommate => Hosts::Roommate(ROOMMATE.get_or_init(Roommate::start)),
             },
             id: format!("{}-{}", story.replace(' ', "-"), STORIES.fetch_add(1, Ordering::Relaxed)),
             next_client: AtomicU64::new(0),
@@ -106,7 +108,7 @@ impl Rig {
         };
         let host = match self.hosts {
             Hosts::PartyKit(server) => server.host.clone(),
-            Hosts::Roommate(server) => server.host(party).to_owned(),
+            Hosts::Roommate(server) => server.host(party, self.server == Server::Roommate).to_owned(),
         };
         Room { host, party, name: self.id.clone(), store_path, message_prefix }
     }

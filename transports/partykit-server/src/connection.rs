@@ -26,10 +26,18 @@ use tracing::debug;
 
 use crate::{config::ServerConfig, host::Command, rooms::Membership};
 
+/// What a room sends on a connection.
+#[derive(Clone, Debug)]
+pub(crate) enum Frame {
+    Text(Utf8Bytes),
+    /// A ping, and what its pong will tell the room.
+    Ping(u64),
+}
+
 /// The room's end of a connection's queue.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    frames: mpsc::Sender<Utf8Bytes>,
+    frames: mpsc::Sender<Frame>,
     queued_bytes: Arc<AtomicUsize>,
     max_queued_bytes: usize,
     /// A frame did not fit, so none that follows may be queued before the room begins anew.
@@ -41,7 +49,7 @@ pub(crate) struct Outbox {
 /// The connection's end of its queue.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    frames: mpsc::Receiver<Utf8Bytes>,
+    frames: mpsc::Receiver<Frame>,
     queued_bytes: Arc<AtomicUsize>,
     overflowed: Arc<Notify>,
     farewell: oneshot::Receiver<CloseFrame>,
@@ -69,10 +77,29 @@ pub(crate) fn queue(config: &ServerConfig) -> (Outbox, Mailbox) {
     (outbox, Mailbox { frames: queued_frames, queued_bytes, overflowed, farewell: heard_farewell })
 }
 
+impl Frame {
+    /// How much of the queue it takes.
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Ping(token) => size_of_val(token),
+        }
+    }
+}
+
+impl From<Frame> for Message {
+    fn from(frame: Frame) -> Self {
+        match frame {
+            Frame::Text(text) => Self::Text(text),
+            Frame::Ping(token) => Self::Ping(Bytes::copy_from_slice(&token.to_be_bytes())),
+        }
+    }
+}
+
 impl Outbox {
     /// Queues a frame, or says that there is no room for it: then none is taken until [`Outbox::resume`], and the room is
     /// asked to go on when everything queued is read. Whoever has gone needs none.
-    pub(crate) fn push(&mut self, frame: Utf8Bytes) -> bool {
+    pub(crate) fn push(&mut self, frame: Frame) -> bool {
         if self.behind {
             return true;
         }
@@ -144,8 +171,16 @@ async fn read(stream: &mut SplitStream<WebSocket>, membership: &Membership, hear
                     return Some(GOING_AWAY);
                 }
             }
+            Ok(Some(Ok(Message::Pong(payload)))) => {
+                // Those of the heartbeat are empty.
+                if let Ok(token) = payload[..].try_into().map(u64::from_be_bytes)
+                    && !membership.send(Command::Pong { connection, token }).await
+                {
+                    return Some(GOING_AWAY);
+                }
+            }
             // Binary frames are nobody's, pings are answered below, and a close is answered by reading on.
-            Ok(Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Close(_)))) => {}
+            Ok(Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Close(_)))) => {}
         }
     }
 }
@@ -153,7 +188,7 @@ async fn read(stream: &mut SplitStream<WebSocket>, membership: &Membership, hear
 /// What there is to send.
 #[derive(Debug)]
 struct Queue<'a> {
-    frames: mpsc::Receiver<Utf8Bytes>,
+    frames: mpsc::Receiver<Frame>,
     queued_bytes: &'a AtomicUsize,
     overflowed: &'a Notify,
 }
@@ -171,9 +206,9 @@ async fn write(
         let mut next = tokio::select! {
             // Pings before everything, and what is queued before it is told that nothing is.
             biased;
-            _ = pings.tick() => Some(Message::Ping(Bytes::new())),
+            _ = pings.tick() => Some((0, Message::Ping(Bytes::new()))),
             frame = frames.recv() => match frame {
-                Some(frame) => Some(Message::Text(frame)),
+                Some(frame) => Some((frame.len(), frame.into())),
                 // The room let go of this connection, and says so by the farewell.
                 None => return std::future::pending().await,
             },
@@ -183,13 +218,12 @@ async fn write(
             }
         };
         // What has gathered meanwhile goes out at one stroke.
-        while let Some(message) = next {
-            let bytes = if let Message::Text(frame) = &message { frame.len() } else { 0 };
+        while let Some((bytes, message)) = next {
             if sink.feed(message).await.is_err() {
                 return;
             }
             queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            next = frames.try_recv().ok().map(Message::Text);
+            next = frames.try_recv().ok().map(|frame| (frame.len(), frame.into()));
         }
         if sink.flush().await.is_err() {
             return;

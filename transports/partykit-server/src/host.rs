@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
@@ -10,10 +11,13 @@ use axum::{
     extract::ws::{CloseFrame, Utf8Bytes},
 };
 use roommate_partykit::proto::{ConnectionId, Context, Input, Output, RequestId, Response, Room};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    time::{MissedTickBehavior, interval},
+};
 use tracing::{debug, warn};
 
-use crate::connection::Outbox;
+use crate::connection::{Frame, Outbox};
 
 /// What is asked of a room.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub(crate) enum Command {
     CaughtUp { connection: ConnectionId },
     /// Take a message.
     Message { connection: ConnectionId, text: Utf8Bytes },
+    /// Take the answer to a ping.
+    Pong { connection: ConnectionId, token: u64 },
     /// Answer a request.
     Request { context: Context, body: Bytes, answer: oneshot::Sender<Response> },
 }
@@ -39,6 +45,9 @@ pub(crate) struct Host {
     refusals: BTreeMap<ConnectionId, oneshot::Sender<Option<Response>>>,
     requests: u64,
 }
+
+/// How much time passes between two of a room's ticks: as much as a page may be busy with something else.
+const TICK: Duration = Duration::from_secs(5);
 
 impl Host {
     pub(crate) fn new(room: Room) -> Self {
@@ -54,6 +63,8 @@ impl Host {
         released: Arc<Notify>,
         retire: impl Fn(&mpsc::Receiver<Command>) -> bool,
     ) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 // What arrived is done before anything is made of somebody's going.
@@ -63,6 +74,7 @@ impl Host {
                     None => return,
                 },
                 () = released.notified() => {}
+                _ = ticks.tick(), if self.room.wants_ticks() => self.hand_in(Input::Tick),
             }
             if self.room.is_idle() && retire(&inbox) {
                 return;
@@ -71,32 +83,30 @@ impl Host {
     }
 
     fn take(&mut self, command: Command) {
-        let outputs = match command {
+        match command {
             Command::Connect { connection, context, outbox, answer } => {
                 self.outboxes.insert(connection, outbox);
                 self.refusals.insert(connection, answer);
-                self.room.handle(Input::Connect { connection, context })
+                self.hand_in(Input::Connect { connection, context });
             }
             Command::Close { connection } => {
                 self.outboxes.remove(&connection);
-                self.room.handle(Input::Close { connection })
+                self.hand_in(Input::Close { connection });
             }
             Command::CaughtUp { connection } => {
                 if let Some(outbox) = self.outboxes.get_mut(&connection) {
                     outbox.resume();
                 }
-                self.room.handle(Input::CaughtUp { connection })
+                self.hand_in(Input::CaughtUp { connection });
             }
-            Command::Message { connection, text } => self.room.handle(Input::Message { connection, text: &text }),
+            Command::Message { connection, text } => self.hand_in(Input::Message { connection, text: &text }),
+            Command::Pong { connection, token } => self.hand_in(Input::Pong { connection, token }),
             Command::Request { context, body, answer } => {
                 self.requests += 1;
                 let request = RequestId(self.requests);
                 self.answers.insert(request, answer);
-                self.room.handle(Input::Request { request, context, body: &body })
+                self.hand_in(Input::Request { request, context, body: &body });
             }
-        };
-        for output in outputs {
-            self.put_out(output);
         }
         // Whoever was not refused is in.
         while let Some((_, answer)) = self.refusals.pop_first() {
@@ -104,11 +114,18 @@ impl Host {
         }
     }
 
+    fn hand_in(&mut self, input: Input<'_>) {
+        for output in self.room.handle(input) {
+            self.put_out(output);
+        }
+    }
+
     fn put_out(&mut self, output: Output) {
         match output {
             // A room in memory is its own storage: it is as durable as it gets.
             Output::Commit(_) => {}
-            Output::Send { to, frame } => self.send(&to, frame.into()),
+            Output::Send { to, frame } => self.send(&to, &Frame::Text(frame.into())),
+            Output::Ping { connection, token } => self.send(&[connection], &Frame::Ping(token)),
             Output::Respond { request, response } => {
                 if let Some(answer) = self.answers.remove(&request) {
                     let _gone_meanwhile = answer.send(response);
@@ -130,7 +147,7 @@ impl Host {
     }
 
     /// Queues one frame, which all its readers share.
-    fn send(&mut self, to: &[ConnectionId], frame: Utf8Bytes) {
+    fn send(&mut self, to: &[ConnectionId], frame: &Frame) {
         for connection in to {
             if self.outboxes.get_mut(connection).is_none_or(|outbox| outbox.push(frame.clone())) {
                 continue;

@@ -51,7 +51,8 @@ struct Serve {
     #[arg(long)]
     any_party: bool,
 
-    /// Behave as TinyBase's own server, to Roommate clients as well: do not speak the extended dialect
+    /// Behave as TinyBase's own server, to the letter: do not set its clients right, and do not speak the extended
+    /// dialect with Roommate's
     #[arg(long)]
     stock: bool,
 
@@ -85,6 +86,7 @@ impl Serve {
             .with_store_path(self.store_path)
             .with_message_prefix(self.message_prefix)
             .with_storage_prefix(self.storage_prefix)
+            .with_cures(!self.stock)
             .with_extended(!self.stock);
         let config = ServerConfig::new().with_room(room);
         let config = if self.any_party { config.with_any_party() } else { config.with_parties(self.party) };

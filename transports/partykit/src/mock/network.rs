@@ -49,6 +49,7 @@ enum Up {
     Connect,
     Frame(Arc<str>),
     Ping(CheckId),
+    Pong(u64),
     Close,
 }
 
@@ -57,6 +58,7 @@ enum Down {
     Opened,
     Refused(Response),
     Frame(String),
+    Ping(u64),
     Pong(CheckId),
     Closed,
 }
@@ -239,6 +241,7 @@ impl Network {
             }
             Up::Frame(frame) => self.handle(Input::Message { connection: id, text: &frame }),
             Up::Ping(check) => self.send_down(id, Down::Pong(check)),
+            Up::Pong(token) => self.handle(Input::Pong { connection: id, token }),
             Up::Close => {
                 self.connections.remove(&id);
                 self.handle(Input::Close { connection: id });
@@ -256,6 +259,11 @@ impl Network {
             Down::Closed => {
                 self.connections.remove(&id);
                 Arrival::Closed(side)
+            }
+            Down::Ping(token) => {
+                let sent = self.next();
+                self.connections.get_mut(&id)?.up.push_back((sent, Up::Pong(token)));
+                return None;
             }
             Down::Frame(frame) => Arrival::Payload(side, self.wire.decode_payload(&frame)?.value),
             Down::Pong(check) => Arrival::Pong(check),
@@ -276,6 +284,7 @@ impl Network {
                         self.send_down(id, Down::Frame(frame.clone()));
                     }
                 }
+                Output::Ping { connection, token } => self.send_down(connection, Down::Ping(token)),
                 Output::Respond { request, response } => {
                     let sent = self.next();
                     if let Some(request) = self.requests.get_mut(&request) {

@@ -24,6 +24,11 @@ fn content(values: &[(&str, u32)]) -> Content {
     content
 }
 
+/// A room that does what the original does.
+fn stock() -> RoomConfig {
+    RoomConfig::new().with_cures(false)
+}
+
 /// Refuses the value `secret`.
 #[derive(Debug)]
 struct House;
@@ -189,7 +194,7 @@ fn rest(room: &MockRoom, followers: &mut [Follower]) {
 
 #[test]
 fn messages_are_held_until_told() {
-    let (room, mut followers) = joined(RoomConfig::new(), 2);
+    let (room, mut followers) = joined(stock(), 2);
     followers[0].save(value("v", 1));
     assert_eq!(room.content(), Some(content(&[("made", 1)])));
     assert!(room.deliver_next());
@@ -206,7 +211,7 @@ fn messages_are_held_until_told() {
 #[test]
 fn a_cut_lets_what_was_on_its_way_arrive_and_a_loss_does_not() {
     for arrives in [true, false] {
-        let (room, mut followers) = joined(RoomConfig::new(), 1);
+        let (room, mut followers) = joined(stock(), 1);
         followers[0].save(value("v", 1));
         let persister = followers[0].persister.client();
         match arrives {
@@ -224,7 +229,7 @@ fn a_cut_lets_what_was_on_its_way_arrive_and_a_loss_does_not() {
 
 #[test]
 fn l24_a_silent_connection_swallows_an_edit_and_it_is_not_called_refused() {
-    let (room, mut followers) = joined(RoomConfig::new(), 1);
+    let (room, mut followers) = joined(stock(), 1);
     let persister = followers[0].persister.client();
     room.freeze(persister, Side::Main);
     followers[0].save(value("v", 1));
@@ -242,7 +247,7 @@ fn l24_a_silent_connection_swallows_an_edit_and_it_is_not_called_refused() {
 
 #[test]
 fn l19_a_refusal_is_told_when_its_time_has_come() {
-    let (room, mut followers) = joined(RoomConfig::new().with_policy(House), 1);
+    let (room, mut followers) = joined(stock().with_policy(House), 1);
     followers[0].save(value("secret", 1));
     rest(&room, &mut followers);
     assert_eq!(followers[0].log, [""; 0]);
@@ -254,7 +259,7 @@ fn l19_a_refusal_is_told_when_its_time_has_come() {
 
 #[test]
 fn r6_a_server_that_is_killed_forgets_nothing_that_was_told() {
-    let (room, mut followers) = joined(RoomConfig::new(), 2);
+    let (room, mut followers) = joined(stock(), 2);
     followers[0].save(value("v", 1));
     rest(&room, &mut followers);
     followers[0].save(value("w", 1));
@@ -272,7 +277,7 @@ fn r6_a_server_that_is_killed_forgets_nothing_that_was_told() {
 
 #[test]
 fn a_request_that_fails_is_an_error_that_passes() {
-    let (room, _) = joined(RoomConfig::new(), 0);
+    let (room, _) = joined(stock(), 0);
     let persister = room.persister();
     let mut load = persister.load();
     assert!((&mut load).now_or_never().is_none());
@@ -290,7 +295,7 @@ fn who_is_not_let_in_is_told_why() {
             false
         }
     }
-    let room = MockRoom::new(RoomConfig::new().with_policy(Nobody));
+    let room = MockRoom::new(stock().with_policy(Nobody));
     room.hold(false);
     let persister = room.persister();
     let error: Error = block_on(persister.watch()).err().unwrap();
@@ -299,7 +304,7 @@ fn who_is_not_let_in_is_told_why() {
 
 #[test]
 fn a_closed_persister_is_closed() {
-    let (room, mut followers) = joined(RoomConfig::new(), 1);
+    let (room, mut followers) = joined(stock(), 1);
     let follower = &mut followers[0];
     block_on(follower.persister.close()).unwrap();
     assert!(follower.stream.as_mut().unwrap().next().now_or_never().unwrap().is_none());
@@ -344,7 +349,7 @@ fn side(main: bool) -> Side {
 
 /// Runs the operations and lets everything come to rest. What everybody was told, and what the room holds.
 fn play(ops: &[Op]) -> (Vec<Vec<String>>, Content) {
-    let (room, mut followers) = joined(RoomConfig::new().with_policy(House), FOLLOWERS);
+    let (room, mut followers) = joined(stock().with_policy(House), FOLLOWERS);
     for op in ops {
         match *op {
             Op::Save(who, id, to) => followers[who].save(value(["a", "b", "c", "secret"][usize::from(id)], to)),

@@ -21,11 +21,13 @@ use super::{
 mod accept;
 mod config;
 mod contents;
+mod cures;
 mod extended;
 
 use accept::{Verdict, accept};
 pub use config::RoomConfig;
 use contents::Contents;
+use cures::{Cures, Held};
 use extended::{Extended, OwnChange};
 
 /// A room as TinyBase's PartyKit server keeps it, without a clock, socket, task or lock.
@@ -39,7 +41,8 @@ use extended::{Extended, OwnChange};
 ///
 /// What it does with each input is what the original does, with two exceptions: connections are told apart by
 /// themselves and not by the name that they give themselves, and a leaf that nothing here can stand for is left out as
-/// if it were refused, where the original refuses the whole.
+/// if it were refused, where the original refuses the whole. Beyond that it sets clients right so that they end equal,
+/// unless it is told not to ([`RoomConfig::with_cures`]).
 ///
 /// With connections that ask for it the room speaks the extended dialect (`PROTOCOL.md`), unless the configuration says
 /// otherwise.
@@ -50,6 +53,8 @@ pub struct Room {
     exists: bool,
     contents: Contents,
     connections: BTreeMap<ConnectionId, Context>,
+    /// `None` where the configuration says so.
+    cures: Option<Cures>,
     /// `None` in a room that speaks the stock dialect only.
     extended: Option<Extended>,
     /// The headers of answers to requests for the store.
@@ -83,6 +88,17 @@ pub enum Input<'a> {
         /// The whole frame.
         text: &'a str,
     },
+    /// The answer to a ping arrived: whatever was sent before [`Output::Ping`] had reached the other end by then. One that
+    /// does not belong to the last ping is ignored.
+    Pong {
+        /// By whom.
+        connection: ConnectionId,
+        /// What the ping carried.
+        token: u64,
+    },
+    /// Some time has passed: as much as a page may take for what has reached it, a few seconds. Hand this in from time to
+    /// time while [`Room::wants_ticks`]. A room without ticks does no wrong, but tells authors more than they need.
+    Tick,
     /// The queue of a connection is full: a frame that was for it is not queued, and none must be until it has
     /// [caught up](Self::CaughtUp). One that cannot is closed.
     Behind {
@@ -117,6 +133,13 @@ pub enum Output {
         to: Vec<ConnectionId>,
         /// The whole frame.
         frame: String,
+    },
+    /// Send a WebSocket ping that carries the token, behind everything that was sent before.
+    Ping {
+        /// To whom.
+        connection: ConnectionId,
+        /// What its [`Input::Pong`] will carry.
+        token: u64,
     },
     /// Answer a request.
     Respond {
@@ -163,7 +186,8 @@ impl Room {
             store_headers = store_headers.iter().cloned().chain(dialect).collect();
         }
         let (contents, connections) = (Contents::default(), BTreeMap::new());
-        Self { config, wire, exists: false, contents, connections, extended, store_headers }
+        let cures = config.cures().then(Cures::default);
+        Self { config, wire, exists: false, contents, connections, cures, extended, store_headers }
     }
 
     /// The room whose batches, all that were committed, left `storage` behind.
@@ -203,6 +227,10 @@ impl Room {
                 Vec::new()
             }
             Input::Message { connection, text } => self.message(connection, text),
+            Input::Pong { connection, token } => {
+                self.cure(|cures, held, outputs| cures.pong(connection, token, held, outputs))
+            }
+            Input::Tick => self.cure(Cures::tick),
             Input::Behind { connection } => self.behind(connection).into_iter().collect(),
             Input::CaughtUp { connection } => {
                 let content = || self.exists.then(|| self.contents.to_content());
@@ -227,6 +255,11 @@ impl Room {
         !self.exists && self.contents.is_empty() && self.connections.is_empty()
     }
 
+    /// Whether [`Input::Tick`] changes anything.
+    pub fn wants_ticks(&self) -> bool {
+        self.cures.as_ref().is_some_and(Cures::wants_ticks)
+    }
+
     /// A copy of all that the room holds.
     pub fn content(&self) -> Content {
         self.contents.to_content()
@@ -245,7 +278,11 @@ impl Room {
                     extended.connect(connection, &context);
                 }
                 self.connections.insert(connection, context);
-                return Vec::new();
+                let is_stock = self.is_stock(connection);
+                return self.cure(|cures, _, outputs| match is_stock {
+                    true => cures.connected(connection, outputs),
+                    false => {}
+                });
             }
             Ok(false) => self.unauthorised(),
             Err(Panicked) => self.failed(),
@@ -263,25 +300,76 @@ impl Room {
         if let Some(outputs) = self.hear(connection, text) {
             return outputs;
         }
-        if !self.exists {
+        if !self.exists && self.cures.is_none() {
             return Vec::new();
         }
-        let Some(Decoded { value: changes, .. }) = self.wire.decode_changes(text) else {
+        let decode = || self.wire.decode_changes(text);
+        let Some(Decoded { value: changes, unrepresentable }) = decode() else {
             return Vec::new();
         };
-        let Some(Verdict { accepted, .. }) = self.judge(connection, changes) else {
-            return Vec::new();
+        // A policy that panics refuses everything.
+        let failed = || Verdict { refused: decode().unwrap_or_default().value, ..Verdict::default() };
+        let Verdict { accepted, refused } = self.judge(connection, changes).unwrap_or_else(failed);
+        let mut outputs = match self.exists {
+            true => self.apply(connection, &accepted),
+            false if cures::sets(&accepted) => self.create(Some(connection), &accepted),
+            false => Vec::new(),
         };
+        outputs.extend(self.cure(|cures, held, outputs| {
+            if !refused.is_empty() {
+                cures.refused(connection, &refused, held, outputs);
+            }
+            if unrepresentable > 0 {
+                cures.unreadable(connection, outputs);
+            }
+        }));
+        outputs
+    }
+
+    /// Applies what was accepted of a stock client's changes, and tells the others.
+    fn apply(&mut self, author: ConnectionId, accepted: &Changes) -> Vec<Output> {
         if accepted.is_empty() {
             return Vec::new();
         }
-        let batch = self.contents.apply(&accepted, self.config.storage_prefix());
+        let doubt = self.cures.as_ref().map(|cures| cures.doubt(author, accepted, &self.contents));
+        let batch = self.contents.apply(accepted, self.config.storage_prefix());
         let mut outputs = Vec::with_capacity(2);
         if !batch.is_empty() {
             outputs.push(Output::Commit(batch));
         }
-        self.tell(connection, None, &accepted, &mut outputs);
+        self.tell(author, None, accepted, &mut outputs);
+        if let (Some(cures), Some(doubt)) = (&mut self.cures, doubt) {
+            cures.doubted(author, doubt, &mut outputs);
+        }
         outputs
+    }
+
+    /// Makes the store of what was accepted, of a stock client's changes or of a content.
+    fn create(&mut self, author: Option<ConnectionId>, accepted: &Changes) -> Vec<Output> {
+        let mut batch = self.contents.apply(accepted, self.config.storage_prefix());
+        batch.puts.push((StorageKey::HasStore.encode(self.config.storage_prefix()), Cell::from(1)));
+        self.exists = true;
+        let mut outputs = vec![Output::Commit(batch)];
+        if let Some(extended) = &mut self.extended {
+            let content = || self.contents.to_content().to_json();
+            outputs.extend(extended.enter(None, |seq| encode::created(seq, &content())));
+        }
+        outputs.extend(self.cure(|cures, held, outputs| cures.created(author, held, outputs)));
+        outputs
+    }
+
+    /// What the cures put out, if there are any.
+    fn cure(&mut self, cure: impl FnOnce(&mut Cures, Held<'_>, &mut Vec<Output>)) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        if let Some(cures) = &mut self.cures {
+            let held = Held { contents: &self.contents, wire: &self.wire, exists: self.exists };
+            cure(cures, held, &mut outputs);
+        }
+        outputs
+    }
+
+    fn is_stock(&self, connection: ConnectionId) -> bool {
+        self.extended.as_ref().is_none_or(|extended| !extended.has(connection))
     }
 
     /// What the policy lets through of the changes that somebody asks for; `None` if it panics.
@@ -293,9 +381,7 @@ impl Room {
     /// Gives changes that were accepted their place in the order, and tells them: to the author, of what is `own` to it,
     /// otherwise than to the others.
     fn tell(&mut self, author: ConnectionId, own: Option<OwnChange>, accepted: &Changes, outputs: &mut Vec<Output>) {
-        let extended = self.extended.as_ref();
-        let is_stock = |connection: &ConnectionId| extended.is_none_or(|extended| !extended.has(*connection));
-        let stock = self.connections.keys().copied().filter(|other| *other != author && is_stock(other));
+        let stock = self.connections.keys().copied().filter(|other| *other != author && self.is_stock(*other));
         let stock: Vec<_> = stock.collect();
         let json = LazyCell::new(|| accepted.to_json());
         if !stock.is_empty() {
@@ -303,6 +389,9 @@ impl Room {
         }
         if let Some(extended) = &mut self.extended {
             outputs.extend(extended.enter(own, |seq| encode::changed(seq, &json)));
+        }
+        if let Some(cures) = &mut self.cures {
+            cures.told(author, accepted);
         }
     }
 
@@ -321,6 +410,9 @@ impl Room {
         self.connections.remove(&connection);
         if let Some(extended) = &mut self.extended {
             extended.leave(connection);
+        }
+        if let Some(cures) = &mut self.cures {
+            cures.left(connection);
         }
     }
 
@@ -368,15 +460,7 @@ impl Room {
         if accepted.is_empty() && !(content.is_empty() && unrepresentable == 0) {
             return (Vec::new(), created);
         }
-        let mut batch = self.contents.apply(&accepted, self.config.storage_prefix());
-        batch.puts.push((StorageKey::HasStore.encode(self.config.storage_prefix()), Cell::from(1)));
-        self.exists = true;
-        let mut outputs = vec![Output::Commit(batch)];
-        if let Some(extended) = &mut self.extended {
-            let content = || self.contents.to_content().to_json();
-            outputs.extend(extended.enter(None, |seq| encode::created(seq, &content())));
-        }
-        (outputs, created)
+        (self.create(None, &accepted), created)
     }
 
     fn headers(&self) -> &Headers {

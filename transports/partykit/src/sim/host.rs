@@ -93,7 +93,7 @@ fn config(server: Server, rules: &Arc<AtomicU8>) -> RoomConfig {
     let config = RoomConfig::new().with_policy(Rules(rules.clone()));
     match server {
         Server::Ours => config,
-        Server::Stock => config.with_extended(false),
+        Server::Stock => config.with_cures(false).with_extended(false),
     }
 }
 
@@ -117,6 +117,12 @@ impl World {
             lock(&self.ledger).received(values_of(&changes.value));
         }
         let outputs = room.handle(Input::Message { connection: ConnectionId(conn as u64), text: frame });
+        self.put_out(outputs);
+    }
+
+    pub(super) fn server_hears_pong(&mut self, conn: usize, token: u64) {
+        let Some(room) = &mut self.host.room else { return };
+        let outputs = room.handle(Input::Pong { connection: ConnectionId(conn as u64), token });
         self.put_out(outputs);
     }
 
@@ -183,6 +189,7 @@ impl World {
                         self.send_down(conn.0 as usize, Down::Frame(frame.clone()));
                     }
                 }
+                Output::Ping { connection, token } => self.send_down(connection.0 as usize, Down::Ping(token)),
                 Output::Respond { request, response } => self.respond(request.0, response),
                 Output::Refuse { connection, .. } => self.send_down(connection.0 as usize, Down::Refused),
                 Output::Close { connection, .. } => {

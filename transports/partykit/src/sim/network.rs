@@ -40,6 +40,8 @@ pub(super) enum Up {
     Frame(Arc<str>),
     /// The payload comes back in a pong; none is the heartbeat's.
     Ping(Option<CheckId>),
+    /// The answer to the server's ping.
+    Pong(u64),
     End,
 }
 
@@ -51,6 +53,8 @@ pub(super) enum Down {
     Refused,
     Frame(Arc<str>),
     Pong(Option<CheckId>),
+    /// What the answer is to carry.
+    Ping(u64),
     End,
 }
 
@@ -154,6 +158,7 @@ impl World {
                     self.send_down(conn, Down::Pong(payload));
                 }
             }
+            Up::Pong(token) => self.server_hears_pong(conn, token),
             Up::End => {
                 self.server_loses(conn);
                 self.conns[conn].up.broken = true;
@@ -172,6 +177,7 @@ impl World {
             Down::Refused => self.socket_failed(conn, true),
             Down::Frame(frame) => self.socket_heard(conn, &frame),
             Down::Pong(payload) => self.socket_ponged(conn, payload),
+            Down::Ping(token) => self.send_up(conn, Up::Pong(token)),
             Down::End => self.socket_lost(conn),
         }
     }

@@ -439,7 +439,7 @@ impl World {
                 }
             }
             Output::Close { connection, .. } => self.closed(connection),
-            Output::Respond { .. } => {}
+            Output::Respond { .. } | Output::Ping { .. } => {}
             Output::Refuse { .. } => panic!("everybody may come in"),
         }
     }

@@ -76,7 +76,7 @@ struct Session {
 
 impl Session {
     fn new() -> Self {
-        let room = Room::new(RoomConfig::new().with_storage_prefix(PREFIX), "e");
+        let room = Room::new(RoomConfig::new().with_storage_prefix(PREFIX).with_cures(false), "e");
         let (storage, heard) = (BTreeMap::new(), Content::new());
         let mut session = Self { room, storage, heard, entered: None, seq: 0, changes: 0 };
         for connection in 0..3 {
@@ -143,6 +143,7 @@ impl Session {
                     assert!([201, 205, 400].contains(&response.status), "{}", response.status);
                 }
                 Output::Refuse { .. } => panic!("nobody is refused here"),
+                Output::Ping { .. } => panic!("nobody is set right here"),
                 Output::Close { connection, code, .. } => {
                     assert!([AUTHOR, STRANGER].contains(&connection), "{connection:?}");
                     assert_eq!(code, 4400);

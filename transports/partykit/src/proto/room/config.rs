@@ -17,14 +17,15 @@ pub struct RoomConfig {
     policy: Arc<dyn Policy>,
     max_message_size: usize,
     max_body_size: usize,
+    cures: bool,
     extended: bool,
     max_log: (usize, usize),
     max_clients: usize,
 }
 
 impl RoomConfig {
-    /// TinyBase's defaults, a policy that allows everything, messages up to 1 MiB and contents up to 32 MiB, and the
-    /// extended dialect for those who ask for it.
+    /// TinyBase's defaults, a policy that allows everything, messages up to 1 MiB and contents up to 32 MiB, stock
+    /// clients set right, and the extended dialect for those who ask for it.
     pub fn new() -> Self {
         Self {
             store_path: "/store".into(),
@@ -34,6 +35,7 @@ impl RoomConfig {
             policy: Arc::new(AllowAll),
             max_message_size: 1 << 20,
             max_body_size: 32 << 20,
+            cures: true,
             extended: true,
             max_log: (4096, 4 << 20),
             max_clients: 4096,
@@ -79,6 +81,22 @@ impl RoomConfig {
     /// Sets how many bytes the first content of a room may have; 32 MiB otherwise. More is answered with 413.
     pub fn with_max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
+        self
+    }
+
+    /// Sets whether the room sets stock clients right, so that they end equal; it does otherwise.
+    ///
+    /// Without these cures it tells a stock client what TinyBase's own server tells it, to the letter. With them a client
+    /// is also told
+    ///
+    /// * what holds in place of a change of its that was refused, or that may have crossed somebody else's change of the
+    ///   same,
+    /// * the whole content when its connection has opened, and when the room's store is made.
+    ///
+    /// A change that sets something in a room without a store makes the store, where TinyBase's server drops it. What the
+    /// client had before and never managed to send is not in it.
+    pub fn with_cures(mut self, cures: bool) -> Self {
+        self.cures = cures;
         self
     }
 
@@ -135,6 +153,11 @@ impl RoomConfig {
     /// How many bytes the first content of a room may have.
     pub fn max_body_size(&self) -> usize {
         self.max_body_size
+    }
+
+    /// Whether the room sets stock clients right.
+    pub fn cures(&self) -> bool {
+        self.cures
     }
 
     /// Whether the room speaks the extended dialect with those who ask for it.

@@ -53,6 +53,16 @@ impl Contents {
         self.values.get(value_id)
     }
 
+    /// The ids of a table's rows.
+    pub(super) fn rows(&self, table_id: &str) -> impl Iterator<Item = &Id> {
+        self.tables.get(table_id).into_iter().flat_map(BTreeMap::keys)
+    }
+
+    /// The ids of a row's cells.
+    pub(super) fn cells(&self, table_id: &str, row_id: &str) -> impl Iterator<Item = &Id> {
+        self.tables.get(table_id).and_then(|rows| rows.get(row_id)).into_iter().flat_map(BTreeMap::keys)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.tables.is_empty() && self.values.is_empty()
     }

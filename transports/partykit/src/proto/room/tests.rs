@@ -13,6 +13,11 @@ const CAROL: ConnectionId = ConnectionId(3);
 
 const CONTENT: &str = r#"[{"pets":{"fido":{"species":"dog","age":4},"felix":{"species":"cat"}}},{"open":true}]"#;
 
+/// A room that does what the original does.
+fn stock() -> RoomConfig {
+    RoomConfig::new().with_cures(false)
+}
+
 fn http(room: &mut Room, method: &str, path: &str, body: &str) -> (Vec<Output>, Response) {
     let context = Context { method: method.into(), path: path.into(), ..Context::default() };
     let mut outputs = room.handle(Input::Request { request: RequestId(7), context, body: body.as_bytes() });

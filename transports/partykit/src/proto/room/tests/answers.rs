@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_room_without_a_store_is_empty_and_found() {
     for method in ["GET", "HEAD", "POST", "DELETE", "OPTIONS", "put"] {
-        let mut room = Room::new(RoomConfig::new(), "e");
+        let mut room = Room::new(stock(), "e");
         let (outputs, response) = http(&mut room, method, "/parties/main/r/store", CONTENT);
         assert_eq!((response.status, &*response.body), (200, ""), "{method}");
         assert_eq!(outputs, [], "{method}");
@@ -15,7 +15,7 @@ fn a_room_without_a_store_is_empty_and_found() {
 
 #[test]
 fn anything_but_a_put_returns_the_store() {
-    let mut room = meeting(RoomConfig::new());
+    let mut room = meeting(stock());
     let stored = get(&mut room);
     assert_eq!(Content::from_json(&stored).unwrap().value, Content::from_json(CONTENT).unwrap().value);
     for method in ["HEAD", "POST", "DELETE", "OPTIONS", "PATCH"] {
@@ -26,7 +26,7 @@ fn anything_but_a_put_returns_the_store() {
 
 #[test]
 fn the_store_is_where_the_path_ends_with_its_own() {
-    let mut room = meeting(RoomConfig::new());
+    let mut room = meeting(stock());
     for (path, status) in [
         ("/parties/main/r/store", 200),
         ("/parties/main/r/x/store", 200),
@@ -58,10 +58,10 @@ fn a_put_is_answered_as_tinybase_answers_it() {
         ("[{\"t\":{\"r\":[]}},{}]", 400, 400, false),
         ("[[],{}]", 400, 400, false),
     ] {
-        let mut room = Room::new(RoomConfig::new(), "e");
+        let mut room = Room::new(stock(), "e");
         assert_eq!(put(&mut room, body), new, "{body}");
         assert_eq!(room.exists(), creates, "{body}");
-        let mut room = meeting(RoomConfig::new());
+        let mut room = meeting(stock());
         let before = room.content();
         assert_eq!(put(&mut room, body), existing, "{body}");
         assert_eq!(room.content(), before, "{body}");
@@ -70,7 +70,7 @@ fn a_put_is_answered_as_tinybase_answers_it() {
 
 #[test]
 fn a_body_that_is_no_text_or_too_large_is_refused() {
-    let mut room = Room::new(RoomConfig::new().with_max_body_size(8), "e");
+    let mut room = Room::new(stock().with_max_body_size(8), "e");
     let context = Context { method: "PUT".into(), path: "/store".into(), ..Context::default() };
     for (body, status) in [(&b"[{},{\xff"[..], 400), (b"[{},{}]  ", 413), (b"[{},{}] ", 201)] {
         let outputs = room.handle(Input::Request { request: RequestId(1), context: context.clone(), body });
@@ -81,10 +81,10 @@ fn a_body_that_is_no_text_or_too_large_is_refused() {
 
 #[test]
 fn every_answer_lets_pages_of_any_origin_in() {
-    let mut room = Room::new(RoomConfig::new().with_store_path("/s").with_policy(Nobody), "e");
+    let mut room = Room::new(stock().with_store_path("/s").with_policy(Nobody), "e");
     let mut responses =
         vec![http(&mut room, "GET", "/parties/main/r/s", "").1, http(&mut room, "OPTIONS", "/parties/main/r/s", "").1];
-    room = Room::new(RoomConfig::new().with_store_path("/s").with_message_prefix("m").with_storage_prefix("p"), "e");
+    room = Room::new(stock().with_store_path("/s").with_message_prefix("m").with_storage_prefix("p"), "e");
     for (method, path, body) in [
         ("GET", "/party/r/s", ""),
         ("PUT", "/party/r/s", "{"),
@@ -113,7 +113,7 @@ fn a_preflight_without_credentials_passes_and_tells_nothing() {
             asker.context.header("authorization") == Some("secret")
         }
     }
-    let mut room = Room::new(RoomConfig::new().with_policy(Token), "e");
+    let mut room = Room::new(stock().with_policy(Token), "e");
     let mut context = Context { method: "PUT".into(), path: "/store".into(), ..Context::default() };
     context.headers = vec![("authorization".into(), "secret".into())];
     let _ = room.handle(Input::Request { request: RequestId(1), context, body: CONTENT.as_bytes() });

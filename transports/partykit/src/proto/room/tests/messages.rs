@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn r6_a_change_is_committed_before_anybody_hears_of_it() {
-    let mut room = meeting(RoomConfig::new());
+    let mut room = meeting(stock());
     let outputs = say(&mut room, ALICE, "s[{\"pets\":{\"fido\":{\"age\":5}}},{},1]");
     let [Output::Commit(batch), Output::Send { to, frame }] = &*outputs else { panic!("{outputs:?}") };
     assert_eq!(batch.puts, [("t\"pets\",\"fido\",\"age\"".to_owned(), Cell::from(5))]);
@@ -12,7 +12,7 @@ fn r6_a_change_is_committed_before_anybody_hears_of_it() {
     assert_eq!(to, &[BOB, CAROL]);
     assert_eq!(frame, "s[{\"pets\":{\"fido\":{\"age\":5}}},{},1]");
 
-    let mut room = Room::new(RoomConfig::new(), "e");
+    let mut room = Room::new(stock(), "e");
     let (outputs, response) = http(&mut room, "PUT", "/store", "[{},{\"v\":1}]");
     let [Output::Commit(batch)] = &*outputs else { panic!("{outputs:?}") };
     assert_eq!(batch.puts, [("vv".to_owned(), Cell::from(1)), ("hasStore".to_owned(), Cell::from(1))]);
@@ -21,7 +21,7 @@ fn r6_a_change_is_committed_before_anybody_hears_of_it() {
 
 #[test]
 fn deletions_reach_the_storage_key_by_key_and_the_others_in_one_frame() {
-    let mut room = meeting(RoomConfig::new());
+    let mut room = meeting(stock());
     let outputs = say(&mut room, BOB, "s[{\"pets\":{\"fido\":\"\u{FFFC}\"}},{\"open\":\"\u{FFFC}\"},1]");
     let Output::Commit(batch) = &outputs[0] else { panic!("{outputs:?}") };
     assert_eq!(batch.deletes, ["t\"pets\",\"fido\",\"age\"", "t\"pets\",\"fido\",\"species\"", "vopen"]);
@@ -36,7 +36,7 @@ fn deletions_reach_the_storage_key_by_key_and_the_others_in_one_frame() {
 
 #[test]
 fn what_changes_nothing_is_told_and_not_stored() {
-    let mut room = meeting(RoomConfig::new());
+    let mut room = meeting(stock());
     let frame = "s[{\"pets\":{\"fido\":{\"age\":4},\"gone\":\"\u{FFFC}\"},\"gone\":\"\u{FFFC}\"},{\"open\":true},1]";
     let outputs = say(&mut room, ALICE, frame);
     assert_eq!(outputs, [Output::Send { to: vec![BOB, CAROL], frame: frame.into() }]);
@@ -44,11 +44,11 @@ fn what_changes_nothing_is_told_and_not_stored() {
 
 #[test]
 fn nothing_is_told_of_nothing() {
-    let mut room = meeting(RoomConfig::new());
+    let mut room = meeting(stock());
     for frame in ["s[{},{},1]", "s[{\"t\":{}},{},1]", "s[{\"t\":{\"r\":{}}},{},1]"] {
         assert_eq!(say(&mut room, ALICE, frame), [], "{frame}");
     }
-    let mut alone = Room::new(RoomConfig::new(), "e");
+    let mut alone = Room::new(stock(), "e");
     put(&mut alone, "[{},{}]");
     join(&mut alone, ALICE);
     let outputs = say(&mut alone, ALICE, "s[{},{\"v\":1},1]");
@@ -57,7 +57,7 @@ fn nothing_is_told_of_nothing() {
 
 #[test]
 fn what_the_original_ignores_is_ignored() {
-    let mut room = meeting(RoomConfig::new());
+    let mut room = meeting(stock());
     let before = room.content();
     for frame in [
         "",
@@ -105,7 +105,7 @@ fn what_the_original_takes_is_taken() {
         ("s[{},{\"v\":\"\u{FFFD}[ 1 ]\"},1]", "s[{},{\"v\":\"\u{FFFD}[ 1 ]\"},1]"),
         ("s[{\"__proto__\":{\"constructor\":{\"\":0}}},{},1]", "s[{\"__proto__\":{\"constructor\":{\"\":0}}},{},1]"),
     ] {
-        let mut room = meeting(RoomConfig::new());
+        let mut room = meeting(stock());
         let outputs = say(&mut room, ALICE, frame);
         if told.is_empty() {
             assert_eq!(outputs, [], "{frame}");
@@ -117,12 +117,12 @@ fn what_the_original_takes_is_taken() {
 
 #[test]
 fn a_leaf_that_cannot_be_represented_is_left_out_and_the_rest_is_taken() {
-    let mut room = meeting(RoomConfig::new());
+    let mut room = meeting(stock());
     let outputs = say(&mut room, ALICE, "s[{},{\"a\":1e999,\"b\":\"\u{FFFD}nope\",\"c\":\"\\ud800\",\"d\":1},1]");
     assert_eq!(sent(&outputs).1, "s[{},{\"d\":1},1]");
     assert_eq!(say(&mut room, ALICE, "s[{},{\"a\":1e999},1]"), []);
 
-    let mut room = Room::new(RoomConfig::new(), "e");
+    let mut room = Room::new(stock(), "e");
     assert_eq!(put(&mut room, "[{},{\"a\":1e999}]"), 201);
     assert!(!room.exists(), "nothing of it was left");
     assert_eq!(put(&mut room, "[{},{\"a\":\"\u{FFFC}\",\"b\":1}]"), 201);
@@ -131,7 +131,7 @@ fn a_leaf_that_cannot_be_represented_is_left_out_and_the_rest_is_taken() {
 
 #[test]
 fn prefixes_are_used_and_demanded() {
-    let mut room = meeting(RoomConfig::new().with_message_prefix("m:").with_storage_prefix("p:"));
+    let mut room = meeting(stock().with_message_prefix("m:").with_storage_prefix("p:"));
     assert_eq!(say(&mut room, ALICE, "s[{},{\"v\":1},1]"), []);
     let outputs = say(&mut room, ALICE, "m:s[{},{\"v\":1},1]");
     let Output::Commit(batch) = &outputs[0] else { panic!("{outputs:?}") };
@@ -141,7 +141,7 @@ fn prefixes_are_used_and_demanded() {
 
 #[test]
 fn messages_are_ignored_while_there_is_no_store() {
-    let mut room = Room::new(RoomConfig::new(), "e");
+    let mut room = Room::new(stock(), "e");
     join(&mut room, ALICE);
     join(&mut room, BOB);
     assert_eq!(say(&mut room, ALICE, "s[{},{\"v\":1},1]"), []);
@@ -150,7 +150,7 @@ fn messages_are_ignored_while_there_is_no_store() {
 
 #[test]
 fn the_first_content_is_told_to_nobody() {
-    let mut room = Room::new(RoomConfig::new(), "e");
+    let mut room = Room::new(stock(), "e");
     join(&mut room, ALICE);
     let (outputs, _) = http(&mut room, "PUT", "/store", CONTENT);
     assert!(matches!(&*outputs, [Output::Commit(_)]), "{outputs:?}");
@@ -158,7 +158,7 @@ fn the_first_content_is_told_to_nobody() {
 
 #[test]
 fn connections_are_told_apart_by_themselves_and_not_by_their_name() {
-    let mut room = Room::new(RoomConfig::new(), "e");
+    let mut room = Room::new(stock(), "e");
     put(&mut room, "[{},{}]");
     let context = Context { query: "_pk=same".into(), ..Context::default() };
     for connection in [ALICE, BOB, CAROL] {
@@ -174,7 +174,7 @@ fn connections_are_told_apart_by_themselves_and_not_by_their_name() {
 
 #[test]
 fn a_message_that_is_too_big_costs_its_sender_the_connection() {
-    let mut room = meeting(RoomConfig::new().with_max_message_size(18));
+    let mut room = meeting(stock().with_max_message_size(18));
     assert!(matches!(&*say(&mut room, ALICE, "s[{},{\"v\":\"ab\"},1]"), [_, _]));
     let outputs = say(&mut room, ALICE, "s[{},{\"v\":\"abc\"},1]");
     assert!(matches!(&*outputs, [Output::Close { connection: ALICE, code: 1009, .. }]), "{outputs:?}");

@@ -64,7 +64,7 @@ impl Policy for Notes {
 #[test]
 fn the_policy_is_asked_from_the_outside_in_and_told_who_asks() {
     let policy = Notes::default();
-    let mut room = meeting(RoomConfig::new().with_policy(policy.clone()));
+    let mut room = meeting(stock().with_policy(policy.clone()));
     assert_eq!(
         policy.asked(),
         [
@@ -112,7 +112,7 @@ fn refusals_nest_as_in_the_original() {
         ("set u", "s[{\"t\":{\"r\":{\"c\":1,\"d\":\"⌫\"},\"s\":\"⌫\"},\"u\":\"⌫\"},{\"v\":1,\"w\":\"⌫\"},1]"),
     ] {
         let refused = format!("1: {refused}").leak();
-        let mut room = Room::new(RoomConfig::new().with_policy(Notes::refusing(&[refused])), "e");
+        let mut room = Room::new(stock().with_policy(Notes::refusing(&[refused])), "e");
         put(&mut room, "[{\"t\":{\"r\":{\"c\":0,\"d\":0},\"s\":{\"c\":0}},\"u\":{\"r\":{\"c\":0}}},{\"v\":0,\"w\":0}]");
         join(&mut room, ALICE);
         join(&mut room, BOB);
@@ -123,7 +123,7 @@ fn refusals_nest_as_in_the_original() {
 #[test]
 fn what_is_refused_is_neither_stored_nor_told() {
     let policy = Notes::refusing(&["1: set pets fido age 4->5", "1: del open", "1: set secret nothing->1"]);
-    let mut room = meeting(RoomConfig::new().with_policy(policy));
+    let mut room = meeting(stock().with_policy(policy));
     let before = get(&mut room);
     let frame = "s[{\"pets\":{\"fido\":{\"age\":5}}},{\"open\":\"\u{FFFC}\",\"secret\":1},1]";
     assert_eq!(say(&mut room, ALICE, frame), []);
@@ -133,7 +133,7 @@ fn what_is_refused_is_neither_stored_nor_told() {
 #[test]
 fn a_first_content_of_which_everything_is_refused_makes_no_store() {
     let policy = Notes::refusing(&["put: set open nothing->1"]);
-    let mut room = Room::new(RoomConfig::new().with_policy(policy), "e");
+    let mut room = Room::new(stock().with_policy(policy), "e");
     assert_eq!(put(&mut room, "[{},{\"open\":1}]"), 201);
     assert_eq!(get(&mut room), "");
     assert!(!room.exists());
@@ -143,7 +143,7 @@ fn a_first_content_of_which_everything_is_refused_makes_no_store() {
 
 #[test]
 fn whoever_may_not_connect_is_not_in_the_room() {
-    let mut room = Room::new(RoomConfig::new().with_policy(Nobody), "e");
+    let mut room = Room::new(stock().with_policy(Nobody), "e");
     let outputs = room.handle(Input::Connect { connection: ALICE, context: Context::default() });
     let [Output::Refuse { connection: ALICE, response }] = &*outputs else { panic!("{outputs:?}") };
     assert_eq!(response.status, 401);
@@ -168,7 +168,7 @@ fn a_policy_that_panics_fails_that_input_and_nothing_else() {
             true
         }
     }
-    let mut room = Room::new(RoomConfig::new().with_policy(Fragile), "e");
+    let mut room = Room::new(stock().with_policy(Fragile), "e");
     let (outputs, response) = http(&mut room, "PUT", "/store", "[{},{\"a\":1,\"panic\":1}]");
     assert_eq!((outputs, response.status), (vec![], 500));
     assert!(!room.exists());

@@ -18,11 +18,11 @@ fn a_restored_room_passes_over_what_is_not_its_own() {
         ("hasStore", Cell::from(7)),
     ];
     let storage = storage.map(|(key, cell)| (key.to_owned(), cell));
-    let mut room = Room::restore(RoomConfig::new().with_storage_prefix("p"), "e", storage);
+    let mut room = Room::restore(stock().with_storage_prefix("p"), "e", storage);
     assert!(room.exists());
     assert_eq!(get(&mut room), "[{\"t\":{\"r\":{\"c\":2}}},{\"v\":3}]");
     for falsy in [Cell::Null, Cell::from(false), Cell::from(0), Cell::try_from("").unwrap()] {
-        assert!(!Room::restore(RoomConfig::new(), "e", [("hasStore".to_owned(), falsy)]).exists());
+        assert!(!Room::restore(stock(), "e", [("hasStore".to_owned(), falsy)]).exists());
     }
 }
 
@@ -69,7 +69,7 @@ proptest! {
         history in prop::collection::vec(changes(), 0..20),
         refusing in any::<bool>(),
     ) {
-        let config = RoomConfig::new().with_storage_prefix("p");
+        let config = stock().with_storage_prefix("p");
         let config = if refusing { config.with_policy(NoB) } else { config.with_policy(AllowAll) };
         let mut room = Room::new(config.clone(), "e");
         let mut storage = BTreeMap::new();

@@ -1,0 +1,160 @@
+//! What is known of one stock client.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use roommate::Changes;
+
+use super::leaf::{self, Leaf};
+
+/// How many cells and values may be in doubt, or remembered to have been told to one client alone. With more, the whole
+/// content is one answer to all of them.
+pub(super) const MAX_LEAVES: usize = 4096;
+
+/// One stock client, and what it may have seen. Moments are those of the room's [`Cures`](super::Cures).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Member {
+    /// It has changed something, so that what it sees matters.
+    pub(super) author: bool,
+    /// The client has applied whatever was sent to it until then.
+    pub(super) seen: u64,
+    /// Whatever was sent until then has arrived where it is.
+    received: u64,
+    /// The same, and when that was, at the last tick.
+    received_at_tick: u64,
+    tick: u64,
+    /// The moment of the ping that is under way.
+    pinged: Option<u64>,
+    /// When it was last told everything.
+    replaced: u64,
+    /// Since when it is to be told everything.
+    owed: Option<u64>,
+    /// What it alone was told lately.
+    told: VecDeque<(u64, Changes)>,
+    told_leaves: usize,
+    /// What it may see otherwise than it is, and when it last changed it.
+    doubtful: BTreeMap<Leaf, u64>,
+}
+
+/// What a client is to be told.
+#[derive(Debug, PartialEq)]
+pub(super) enum Due {
+    Nothing,
+    Leaves(Vec<Leaf>),
+    Everything,
+}
+
+impl Member {
+    pub(super) fn new(now: u64) -> Self {
+        Self { seen: now, received: now, received_at_tick: now, tick: now, ..Self::default() }
+    }
+
+    /// Whether what it did just now may have crossed anything at all. `news` is whether others' changes are among that.
+    pub(super) fn may_be_in_doubt(&self, news: bool) -> bool {
+        news || self.replaced > self.seen || !self.told.is_empty() || !self.doubtful.is_empty()
+    }
+
+    /// Whether its change of `leaf` may have crossed what it alone was told.
+    pub(super) fn may_have_crossed(&self, leaf: &Leaf) -> bool {
+        self.replaced > self.seen
+            || self.doubtful.contains_key(leaf)
+            || self.told.iter().any(|(_, changes)| leaf.is_touched_by(changes))
+    }
+
+    /// It changed these at the moment `now`, and may have applied what others did to them after that.
+    pub(super) fn doubt(&mut self, leaves: Vec<Leaf>, now: u64) {
+        for leaf in leaves {
+            self.doubtful.insert(leaf, now);
+        }
+        if self.doubtful.len() > MAX_LEAVES {
+            self.owe(now);
+        }
+    }
+
+    /// It is to be told everything.
+    pub(super) fn owe(&mut self, now: u64) {
+        self.owed.get_or_insert(now);
+    }
+
+    /// There is nothing that it could be told.
+    pub(super) fn owed_nothing(&mut self) {
+        self.owed = None;
+    }
+
+    /// It was told everything.
+    pub(super) fn told_everything(&mut self, now: u64) {
+        self.replaced = now;
+        self.owed = None;
+        self.told.clear();
+        self.told_leaves = 0;
+        self.doubtful.clear();
+    }
+
+    /// It alone was told these.
+    pub(super) fn told(&mut self, changes: Changes, now: u64) {
+        self.author = true;
+        self.told_leaves += leaf::size(&changes);
+        self.told.push_back((now, changes));
+        if self.told_leaves > MAX_LEAVES {
+            self.told.clear();
+            self.told_leaves = 0;
+            // It may have been anything.
+            self.replaced = now;
+        }
+    }
+
+    /// The moment to name in a ping, if one is to be sent: it waits for something, and none is under way.
+    pub(super) fn ask(&mut self, now: u64) -> Option<u64> {
+        let waits = self.owed.is_some() || !self.doubtful.is_empty();
+        (waits && self.pinged.is_none()).then(|| *self.pinged.insert(now))
+    }
+
+    /// A ping came back. Returns what is due, which is whatever it has not changed again since the ping was sent.
+    pub(super) fn pong(&mut self, token: u64) -> Due {
+        if self.pinged != Some(token) {
+            return Due::Nothing;
+        }
+        self.pinged = None;
+        self.received = token;
+        self.due(token)
+    }
+
+    /// Some time has passed since the last time. Returns what is due although no ping came back, and the moment to name
+    /// in a ping, if one is to be sent.
+    ///
+    /// A browser answers a ping before the page has seen what was sent ahead of it. So what has arrived counts as seen
+    /// a while later.
+    pub(super) fn tick(&mut self, now: u64, last_news: u64) -> (Due, Option<u64>) {
+        self.seen = self.received_at_tick;
+        self.received_at_tick = self.received;
+        while self.told.front().is_some_and(|(at, _)| *at <= self.seen)
+            && let Some((_, changes)) = self.told.pop_front()
+        {
+            self.told_leaves -= leaf::size(&changes);
+        }
+        let due = self.due(self.tick);
+        self.tick = now;
+        let own_news = self.replaced.max(self.told.back().map_or(0, |(at, _)| *at));
+        let news = if self.author { own_news.max(last_news) } else { own_news };
+        let ask = news > self.received && self.pinged.is_none();
+        (due, ask.then(|| *self.pinged.insert(now)))
+    }
+
+    /// Whether it waits for something, or may not have seen something that it can cross, as far as it alone is concerned.
+    pub(super) fn is_unsettled(&self) -> bool {
+        let waits = self.owed.is_some() || !self.doubtful.is_empty();
+        waits || self.replaced > self.seen || !self.told.is_empty()
+    }
+
+    fn due(&mut self, until: u64) -> Due {
+        if self.owed.is_some_and(|since| since <= until) {
+            return Due::Everything;
+        }
+        if !self.doubtful.values().any(|at| *at <= until) {
+            return Due::Nothing;
+        }
+        let (due, later): (BTreeMap<_, _>, _) =
+            std::mem::take(&mut self.doubtful).into_iter().partition(|(_, at)| *at <= until);
+        self.doubtful = later;
+        Due::Leaves(due.into_keys().collect())
+    }
+}
