@@ -101,6 +101,12 @@ pub trait Persister: Debug + Send + Sync + 'static {
         Err(crate::Error::new(crate::ErrorKind::Unsupported, "this persister cannot watch its place"))
     }
 
+    /// Tells whose edits will be saved ([`EditKey::client`]). Called before each [`watch`](Self::watch), so that a place that
+    /// remembers its clients need not wait for the first edit. The default does nothing.
+    fn introduce(&self, client: &str) {
+        let _ = client;
+    }
+
     /// Ends what the persister has open. Called exactly once, after everything else. The default does nothing.
     async fn close(&self) -> Result<()> {
         Ok(())

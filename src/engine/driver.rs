@@ -170,7 +170,10 @@ impl Driver {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Watch => self.begin(Done::Watching, |shared| async move { shared.persister.watch().await }),
+            Effect::Watch => self.begin(Done::Watching, |shared| async move {
+                shared.persister.introduce(shared.client_id());
+                shared.persister.watch().await
+            }),
             Effect::Unwatch => self.stream = None,
             Effect::Load => self.begin(
                 |result| Done::Input(Input::Loaded(result)),

@@ -173,6 +173,10 @@ impl Persister for PartyKitPersister {
         Ok(Box::pin(notices))
     }
 
+    fn introduce(&self, client: &str) {
+        self.shared.with(|state, _| state.session.introduce(client));
+    }
+
     async fn close(&self) -> Result<()> {
         self.end();
         Ok(())

@@ -114,6 +114,12 @@ impl Session {
         Ok(receipt)
     }
 
+    /// Tells whose edits will be saved. Best before the connection is open: otherwise another has to be.
+    pub fn introduce(&mut self, client: &str) {
+        // A client that cannot be taken is an error when it saves.
+        let _ = self.speak_for(client);
+    }
+
     /// Whether another save can be taken: neither too many are under way, nor too many refusals not [taken](Self::taken).
     pub fn has_room(&self) -> bool {
         let saves = self.pending.iter().filter(|part| !part.has_more).count();
@@ -129,13 +135,7 @@ impl Session {
                 self.number
             }
             Some(key) => {
-                if key.client.is_empty() || key.client.len() > MAX_CLIENT_ID {
-                    let message = format!("a client's id must have 1 to {MAX_CLIENT_ID} bytes");
-                    return Err(Error::new(ErrorKind::Invalid, message));
-                }
-                if *key.client != *self.client {
-                    self.speak_for(key.client)?;
-                }
+                self.speak_for(key.client)?;
                 self.number = self.number.max(key.number);
                 key.number
             }
@@ -147,6 +147,13 @@ impl Session {
 
     /// Becomes another client, which joins for itself.
     fn speak_for(&mut self, client: &str) -> Result<()> {
+        if *client == *self.client {
+            return Ok(());
+        }
+        if client.is_empty() || client.len() > MAX_CLIENT_ID {
+            let message = format!("a client's id must have 1 to {MAX_CLIENT_ID} bytes");
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
         if !self.pending.is_empty() {
             let message = "edits of another client wait for the room: give each engine a persister of its own";
             return Err(Error::new(ErrorKind::Invalid, message));
@@ -223,18 +230,10 @@ impl Session {
         }
     }
 
-    /// How many of the oldest changes that were sent would change nothing if they were made now, one after the other.
+    /// How many of the oldest changes that were sent would change nothing if they were made now, whether accepted or not.
     pub(super) fn shown_by(&self, content: &Content) -> usize {
-        let sent: Vec<&Changes> =
-            self.pending.iter().take_while(|part| part.was_sent).map(|part| &part.changes).collect();
-        let shows = |changes: &[&Changes]| {
-            changes.iter().enumerate().all(|(index, one)| {
-                let later = &changes[index + 1..];
-                leaf::leaves(one).into_iter().all(|leaf| {
-                    later.iter().any(|later| leaf.is_overwritten_by(later)) || leaf.is_shown_by(content, later)
-                })
-            })
-        };
-        (0..=sent.len()).rev().find(|count| shows(&sent[..*count])).unwrap_or(0)
+        // Not what a later one overwrites: that may have been refused.
+        let shows = |part: &&Part| leaf::leaves(&part.changes).into_iter().all(|leaf| leaf.is_shown_by(content, &[]));
+        self.pending.iter().take_while(|part| part.was_sent).take_while(shows).count()
     }
 }

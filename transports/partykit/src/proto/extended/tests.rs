@@ -8,6 +8,7 @@ use crate::proto::leaf;
 mod model;
 mod place;
 mod property;
+mod room;
 mod stories;
 
 /// `{t: {row: {cell: to}}}`; `None` deletes.
