@@ -279,9 +279,10 @@ impl Room {
                 }
                 self.connections.insert(connection, context);
                 let is_stock = self.is_stock(connection);
-                return self.cure(|cures, _, outputs| match is_stock {
-                    true => cures.connected(connection, outputs),
-                    false => {}
+                return self.cure(|cures, _, outputs| {
+                    if is_stock {
+                        cures.connected(connection, outputs);
+                    }
                 });
             }
             Ok(false) => self.unauthorised(),

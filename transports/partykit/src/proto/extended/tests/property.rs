@@ -363,7 +363,7 @@ impl<P: Place> World<P> {
     fn check(&self) {
         let held = self.place.content().unwrap();
         let mut written = BTreeMap::<String, usize>::new();
-        for leaf in self.place.accepted().iter().flat_map(|changes| leaf::leaves(changes)) {
+        for leaf in self.place.accepted().iter().flat_map(leaf::leaves) {
             *written.entry(format!("{leaf:?}")).or_default() += 1;
         }
         for client in &self.clients {

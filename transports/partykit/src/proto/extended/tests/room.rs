@@ -40,7 +40,11 @@ impl Policy for House {
 
 impl RealRoom {
     pub(super) fn new(max_clients: usize) -> Self {
-        let config = RoomConfig::new().with_policy(House).with_max_log(6, usize::MAX).with_max_clients(max_clients);
+        let config = RoomConfig::new()
+            .with_policy(House)
+            .with_cures(false)
+            .with_max_log(6, usize::MAX)
+            .with_max_clients(max_clients);
         let room = Room::new(config.clone(), "0");
         let mut room = Self { config, room, storage: BTreeMap::new(), epochs: 0, accepted: vec![], sent: vec![] };
         room.let_stock_in();
@@ -79,7 +83,7 @@ impl RealRoom {
                     assert!([REPLACED, 1013].contains(&code), "{code}");
                     self.sent.push((number, Down::Close));
                 }
-                Output::Respond { .. } => {}
+                Output::Respond { .. } | Output::Ping { .. } => {}
                 Output::Refuse { .. } => panic!("everybody is let in"),
             }
         }

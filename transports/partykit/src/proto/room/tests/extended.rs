@@ -70,7 +70,7 @@ impl Policy for NoSecrets {
 #[test]
 fn the_answers_for_the_store_say_that_the_room_speaks_the_dialect() {
     let has_header = |response: &Response| response.headers.contains(&(DIALECT_HEADER.into(), "1".into()));
-    let mut room = Room::new(RoomConfig::new(), "e");
+    let mut room = Room::new(RoomConfig::new().with_cures(false), "e");
     for (method, path, says) in [
         ("GET", "/party/r/store", true),
         ("PUT", "/party/r/store", true),
@@ -79,16 +79,16 @@ fn the_answers_for_the_store_say_that_the_room_speaks_the_dialect() {
     ] {
         assert_eq!(has_header(&http(&mut room, method, path, CONTENT).1), says, "{method} {path}");
     }
-    let mut stock = Room::new(RoomConfig::new().with_extended(false), "e");
+    let mut stock = Room::new(RoomConfig::new().with_cures(false).with_extended(false), "e");
     assert!(!has_header(&http(&mut stock, "GET", "/party/r/store", "").1));
-    let mut closed = Room::new(RoomConfig::new().with_policy(Nobody), "e");
+    let mut closed = Room::new(RoomConfig::new().with_cures(false).with_policy(Nobody), "e");
     let (_, refused) = http(&mut closed, "GET", "/party/r/store", "");
     assert!(refused.status == 401 && has_header(&refused));
 }
 
 #[test]
 fn r1_a_change_is_confirmed_to_its_author_and_told_to_the_others_each_in_their_dialect() {
-    let mut room = mixed(RoomConfig::new());
+    let mut room = mixed(RoomConfig::new().with_cures(false));
     let outputs = say(&mut room, DORA, &change(1, "v", 7));
     assert!(matches!(&outputs[0], Output::Commit(batch) if batch.puts.len() == 2), "{outputs:?}");
     assert_eq!(
@@ -109,7 +109,7 @@ fn r1_a_change_is_confirmed_to_its_author_and_told_to_the_others_each_in_their_d
 
 #[test]
 fn the_creation_of_the_store_has_a_place_in_the_order() {
-    let mut room = Room::new(RoomConfig::new(), "e");
+    let mut room = Room::new(RoomConfig::new().with_cures(false), "e");
     come(&mut room, DORA);
     let outputs = say(&mut room, DORA, &joining("d", None, 0));
     assert_eq!(frames(&outputs)[0].1, r#"r["snapshot",{"epoch":"e","seq":0,"last":null},[],null]"#);
@@ -122,7 +122,7 @@ fn the_creation_of_the_store_has_a_place_in_the_order() {
 
 #[test]
 fn r7_a_change_sent_again_is_neither_applied_nor_answered() {
-    let mut room = mixed(RoomConfig::new());
+    let mut room = mixed(RoomConfig::new().with_cures(false));
     let _ = say(&mut room, DORA, &change(5, "v", 7));
     let _ = say(&mut room, ALICE, r#"s[{},{"v":8},1]"#);
     assert_eq!(say(&mut room, DORA, &change(5, "v", 7)), []);
@@ -132,7 +132,7 @@ fn r7_a_change_sent_again_is_neither_applied_nor_answered() {
 
 #[test]
 fn r6_r7_what_was_decided_outlives_the_server() {
-    let config = || RoomConfig::new().with_policy(NoSecrets).with_storage_prefix("p");
+    let config = || RoomConfig::new().with_cures(false).with_policy(NoSecrets).with_storage_prefix("p");
     let mut room = mixed(config());
     let mut storage = BTreeMap::new();
     storage.insert("phasStore".to_owned(), Cell::from(1));
@@ -160,7 +160,7 @@ fn r6_r7_what_was_decided_outlives_the_server() {
 
 #[test]
 fn whoever_comes_back_is_told_what_was_missed() {
-    let mut room = mixed(RoomConfig::new().with_policy(NoSecrets));
+    let mut room = mixed(RoomConfig::new().with_cures(false).with_policy(NoSecrets));
     let _ = room.handle(Input::Close { connection: ERIN });
     for frame in [change(1, "v", 7), change(2, "secret", 7), change(3, "w", 7), change(4, "secret", 8)] {
         let _ = say(&mut room, DORA, &frame);
@@ -190,7 +190,7 @@ fn whoever_comes_back_is_told_what_was_missed() {
 
 #[test]
 fn where_the_log_does_not_reach_the_whole_content_is_told() {
-    let mut room = mixed(RoomConfig::new().with_max_log(2, usize::MAX));
+    let mut room = mixed(RoomConfig::new().with_cures(false).with_max_log(2, usize::MAX));
     for value in 0..4 {
         let _ = say(&mut room, ALICE, &format!("s[{{}},{{\"v\":{value}}},1]"));
     }
@@ -212,7 +212,7 @@ fn where_the_log_does_not_reach_the_whole_content_is_told() {
 
 #[test]
 fn part_of_a_change_may_be_refused_and_a_policy_that_panics_refuses_all() {
-    let mut room = mixed(RoomConfig::new().with_policy(NoSecrets));
+    let mut room = mixed(RoomConfig::new().with_cures(false).with_policy(NoSecrets));
     let frame = r#"r["change",1,[{"t":{"r":{}}},{"v":1,"secret":1},1]]"#;
     let outputs = say(&mut room, DORA, frame);
     assert_eq!(frames(&outputs)[0].1, r#"r["accepted",2,1,[{},{"secret":1},1]]"#);
@@ -232,14 +232,14 @@ fn what_is_out_of_place_or_malformed_costs_the_connection_and_nothing_else() {
         &joining("d", None, 0),
         &change(0, "v", 1),
     ] {
-        let mut room = mixed(RoomConfig::new());
+        let mut room = mixed(RoomConfig::new().with_cures(false));
         assert_eq!(closed(&say(&mut room, DORA, frame)), [(DORA, MALFORMED)], "{frame}");
         assert_eq!(frames(&say(&mut room, ALICE, r#"s[{},{"v":1},1]"#)).len(), 1);
         assert_eq!(say(&mut room, BOB, frame), [], "one who is not there");
         assert_eq!(say(&mut room, ALICE, frame), [], "to a stock client it is nothing");
     }
     for frame in [change(1, "v", 1), r#"r["ack",1]"#.to_owned()] {
-        let mut room = mixed(RoomConfig::new());
+        let mut room = mixed(RoomConfig::new().with_cures(false));
         come(&mut room, BOB);
         assert_eq!(frames(&say(&mut room, ALICE, r#"s[{},{"v":1},1]"#)).len(), 1, "nothing before the join");
         assert_eq!(closed(&say(&mut room, BOB, &frame)), [(BOB, MALFORMED)], "{frame}");
@@ -248,7 +248,7 @@ fn what_is_out_of_place_or_malformed_costs_the_connection_and_nothing_else() {
 
 #[test]
 fn a_room_of_the_stock_dialect_only_takes_no_notice() {
-    let mut room = Room::new(RoomConfig::new().with_extended(false), "e");
+    let mut room = Room::new(RoomConfig::new().with_cures(false).with_extended(false), "e");
     put(&mut room, "[{},{}]");
     join(&mut room, ALICE);
     come(&mut room, DORA);
@@ -259,7 +259,7 @@ fn a_room_of_the_stock_dialect_only_takes_no_notice() {
 
 #[test]
 fn r8_refusals_that_nobody_acknowledges_do_not_gather_without_end() {
-    let mut room = mixed(RoomConfig::new().with_policy(NoSecrets));
+    let mut room = mixed(RoomConfig::new().with_cures(false).with_policy(NoSecrets));
     for id in 1..=256 {
         assert_eq!(closed(&say(&mut room, DORA, &change(id, "secret", 1))), []);
     }
@@ -280,7 +280,7 @@ fn r8_refusals_that_nobody_acknowledges_do_not_gather_without_end() {
 
 #[test]
 fn r8_clients_unheard_of_for_longest_are_forgotten_and_connected_ones_are_not() {
-    let config = || RoomConfig::new().with_policy(NoSecrets).with_max_clients(2);
+    let config = || RoomConfig::new().with_cures(false).with_policy(NoSecrets).with_max_clients(2);
     let mut room = mixed(config());
     let mut storage = BTreeMap::from([("hasStore".to_owned(), Cell::from(1))]);
     let mut run = |room: &mut Room, connection, frame: &str| {
@@ -317,7 +317,7 @@ fn r8_clients_unheard_of_for_longest_are_forgotten_and_connected_ones_are_not() 
 
 #[test]
 fn one_who_reads_too_slowly_is_told_everything_when_it_has_caught_up() {
-    let mut room = mixed(RoomConfig::new().with_policy(NoSecrets));
+    let mut room = mixed(RoomConfig::new().with_cures(false).with_policy(NoSecrets));
     assert_eq!(room.handle(Input::Behind { connection: DORA }), []);
     let outputs = say(&mut room, ALICE, r#"s[{},{"v":1},1]"#);
     assert_eq!(frames(&outputs)[0].0, [ERIN]);
@@ -337,7 +337,7 @@ fn one_who_reads_too_slowly_is_told_everything_when_it_has_caught_up() {
 
 #[test]
 fn entries_are_kept_for_those_only_who_may_come_back() {
-    let mut room = Room::new(RoomConfig::new(), "e");
+    let mut room = Room::new(RoomConfig::new().with_cures(false), "e");
     put(&mut room, "[{},{}]");
     join(&mut room, ALICE);
     let _ = say(&mut room, ALICE, r#"s[{},{"v":1},1]"#);
