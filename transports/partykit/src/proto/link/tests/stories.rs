@@ -314,37 +314,37 @@ fn l23_a_lost_main_connection_loses_no_edit() {
 
 #[test]
 fn l23_an_edit_that_somebody_elses_passed_for_is_sent_again_behind_the_one_before_it() {
-    let mut story = Story::open();
+    let mut client = Client::open();
     let (set, deleted) = (cell("r", "c", Some(1)), cell("r", "c", None));
-    let first = story.save(&set);
-    let second = story.save(&deleted);
-    assert_eq!(story.take_sent(), [set.clone(), deleted.clone()]);
-    story.closed_by_peer(Side::Main);
-    story.hears(&deleted);
-    assert_eq!(story.take_told(), [confirmed(second)], "it was perhaps somebody else's");
-    story.waits(60_000);
-    story.opened(Side::Main);
-    assert_eq!(story.take_sent(), [set.clone(), deleted.clone()], "else the first would stand");
-    story.hears(&set);
-    assert_eq!(story.take_told(), [confirmed(first)]);
-    story.hears(&deleted);
-    assert_eq!(story.take_told(), [Notice::Changes(deleted)]);
-    story.closed_by_peer(Side::Main);
-    story.opened(Side::Main);
-    assert_eq!(story.take_sent(), [], "nothing is behind anything any more");
+    let first = client.save(&set);
+    let second = client.save(&deleted);
+    assert_eq!(client.take_sent(), [set.clone(), deleted.clone()]);
+    client.closed_by_peer(Side::Main);
+    client.hears(&deleted);
+    assert_eq!(client.take_told(), [confirmed(second)], "it was perhaps somebody else's");
+    client.waits(60_000);
+    client.opened(Side::Main);
+    assert_eq!(client.take_sent(), [set.clone(), deleted.clone()], "else the first would stand");
+    client.hears(&set);
+    assert_eq!(client.take_told(), [confirmed(first)]);
+    client.hears(&deleted);
+    assert_eq!(client.take_told(), [Notice::Changes(deleted)]);
+    client.closed_by_peer(Side::Main);
+    client.opened(Side::Main);
+    assert_eq!(client.take_sent(), [], "nothing is behind anything any more");
 }
 
 #[test]
 fn an_edit_that_a_later_own_one_overwrote_is_not_called_refused_once_that_came_back() {
-    let mut story = Story::open();
-    let first = story.save(&value(1));
-    let second = story.save(&value(2));
+    let mut client = Client::open();
+    let first = client.save(&value(1));
+    let second = client.save(&value(2));
     // The ear missed the first.
-    story.hears(&value(2));
-    assert_eq!(story.take_told(), [confirmed(second)]);
-    story.waits(1000);
-    story.check(content(&value(2)));
-    assert_eq!(story.take_told(), [confirmed(first), Notice::Content(content(&value(2)))]);
+    client.hears(&value(2));
+    assert_eq!(client.take_told(), [confirmed(second)]);
+    client.waits(1000);
+    client.check(content(&value(2)));
+    assert_eq!(client.take_told(), [confirmed(first), Notice::Content(content(&value(2)))]);
 }
 
 #[test]
