@@ -149,7 +149,7 @@ impl Pair {
         match self.clients {
             Clients::Ours => true,
             Clients::Stock => false,
-            Clients::Mixed => client % 2 == 0,
+            Clients::Mixed => client.is_multiple_of(2),
         }
     }
 }

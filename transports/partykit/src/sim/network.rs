@@ -95,7 +95,7 @@ impl Conn {
     pub(super) fn is_quiet(&self) -> bool {
         let frames_up = self.up.queue.iter().any(|up| !matches!(up, Up::Ping(None)));
         let frames_down = self.down.queue.iter().any(|down| !matches!(down, Down::Pong(None)));
-        !frames_up && !(frames_down && self.client_has)
+        !(frames_up || frames_down && self.client_has)
     }
 
     /// Whether both ends have what the other thinks they have.

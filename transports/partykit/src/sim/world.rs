@@ -49,8 +49,8 @@ pub(super) struct Peer {
 }
 
 pub(super) enum Client {
-    Ours(Ours),
-    Stock(Stock),
+    Ours(Box<Ours>),
+    Stock(Box<Stock>),
 }
 
 /// Something that happens at its time.
