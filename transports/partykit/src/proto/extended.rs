@@ -17,9 +17,9 @@
 //!   [`Notice::Content`], which has the change where it belongs and whatever overwrote it.
 //! * What was decided before the session had it (saved again by a program that was started anew, or by an engine that
 //!   listens anew) is confirmed when it is saved. Its place in the order is long past, so [`Notice::Stale`] follows.
-//! * A server that has forgotten the client (`last` is null) may have what was sent or not. What of it the snapshot shows
-//!   from the oldest on is confirmed, since to send it again there would change nothing; the rest is sent again. That, and
-//!   only that, is *at least once*.
+//! * A server that has forgotten the client (`last` is null, and once was not) may have what was sent or not. What of it the
+//!   snapshot shows from the oldest on is confirmed, since to send it again there would change nothing; the rest is sent
+//!   again. That, and only that, is *at least once*.
 //! * A gap, or anything else that cannot be, ends the connection; the next one begins with a snapshot.
 //! * A room without a store refuses all changes. While it has none, what is pending waits.
 //!
@@ -60,6 +60,8 @@ pub struct Session {
     at: Option<Position>,
     has_store: Option<bool>,
     pending: VecDeque<Part>,
+    /// The server has known the client, on some connection.
+    was_known: bool,
     /// Every change up to this id is decided.
     last: u64,
     /// What was refused of changes up to `last` that were not saved here (yet).
@@ -143,6 +145,7 @@ impl Session {
             at: None,
             has_store: None,
             pending: VecDeque::new(),
+            was_known: false,
             last: 0,
             refusals: BTreeMap::new(),
             outdated: None,

@@ -44,7 +44,7 @@ impl Session {
                 }
                 self.refusals = refused;
             }
-            (None, Some(content)) if joins => {
+            (None, Some(content)) if joins && self.was_known => {
                 for _ in 0..self.shown_by(content) {
                     if let Some(part) = self.pending.pop_front() {
                         self.confirm(part, &Changes::new(), Place::BeforeContent);
@@ -53,6 +53,7 @@ impl Session {
             }
             (None, _) => {}
         }
+        self.was_known |= standing.last.is_some();
         self.at = Some(standing.position);
         self.stage = Stage::Joined;
         let had_store = self.has_store.replace(content.is_some());
@@ -83,8 +84,9 @@ impl Session {
                 self.last = self.last.max(last);
                 self.pending.front().is_some_and(|part| part.id <= last)
             }
-            None => self.pending.front().is_some_and(|part| part.was_sent),
+            None => self.was_known && self.pending.front().is_some_and(|part| part.was_sent),
         };
+        self.was_known |= standing.last.is_some();
         if unexplained {
             return Err(Astray);
         }
@@ -115,6 +117,7 @@ impl Session {
                 at.seq = seq;
                 match self.pending.pop_front_if(|part| part.id == id) {
                     Some(part) => {
+                        self.was_known = true;
                         self.last = self.last.max(id);
                         self.confirm(part, &refused, Place::InOrder);
                     }

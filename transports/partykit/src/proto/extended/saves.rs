@@ -159,6 +159,7 @@ impl Session {
             return Err(Error::new(ErrorKind::Invalid, message));
         }
         self.client = client.into();
+        self.was_known = false;
         self.last = 0;
         self.decided = 0;
         self.refusals.clear();

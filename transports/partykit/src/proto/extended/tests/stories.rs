@@ -178,7 +178,9 @@ fn r7_an_edit_that_was_decided_before_this_process_began_is_confirmed_when_it_is
 
 #[test]
 fn r4_a_server_that_has_forgotten_the_client_is_sent_what_its_room_does_not_show() {
-    let mut session = joined();
+    let mut session = session();
+    session.opened(NOW);
+    session.heard(snapshot(0, 3, vec![], &Content::new()), NOW);
     let shown = session.save(None, &cell("r", "a", Some(1)), NOW).unwrap();
     let overwritten = session.save(None, &value(1), NOW).unwrap();
     let last = session.save(None, &cell("r", "b", Some(1)), NOW).unwrap();
