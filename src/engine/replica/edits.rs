@@ -74,11 +74,13 @@ pub(super) fn is_satisfied_by(changes: &Changes, content: &Content) -> bool {
 
 /// Makes two edits one: `first` becomes the net change that both make to `base`, as one transaction would have told it.
 ///
-/// A deletion of a whole table stays one, so that it goes on covering rows that others add.
+/// A deletion of a whole table stays one, so that it goes on covering rows that others add. What the first does not say
+/// anything about the second says as it is: a store that does not follow its place may show something else than `base`.
 pub(super) fn merge(first: &mut Changes, second: &Changes, base: &impl Base) {
     for (table_id, table) in &second.tables {
         let merged = match table {
-            None if covers_table(first, table_id) || !base.row_ids(table_id).is_empty() => Some(None),
+            None if !first.tables.contains(table_id) || covers_table(first, table_id) => Some(None),
+            None if !base.row_ids(table_id).is_empty() => Some(None),
             // Nobody but these two edits ever saw the table.
             None => None,
             Some(rows) => merged_table(first.tables.get(table_id), rows, table_id, base).map(Some),
@@ -89,7 +91,7 @@ pub(super) fn merge(first: &mut Changes, second: &Changes, base: &impl Base) {
         };
     }
     for (value_id, value) in &second.values {
-        if base.value(value_id) == *value {
+        if first.values.contains(value_id) && base.value(value_id) == *value {
             first.values.swap_remove(value_id);
         } else {
             first.values.insert(value_id, value.clone());
@@ -133,6 +135,10 @@ fn merged_table(
         Some(None) => base.row_ids(table_id).into_iter().map(|row_id| (row_id, None)).collect(),
     };
     for (row_id, row) in second {
+        if matches!(first, None | Some(Some(_))) && !table.contains(row_id) {
+            table.insert(row_id, row.clone());
+            continue;
+        }
         let was = base.row(table_id, row_id);
         let mut is = was.clone();
         replay_row(&mut is, table.get(row_id));
