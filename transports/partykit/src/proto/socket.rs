@@ -1,14 +1,14 @@
 //! The deciding half of [`PartySocket`](crate::PartySocket): options, URLs, when to try again, whether the peer lives.
 
-#[cfg_attr(not(any(feature = "client", feature = "mock")), allow(dead_code))]
+#[cfg_attr(not(feature = "client"), allow(dead_code))]
 mod heartbeat;
 mod options;
-#[cfg_attr(not(any(feature = "client", feature = "mock")), allow(dead_code))]
+#[cfg_attr(not(feature = "client"), allow(dead_code))]
 mod outgoing;
 mod query;
-#[cfg_attr(not(any(feature = "client", feature = "mock")), allow(dead_code))]
+#[cfg_attr(not(feature = "client"), allow(dead_code))]
 mod retry;
-#[cfg_attr(not(any(feature = "client", feature = "mock")), allow(dead_code))]
+#[cfg_attr(not(feature = "client"), allow(dead_code))]
 mod state;
 mod url;
 

@@ -248,7 +248,7 @@ impl Policy for Rules {
         _: Option<&Cell>,
         asker: Asker<'_>,
     ) -> bool {
-        let somebody = asker.connection.is_some_and(|connection| connection.0 % 2 == 0);
+        let somebody = asker.connection.is_some_and(|connection| connection.0.is_multiple_of(2));
         let first = **table_id == *"0" && **row_id == *"0" && **cell_id == *"0";
         !(self.refuse(3) && first || self.refuse(4) && somebody && **cell_id == *"1")
     }

@@ -277,7 +277,7 @@ impl Fates {
 
 impl Driver {
     fn ours(simulator: &Arc<Simulator>, ledger: &Arc<Mutex<Ledger>>, seed: u64, client: u8) -> Self {
-        simulator.world().add(Client::Ours(Ours::new(seed.is_multiple_of(4))), Some(Heartbeat::default()));
+        simulator.world().add(Client::Ours(Box::new(Ours::new(seed.is_multiple_of(4)))), Some(Heartbeat::default()));
         let store = Store::new();
         let engine = Engine::builder(&store, SimPersister::new(simulator, client.into()))
             .with_runtime(simulator.runtime())
@@ -293,7 +293,7 @@ impl Driver {
     fn stock(simulator: &Arc<Simulator>, _seed: u64, client: u8) -> Self {
         let stock = Stock::new(client);
         let store = stock.store.clone();
-        simulator.world().add(Client::Stock(stock), None);
+        simulator.world().add(Client::Stock(Box::new(stock)), None);
         Self::Stock { store, joined: false }
     }
 

@@ -50,8 +50,8 @@ pub(super) struct Peer {
 
 #[allow(clippy::large_enum_variant, reason = "there are five of them")]
 pub(super) enum Client {
-    Ours(Ours),
-    Stock(Stock),
+    Ours(Box<Ours>),
+    Stock(Box<Stock>),
 }
 
 /// Something that happens at its time.
