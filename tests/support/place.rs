@@ -9,7 +9,7 @@ use std::{
 };
 
 use roommate::{Content, Persister, Save};
-use roommate_partykit::{PartyKitPersister, PartySocket};
+use roommate_partykit::{PartyKitPersister, PartySocket, proto::RoomConfig};
 use roommate_server::{RunningServer, Server, ServerConfig};
 use tokio::time::sleep;
 
@@ -32,10 +32,20 @@ pub(crate) struct Place {
     _server: Option<RunningServer>,
 }
 
+/// Our server, saying no more than PartyKit's would.
+pub(crate) fn stock_dialect() -> ServerConfig {
+    ServerConfig::new().with_room(RoomConfig::new().with_cures(false).with_extended(false))
+}
+
 impl Place {
     /// A room on our server, which ends with it.
     pub(crate) async fn ours(story: &str) -> Self {
         Self::on(ServerConfig::new(), story).await
+    }
+
+    /// The same in the stock dialect: with requests for every content and a second connection to listen with.
+    pub(crate) async fn ours_in_the_stock_dialect(story: &str) -> Self {
+        Self::on(stock_dialect(), story).await
     }
 
     /// The same with a server set up in another way.
