@@ -27,7 +27,7 @@ async fn a_cut_at_any_byte_to_the_client_loses_nothing() {
 }
 
 async fn cut_everywhere(direction: Direction) {
-    let place = Arc::new(Place::ours_in_the_stock_dialect("cuts").await);
+    let place = Arc::new(Place::ours("cuts").await);
     let (bytes, cuts) = session(&place, "uncut", direction, u64::MAX).await;
     assert_eq!(cuts, 0);
     assert!(bytes > 500, "{bytes} bytes are no session");

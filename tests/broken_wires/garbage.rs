@@ -16,7 +16,7 @@ async fn a_get_answered_with_no_http_is_tried_again() {
     for garbage in
         [&b"\0\xff\xfe garbage\r\n\r\n"[..], b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n[{", b"", b"HTTP/9.9"]
     {
-        let place = Place::ours_in_the_stock_dialect("no http").await;
+        let place = Place::ours("no http").await;
         place.put(r#"[{},{"seed":1}]"#).await;
         place.proxy.answer(Asks::Get, 3, garbage);
         let client = place.client();
@@ -34,7 +34,7 @@ async fn a_get_answered_with_no_http_is_tried_again() {
 #[tokio::test]
 async fn a_get_answered_with_no_content_is_a_clear_error() {
     for body in [HTML, "{}", "[1,2]", "[{},{},1]", "null", r#"[{"t":{"r":null}},{}]"#, "[{},{", "\u{feff}"] {
-        let place = Place::ours_in_the_stock_dialect("no content").await;
+        let place = Place::ours("no content").await;
         place.put(r#"[{},{"seed":1}]"#).await;
         place.proxy.answer(Asks::Get, 1, response("200 OK", body));
         let client = place.client();
@@ -53,7 +53,7 @@ async fn a_get_answered_with_no_content_is_a_clear_error() {
 /// The same to a load of the engine's own: nobody waits for it, so it is told to `on_ignored_error`.
 #[tokio::test]
 async fn a_get_answered_with_no_content_after_a_reconnection_is_told_and_keeps_the_edits() {
-    let place = Place::ours_in_the_stock_dialect("no content later").await;
+    let place = Place::ours("no content later").await;
     place.put(r#"[{},{"seed":1}]"#).await;
     let (client, other) = (place.joined().await, place.other().await);
     place.proxy.answer(Asks::Get, u64::MAX, response("200 OK", HTML));
@@ -70,7 +70,7 @@ async fn a_get_answered_with_no_content_after_a_reconnection_is_told_and_keeps_t
 async fn an_upgrade_answered_with_garbage_is_tried_again() {
     let page = response("200 OK", HTML);
     for garbage in [&page[..], b"\0\xff\xfe garbage\r\n\r\n", b"HTTP/1.1 101 Switching Protocols\r\n\r\n", b""] {
-        let place = Place::ours_in_the_stock_dialect("no websocket").await;
+        let place = Place::ours("no websocket").await;
         place.proxy.answer(Asks::Upgrade, 4, garbage);
         let client = place.client();
         client.set("seed", 1);
@@ -98,7 +98,7 @@ async fn garbage_among_frames_costs_the_connection_and_no_edit() {
         // A frame of 2^62 bytes.
         b"\x81\x7f\x40\0\0\0\0\0\0\0",
     ];
-    let place = Place::ours_in_the_stock_dialect("garbage").await;
+    let place = Place::ours("garbage").await;
     let (client, other) = (place.joined().await, place.other().await);
     for (n, garbage) in garbage.into_iter().enumerate() {
         let before = client.socket.epoch();

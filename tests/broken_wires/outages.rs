@@ -14,7 +14,7 @@ use crate::{
 
 #[tokio::test]
 async fn a_500_for_a_get_is_told_and_tried_again() {
-    let place = Place::ours_in_the_stock_dialect("500").await;
+    let place = Place::ours("500").await;
     place.put(r#"[{},{"seed":1}]"#).await;
     place.proxy.answer(Asks::Get, 3, response("500 Internal Server Error", "out of memory"));
     let client = place.client();
@@ -34,7 +34,7 @@ async fn a_500_for_a_get_is_told_and_tried_again() {
 /// What will not pass by itself goes to whoever waits, and is not asked again.
 #[tokio::test]
 async fn a_401_for_a_get_is_an_error_of_the_call() {
-    let place = Place::ours_in_the_stock_dialect("401").await;
+    let place = Place::ours("401").await;
     place.proxy.answer(Asks::Get, u64::MAX, response("401 Unauthorized", "who are you?"));
     let client = place.client();
     let error = within("joining", client.engine.start_auto_persisting(None)).await.expect_err("it is refused");
@@ -49,7 +49,7 @@ async fn a_401_for_a_get_is_an_error_of_the_call() {
 
 #[tokio::test]
 async fn a_socket_that_is_refused_says_so_and_leaves_the_edits_alone() {
-    let place = Place::ours_in_the_stock_dialect("403").await;
+    let place = Place::ours("403").await;
     place.put(r#"[{},{"seed":1}]"#).await;
     place.proxy.answer(Asks::Upgrade, u64::MAX, response("403 Forbidden", "not you"));
     let client = place.client();
@@ -67,7 +67,7 @@ async fn a_socket_that_is_refused_says_so_and_leaves_the_edits_alone() {
 
 #[tokio::test]
 async fn where_nobody_listens_it_is_tried_again_until_somebody_does() {
-    let place = Place::ours_in_the_stock_dialect("nobody").await;
+    let place = Place::ours("nobody").await;
     place.proxy.refuse().await;
     let client = place.client();
     client.set("seed", 1);
@@ -82,7 +82,7 @@ async fn where_nobody_listens_it_is_tried_again_until_somebody_does() {
 /// Both HTTP and the sockets fall silent, in both directions.
 #[tokio::test]
 async fn a_network_that_swallows_everything_is_found_out_and_swallows_no_edit() {
-    let place = Place::ours_in_the_stock_dialect("silence").await;
+    let place = Place::ours("silence").await;
     let client = Client::with(
         attentive_options(&place.proxy.host(), &place.room).with_connection_timeout(Duration::from_millis(500)),
         config().with_request_timeout(Duration::from_millis(500)),
@@ -104,7 +104,7 @@ async fn a_network_that_swallows_everything_is_found_out_and_swallows_no_edit() 
 /// A load into silence ends by the deadline of the request.
 #[tokio::test]
 async fn a_get_that_is_never_answered_is_told_and_tried_again() {
-    let place = Place::ours_in_the_stock_dialect("no answer").await;
+    let place = Place::ours("no answer").await;
     place.put(r#"[{},{"seed":1}]"#).await;
     place.proxy.http.to_client.swallow();
     let client = Client::with(
@@ -123,7 +123,7 @@ async fn a_get_that_is_never_answered_is_told_and_tried_again() {
 /// A server that keeps rooms in memory comes back without them: who was there makes the room again.
 #[tokio::test]
 async fn a_server_that_starts_again_without_its_rooms_gets_them_back() {
-    let place = Place::ours_in_the_stock_dialect("restart").await;
+    let place = Place::ours("restart").await;
     let client = place.joined().await;
     client.set("seed", 1);
     client.flushed().await;

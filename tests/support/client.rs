@@ -38,6 +38,7 @@ pub(crate) fn attentive_options(host: &str, room: &str) -> PartySocketOptions {
 /// A configuration for servers of this machine.
 pub(crate) fn config() -> PartyKitConfig {
     PartyKitConfig::new()
+        .with_extended_dialect(false)
         .with_store_protocol(StoreProtocol::Http)
         .with_patience(Duration::from_millis(500))
         .with_request_timeout(Duration::from_secs(2))

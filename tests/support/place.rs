@@ -38,13 +38,9 @@ pub(crate) fn stock_dialect() -> ServerConfig {
 }
 
 impl Place {
-    /// A room on our server, which ends with it.
+    /// A room on our server, which ends with it, in the stock dialect: with requests for every content and a second
+    /// connection to listen with.
     pub(crate) async fn ours(story: &str) -> Self {
-        Self::on(ServerConfig::new(), story).await
-    }
-
-    /// The same in the stock dialect: with requests for every content and a second connection to listen with.
-    pub(crate) async fn ours_in_the_stock_dialect(story: &str) -> Self {
         Self::on(stock_dialect(), story).await
     }
 

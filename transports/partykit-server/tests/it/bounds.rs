@@ -9,13 +9,13 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{CLIENT, Socket, eventually, get, put, serve};
+use crate::support::{CLIENT, Socket, eventually, get, put, serve, uncured};
 
 const STORE: &str = "/party/r/store";
 
 #[tokio::test]
 async fn r8_who_reads_too_slowly_is_cut_off_and_nobody_waits() {
-    let server = serve(ServerConfig::new().with_max_queued(64, 1 << 20)).await;
+    let server = serve(uncured().with_max_queued(64, 1 << 20)).await;
     put(&server, STORE, "[{},{}]").await;
     let mut author = Socket::open(&server, "/party/r").await;
     let mut quick = Socket::open(&server, "/party/r").await;
@@ -44,7 +44,8 @@ async fn r8_who_reads_too_slowly_is_cut_off_and_nobody_waits() {
 
 #[tokio::test]
 async fn a_message_that_is_too_big_is_answered_by_a_close() {
-    let server = serve(ServerConfig::new().with_room(RoomConfig::new().with_max_message_size(1000))).await;
+    let server =
+        serve(ServerConfig::new().with_room(RoomConfig::new().with_cures(false).with_max_message_size(1000))).await;
     put(&server, STORE, "[{},{}]").await;
     let mut bob = Socket::open(&server, "/party/r").await;
     for size in [1001, 5000] {
@@ -59,10 +60,8 @@ async fn a_message_that_is_too_big_is_answered_by_a_close() {
 
 #[tokio::test]
 async fn a_connection_that_answers_no_ping_is_ended_and_one_that_does_is_kept() {
-    let server = serve(
-        ServerConfig::new().with_heartbeat(Duration::from_millis(500)).with_close_timeout(Duration::from_millis(50)),
-    )
-    .await;
+    let server =
+        serve(uncured().with_heartbeat(Duration::from_millis(500)).with_close_timeout(Duration::from_millis(50))).await;
     put(&server, STORE, "[{},{}]").await;
     // It is the reading that answers pings.
     let mut dead = Socket::open(&server, "/party/r").await;
@@ -78,7 +77,7 @@ async fn a_connection_that_answers_no_ping_is_ended_and_one_that_does_is_kept() 
 
 #[tokio::test]
 async fn a_handshake_that_is_given_up_leaves_nothing_behind() {
-    let server = serve(ServerConfig::new()).await;
+    let server = serve(uncured()).await;
     for _ in 0..20 {
         let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
         let handshake = "GET /party/r HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
@@ -92,7 +91,7 @@ async fn a_handshake_that_is_given_up_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_server_that_ends_says_so_and_its_address_is_free_at_once() {
-    let server = serve(ServerConfig::new().with_close_timeout(Duration::from_millis(200))).await;
+    let server = serve(uncured().with_close_timeout(Duration::from_millis(200))).await;
     let address = server.local_addr();
     put(&server, STORE, "[{},{}]").await;
     let mut alice = Socket::open(&server, "/party/r").await;
@@ -115,7 +114,7 @@ async fn a_server_that_ends_says_so_and_its_address_is_free_at_once() {
 
 #[tokio::test]
 async fn a_server_that_is_dropped_ends() {
-    let server = serve(ServerConfig::new()).await;
+    let server = serve(uncured()).await;
     let address = server.local_addr();
     let mut alice = Socket::open(&server, "/party/r").await;
     drop(server);
@@ -143,7 +142,7 @@ async fn rooms_can_be_part_of_another_server() {
 
 #[tokio::test]
 async fn a_request_under_way_does_not_hold_up_the_end() {
-    let server = serve(ServerConfig::new().with_close_timeout(Duration::from_millis(20))).await;
+    let server = serve(uncured().with_close_timeout(Duration::from_millis(20))).await;
     let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
     stream.write_all(b"PUT /party/r/store HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n[{}").await.unwrap();
     eventually(async || server.rooms().len() == 1).await;

@@ -7,7 +7,7 @@ use roommate_partykit::proto::{
 };
 use roommate_server::{RunningServer, ServerConfig};
 
-use crate::support::{Socket, put, request, serve};
+use crate::support::{Socket, put, request, serve, uncured};
 
 const STORE: &str = "/party/r/store";
 
@@ -28,7 +28,8 @@ async fn hear(socket: &mut Socket) -> ServerMessage {
 #[tokio::test]
 async fn a_server_says_that_it_speaks_the_dialect_unless_it_does_not() {
     for (extended, says) in [(true, Some(DIALECT_VERSION)), (false, None)] {
-        let server = serve(ServerConfig::new().with_room(RoomConfig::new().with_extended(extended))).await;
+        let server =
+            serve(ServerConfig::new().with_room(RoomConfig::new().with_cures(false).with_extended(extended))).await;
         for method in [Method::GET, Method::PUT, Method::OPTIONS] {
             let answer = request(&server, method.clone(), STORE, "[{},{}]").await;
             let header = answer.headers().get(DIALECT_HEADER).map(|header| header.to_str().unwrap());
@@ -41,7 +42,7 @@ async fn a_server_says_that_it_speaks_the_dialect_unless_it_does_not() {
 #[tokio::test]
 async fn a_client_that_comes_back_is_told_what_it_missed_and_one_of_another_server_everything() {
     let mut at = None;
-    for server in [serve(ServerConfig::new()).await, serve(ServerConfig::new()).await] {
+    for server in [serve(uncured()).await, serve(uncured()).await] {
         put(&server, STORE, "[{},{}]").await;
         let (mut alice, answer) = join(&server, "alice", at).await;
         let ServerMessage::Snapshot { standing, content: Some(_), .. } = answer else { panic!("{answer:?}") };
@@ -63,7 +64,7 @@ async fn a_client_that_comes_back_is_told_what_it_missed_and_one_of_another_serv
 
 #[tokio::test]
 async fn r8_who_reads_too_slowly_is_told_everything_once_it_has_read_what_was_queued() {
-    let server = serve(ServerConfig::new().with_max_queued(64, 1 << 20)).await;
+    let server = serve(uncured().with_max_queued(64, 1 << 20)).await;
     put(&server, STORE, "[{},{}]").await;
     let (mut slow, _) = join(&server, "slow", None).await;
     let mut author = Socket::open(&server, "/party/r").await;

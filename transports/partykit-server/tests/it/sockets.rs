@@ -6,7 +6,7 @@ use tokio_tungstenite::{
     tungstenite::{Bytes, Message, client::IntoClientRequest},
 };
 
-use crate::support::{Socket, eventually, get, put, serve};
+use crate::support::{Socket, eventually, get, put, serve, uncured};
 
 const STORE: &str = "/party/r/store";
 
@@ -17,7 +17,7 @@ fn set(value_id: &str, value: u32) -> String {
 
 #[tokio::test]
 async fn everybody_but_the_author_hears_a_change() {
-    let server = serve(ServerConfig::new()).await;
+    let server = serve(uncured()).await;
     assert_eq!(put(&server, STORE, "[{},{}]").await, 201);
     let mut alice = Socket::open(&server, "/party/r").await;
     let mut bob = Socket::open(&server, "/parties/main/r?_pk=bob").await;
@@ -35,7 +35,7 @@ async fn everybody_but_the_author_hears_a_change() {
 /// takes the other off the list: open, able to send, and deaf.
 #[tokio::test]
 async fn connections_of_one_name_all_hear_until_they_leave() {
-    let server = serve(ServerConfig::new()).await;
+    let server = serve(uncured()).await;
     put(&server, STORE, "[{},{}]").await;
     let mut author = Socket::open(&server, "/party/r?_pk=author").await;
     let mut first = Socket::open(&server, "/party/r?_pk=same").await;
@@ -54,7 +54,7 @@ async fn connections_of_one_name_all_hear_until_they_leave() {
 
 #[tokio::test]
 async fn whoever_is_connected_misses_nothing_from_then_on() {
-    let server = serve(ServerConfig::new()).await;
+    let server = serve(uncured()).await;
     put(&server, STORE, "[{},{}]").await;
     let mut author = Socket::open(&server, "/party/r").await;
     for value in 0..50 {
@@ -66,7 +66,7 @@ async fn whoever_is_connected_misses_nothing_from_then_on() {
 
 #[tokio::test]
 async fn what_is_not_understood_costs_nobody_the_connection() {
-    let server = serve(ServerConfig::new()).await;
+    let server = serve(uncured()).await;
     put(&server, STORE, "[{},{}]").await;
     let mut alice = Socket::open(&server, "/party/r").await;
     let mut bob = Socket::open(&server, "/party/r").await;
@@ -88,7 +88,7 @@ async fn what_is_not_understood_costs_nobody_the_connection() {
 
 #[tokio::test]
 async fn changes_before_the_first_content_are_nobodys() {
-    let server = serve(ServerConfig::new()).await;
+    let server = serve(uncured()).await;
     let mut alice = Socket::open(&server, "/party/r").await;
     let mut bob = Socket::open(&server, "/party/r").await;
     alice.say(set("v", 1)).await;
@@ -104,7 +104,7 @@ async fn changes_before_the_first_content_are_nobodys() {
 
 #[tokio::test]
 async fn prefixes_and_paths_can_be_chosen() {
-    let room = RoomConfig::new().with_store_path("/my_store").with_message_prefix("m:");
+    let room = RoomConfig::new().with_cures(false).with_store_path("/my_store").with_message_prefix("m:");
     let server = serve(ServerConfig::new().with_room(room)).await;
     assert_eq!(put(&server, "/party/r/my_store", "[{},{}]").await, 201);
     assert_eq!(put(&server, STORE, "[{},{}]").await, 404);
@@ -117,7 +117,7 @@ async fn prefixes_and_paths_can_be_chosen() {
 
 #[tokio::test]
 async fn one_of_the_offered_protocols_is_chosen() {
-    let server = serve(ServerConfig::new()).await;
+    let server = serve(uncured()).await;
     let mut request = format!("ws://{}/party/r", server.local_addr()).into_client_request().unwrap();
     request.headers_mut().insert("sec-websocket-protocol", "one, two".parse().unwrap());
     let (_socket, response) = connect_async(request).await.unwrap();
@@ -126,7 +126,7 @@ async fn one_of_the_offered_protocols_is_chosen() {
 
 #[tokio::test]
 async fn a_hundred_rooms_keep_to_themselves() {
-    let server = serve(ServerConfig::new()).await;
+    let server = serve(uncured()).await;
     let mut pairs = Vec::new();
     for room in 0..100 {
         assert_eq!(put(&server, &format!("/party/{room}/store"), "[{},{}]").await, 201);
@@ -149,7 +149,7 @@ async fn a_hundred_rooms_keep_to_themselves() {
 
 #[tokio::test]
 async fn an_empty_room_goes_with_the_last_who_leaves() {
-    let server = serve(ServerConfig::new()).await;
+    let server = serve(uncured()).await;
     let mut alice = Socket::open(&server, "/party/r").await;
     // Bob's connection is not closed but cut.
     let bob = Socket::open(&server, "/party/r").await;

@@ -4,6 +4,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use reqwest::{Client, Method, Response};
+use roommate_partykit::proto::RoomConfig;
 use roommate_server::{RunningServer, Server, ServerConfig};
 use tokio::{
     net::TcpStream,
@@ -20,6 +21,11 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Making a client takes a while. Each test has a runtime of its own, so no connection outlives its request.
 pub(crate) static CLIENT: LazyLock<Client> =
     LazyLock::new(|| Client::builder().pool_max_idle_per_host(0).build().unwrap());
+
+/// A server whose rooms tell stock connections no more than the stock server does, so that frames can be counted.
+pub(crate) fn uncured() -> ServerConfig {
+    ServerConfig::new().with_room(RoomConfig::new().with_cures(false))
+}
 
 /// A server that ends with what is returned.
 pub(crate) async fn serve(config: ServerConfig) -> RunningServer {

@@ -55,10 +55,9 @@ impl Watch {
         let ear = self.ear.as_mut().filter(|ear| ear.line.epoch() == Some(epoch))?;
         let spoken = match answer {
             Ok(spoken) => spoken,
-            // Whoever waits for the first answer tries again, and tells why; who has one hears of it and goes on.
+            // Whoever waits for the first answer tries again, and tells why.
             Err(error) if error.is_temporary() && self.spoken.is_some() => {
                 ear.ask_at = Some(now + ASK_AGAIN);
-                self.notices.push(Err(error));
                 return None;
             }
             Err(error) => {

@@ -144,6 +144,10 @@ fn failure(error: tungstenite::Error, host: &str) -> Failure {
             error: Error::with_source(ErrorKind::Unavailable, format!("cannot connect to {host}: {error}"), error),
             may_have_opened: true,
         },
+        error @ tungstenite::Error::Protocol(tungstenite::error::ProtocolError::HandshakeIncomplete) => Failure {
+            error: Error::with_source(ErrorKind::Unavailable, format!("{host} hung up while connecting"), error),
+            may_have_opened: true,
+        },
         error => Failure {
             error: Error::with_source(
                 ErrorKind::Corrupt,

@@ -95,7 +95,9 @@ impl World {
 
     pub(crate) async fn start_with(room: RoomConfig) -> Self {
         let is_extended = room.extended();
-        let config = ServerConfig::new().with_any_party().with_room(room.with_policy(House));
+        // Notices are counted here, and stock connections are told no more than they are by the stock server.
+        let room = room.with_policy(House).with_cures(false);
+        let config = ServerConfig::new().with_any_party().with_room(room);
         let server = Server::bind("127.0.0.1:0", config).await.unwrap().spawn();
         let proxy = Proxy::start(server.local_addr().to_string()).await;
         Self { server, is_extended, proxy }
