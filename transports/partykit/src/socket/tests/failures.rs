@@ -57,7 +57,7 @@ async fn answers_other_than_an_upgrade_are_told_and_tried_again() {
         (b"HTTP/1.1 302 Found\r\nLocation: https://elsewhere\r\n\r\n", ErrorKind::Refused),
         (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", ErrorKind::Corrupt),
         (b"\x00\x01\x02 garbage that is no HTTP at all\r\n\r\n", ErrorKind::Corrupt),
-        (b"", ErrorKind::Corrupt),
+        (b"", ErrorKind::Unavailable),
     ];
     for (answer, kind) in table {
         server.answer(answer).await;
