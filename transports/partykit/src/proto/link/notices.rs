@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use roommate::{Content, Notice, Result};
+use roommate::{Content, MOST_UNCONFIRMED, Notice, Result};
 
 /// Notices on their way to a reader that may be slow: lag turns into a reload, never into loss and never into a leak.
 ///
@@ -19,6 +19,10 @@ pub struct NoticeQueue {
     /// The last in the queue is a `Stale` that stands for what was dropped.
     lagging: bool,
 }
+
+/// Confirmations that may wait. More than an engine ever lets wait, whatever the capacity: it does not read while it saves,
+/// so a save that waited for it to read would wait for ever.
+const MOST_CONFIRMATIONS: usize = 4 * MOST_UNCONFIRMED;
 
 impl NoticeQueue {
     /// A queue of at most `capacity` notices, not counting confirmations. See [`NoticeQueue::is_full`].
@@ -73,9 +77,10 @@ impl NoticeQueue {
         }
     }
 
-    /// Whether so many confirmations wait that nothing more should be saved before some are taken.
+    /// Whether so many confirmations wait that nothing more should be saved before some are taken. No engine lets so many
+    /// wait, whatever the capacity.
     pub fn is_full(&self) -> bool {
-        self.confirmations >= self.capacity
+        self.confirmations >= MOST_CONFIRMATIONS
     }
 
     /// Whether nothing waits.
@@ -175,9 +180,10 @@ mod tests {
         }
         assert!(!queue.is_full());
         assert_eq!(queue.queue.len(), 4, "three errors and a stale");
-        for receipt in 0..3 {
+        for receipt in 0..MOST_CONFIRMATIONS as u64 {
+            assert!(!queue.is_full(), "an engine that saves must not wait");
             queue.push(confirmed(receipt));
         }
-        assert!(queue.is_full(), "whoever saves waits now");
+        assert!(queue.is_full(), "whoever saves more than any engine waits now");
     }
 }
