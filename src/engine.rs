@@ -16,7 +16,7 @@ use futures_util::{FutureExt, future};
 use crate::{
     content::{Changes, Content},
     error::{Error, ErrorKind, Result},
-    persister::{Persister, Report},
+    persister::{Certainty, Persister, Report},
     runtime::{Runtime, Threads},
     store::Store,
     subscription::Subscription,
@@ -108,6 +108,9 @@ pub struct EngineBuilder {
 pub struct Refused {
     /// The refused part of an edit.
     pub changes: Changes,
+    /// Whether it was refused for sure. Always, where a place answers each save: with a room on a stock server it need not
+    /// be, once a connection was lost.
+    pub certainty: Certainty,
 }
 
 /// A call under way. Await it for the outcome, or drop it; the call goes on either way.

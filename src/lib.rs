@@ -63,7 +63,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use json::{Decoded, Payload};
 pub use memory::{Memory, MemoryPersister};
 pub use persister::{
-    Capability, EditKey, MOST_UNCONFIRMED, Notice, Persister, Receipt, Report, Save, Saved,
+    Capability, Certainty, EditKey, MOST_UNCONFIRMED, Notice, Persister, Receipt, Report, Save, Saved,
 };
 pub use runtime::{Runtime, Threads, block_on};
 pub use store::{

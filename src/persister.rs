@@ -161,8 +161,27 @@ pub enum Notice {
         /// The part of it that was refused; empty if none was.
         refused: Changes,
     },
+    /// A save that was answered with [`Saved::Later`] is over, here in the order, and the place does not show all of it: it was
+    /// refused, or accepted and overwritten by somebody who was not heard. As [`Notice::Confirmed`], but the application
+    /// is told that nobody knows ([`Certainty::Presumed`]). For places that answer no save.
+    Missing {
+        /// Which save.
+        receipt: Receipt,
+        /// The part of it that the place does not show, and no later edit of this client's covers.
+        missing: Changes,
+    },
     /// Something happened that cannot be told: the engine loads.
     Stale,
+}
+
+/// How sure it is that an edit was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Certainty {
+    /// The place did not take it.
+    Certain,
+    /// The place shows something else. It may have taken the edit, and somebody overwrote it, while the connection that
+    /// listens was away.
+    Presumed,
 }
 
 /// How many saves an engine leaves unconfirmed at most, of those that were answered with [`Saved::Later`]: so many

@@ -10,7 +10,7 @@ use super::replica::{EditId, Show};
 use crate::{
     content::{Changes, Content},
     error::{Error, ErrorKind, Result},
-    persister::{Capability, MOST_UNCONFIRMED, Notice, Receipt, Saved},
+    persister::{Capability, Certainty, MOST_UNCONFIRMED, Notice, Receipt, Saved},
 };
 
 mod backoff;
@@ -99,7 +99,7 @@ pub(crate) enum Effect {
 pub(crate) enum Apply {
     Content(Content),
     Changes(Changes, Show),
-    Confirmed(Receipt, Changes, Show),
+    Confirmed(Receipt, Changes, Certainty, Show),
     SaveDone(Show),
     SaveSent(Receipt),
     SaveFailed,
@@ -406,7 +406,10 @@ impl Core {
                 self.stale = true;
             }
             Notice::Confirmed { receipt, refused } => {
-                self.apply(Apply::Confirmed(receipt, refused, self.show()));
+                self.apply(Apply::Confirmed(receipt, refused, Certainty::Certain, self.show()));
+            }
+            Notice::Missing { receipt, missing } => {
+                self.apply(Apply::Confirmed(receipt, missing, Certainty::Presumed, self.show()));
             }
             // A place that was empty and tells changes was made by somebody: there is more than these changes.
             Notice::Changes(_) if self.known == Some(false) => self.stale = true,

@@ -7,7 +7,7 @@
 //! ```text
 //!   save ──► queue ──► sent ──main──► room ──ear──► the same changes: Confirmed, here in the order
 //!              (while both are open)    │            other changes:    Changes
-//!                                       └─ check ─►  what never came:  Confirmed, refused; then Content
+//!                                       └─ check ─►  what never came:  Confirmed, refused, or Missing; then Content
 //! ```
 //!
 //! * A change that comes back whole confirms the earliest one like it that is under way. Anything else that is heard
@@ -15,7 +15,8 @@
 //!   was perhaps refused, or somebody else wrote the same; so it counts as seen, and decides nothing.
 //! * A change that does not come back while a later one does, or not for some time, is *checked*: a ping tells that the
 //!   main connection has carried it to the server, a GET what the room holds, and a ping on the ear that it has told
-//!   everything until then. What neither was heard nor is shown then was refused.
+//!   everything until then. What neither was heard nor is shown then was refused: for sure, if the ear was open all the
+//!   while since it was sent; else it may have been accepted and overwritten ([`Notice::Missing`]).
 //! * Somebody else's change may be like one's own, a deletion for instance, and pass for it. Where that matters, since an
 //!   earlier own one has yet to come back, the later one is sent again with it.
 //! * A main connection that was lost may have lost what was on its way, so that is sent again: *at least once*, and a
@@ -219,6 +220,7 @@ impl Link {
         self.abandon_check();
         if self.source() == Some(side) {
             self.missed = true;
+            self.sent.iter_mut().for_each(|part| part.unheard = true);
         }
         if side == Side::Main {
             self.forget_handed(now);

@@ -367,7 +367,7 @@ impl Told {
         match notice.expect("nothing to report") {
             Notice::Content(content) => self.view = content,
             Notice::Changes(changes) => self.view.apply(&changes),
-            Notice::Confirmed { receipt, refused } => {
+            Notice::Confirmed { receipt, refused } | Notice::Missing { receipt, missing: refused } => {
                 let mut save = self.open.remove(&receipt).expect("confirmed once");
                 // These tests refuse values only.
                 save.values.retain(|id, _| !refused.values.contains(id));

@@ -2,7 +2,7 @@
 
 use std::{mem, time::Duration};
 
-use roommate::{Changes, Content, Notice};
+use roommate::{Certainty, Changes, Content, Notice};
 
 use super::{Link, LinkOutput, Listening, Side, StoreState, leaf};
 
@@ -179,7 +179,9 @@ impl Link {
         }
         for (gone, (index, refused)) in verdicts.into_iter().enumerate() {
             if let Some(part) = self.sent.remove(index - gone) {
-                self.part_done(part.receipt, &part.changes, &refused);
+                // What was accepted while somebody listened was heard.
+                let certainty = if part.unheard { Certainty::Presumed } else { Certainty::Certain };
+                self.part_done(part.receipt, &part.changes, &refused, certainty);
             }
         }
         self.forget_overtakers();

@@ -33,7 +33,7 @@ impl NoticeQueue {
     /// Adds a notice or an error to report.
     pub fn push(&mut self, item: Result<Notice>) {
         match &item {
-            Ok(Notice::Confirmed { .. }) => {
+            Ok(Notice::Confirmed { .. } | Notice::Missing { .. }) => {
                 self.confirmations += 1;
                 self.push_kept(item);
             }
@@ -48,7 +48,7 @@ impl NoticeQueue {
             Ok(_) => self.queue.push_back(item),
         }
         if !self.lagging && self.queue.len() - self.confirmations - self.errors > self.capacity {
-            self.queue.retain(|item| matches!(item, Ok(Notice::Confirmed { .. }) | Err(_)));
+            self.queue.retain(|item| matches!(item, Ok(Notice::Confirmed { .. } | Notice::Missing { .. }) | Err(_)));
             self.queue.push_back(Ok(Notice::Stale));
             self.lagging = true;
         }
@@ -58,7 +58,7 @@ impl NoticeQueue {
     pub fn pop(&mut self) -> Option<Result<Notice>> {
         let item = self.queue.pop_front()?;
         match &item {
-            Ok(Notice::Confirmed { .. }) => self.confirmations -= 1,
+            Ok(Notice::Confirmed { .. } | Notice::Missing { .. }) => self.confirmations -= 1,
             Err(_) => self.errors -= 1,
             Ok(_) => {}
         }
@@ -115,6 +115,7 @@ mod tests {
             .map(|item| match item {
                 Ok(Notice::Changes(changes)) => format!("v={:?}", changes.values["v"].as_ref().unwrap().as_f64()),
                 Ok(Notice::Confirmed { receipt, .. }) => format!("{}", receipt.0),
+                Ok(Notice::Missing { receipt, .. }) => format!("{} is missing", receipt.0),
                 Ok(Notice::Stale) => "stale".into(),
                 other => format!("{other:?}"),
             })
@@ -140,6 +141,16 @@ mod tests {
         assert_eq!(drain(&mut queue), ["1", "2", "stale"]);
         queue.push(changes(5));
         assert_eq!(drain(&mut queue), ["v=Some(5.0)"], "it has caught up");
+    }
+
+    #[test]
+    fn what_is_missing_is_kept_as_a_confirmation_is() {
+        let mut queue = NoticeQueue::new(1);
+        queue.push(Ok(Notice::Missing { receipt: Receipt(1), missing: Changes::new() }));
+        for item in [changes(1), changes(2)] {
+            queue.push(item);
+        }
+        assert_eq!(drain(&mut queue), ["1 is missing", "stale"]);
     }
 
     #[test]
