@@ -36,17 +36,22 @@ pub(super) enum Checking {
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     changes: Vec<Changes>,
+    /// About how many bytes of memory they take.
+    weight: usize,
     /// It cannot be summed up.
     too_much: bool,
 }
 
 /// Changes beyond this many are not kept while a check runs; its end is then a [`Notice::Stale`].
 const MOST_HEARD: usize = 256;
+/// The same in bytes, about.
+const MOST_HEARD_BYTES: usize = 16 << 20;
 
 impl Checking {
     pub(super) fn heard(&mut self, changes: &Changes) {
         let (Self::Get(_, heard) | Self::EarPing(_, heard, _)) = self else { return };
-        if heard.changes.len() < MOST_HEARD {
+        heard.weight += leaf::weight(changes);
+        if heard.changes.len() < MOST_HEARD && heard.weight <= MOST_HEARD_BYTES {
             heard.changes.push(changes.clone());
         } else {
             heard.too_much = true;

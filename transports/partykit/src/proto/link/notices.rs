@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 
 use roommate::{Content, MOST_UNCONFIRMED, Notice, Result};
 
+use crate::proto::leaf;
+
 /// Notices on their way to a reader that may be slow: lag turns into a reload, never into loss and never into a leak.
 ///
-/// When more than its capacity wait, what tells of the content is dropped and one [`Notice::Stale`] stands for it all.
+/// When more than its capacity wait, or too many bytes, what tells of the content is dropped and one [`Notice::Stale`] stands for it all.
 /// Confirmations are kept, for nothing else tells of them, and stand in front of that `Stale`: what is loaded then has
 /// what they confirm in its right place. For the same reason everything else that comes before the `Stale` is taken is
 /// dropped as well.
@@ -16,6 +18,8 @@ pub struct NoticeQueue {
     queue: VecDeque<Result<Notice>>,
     confirmations: usize,
     errors: usize,
+    /// About how many bytes of memory the others take.
+    weight: usize,
     /// The last in the queue is a `Stale` that stands for what was dropped.
     lagging: bool,
 }
@@ -23,11 +27,20 @@ pub struct NoticeQueue {
 /// Confirmations that may wait. More than an engine ever lets wait, whatever the capacity: it does not read while it saves,
 /// so a save that waited for it to read would wait for ever.
 const MOST_CONFIRMATIONS: usize = 4 * MOST_UNCONFIRMED;
+/// About how many bytes may wait in more than one notice: others may write faster than a reader that loads.
+const MOST_BYTES: usize = 64 << 20;
 
 impl NoticeQueue {
     /// A queue of at most `capacity` notices, not counting confirmations. See [`NoticeQueue::is_full`].
     pub fn new(capacity: usize) -> Self {
-        Self { capacity: capacity.max(1), queue: VecDeque::new(), confirmations: 0, errors: 0, lagging: false }
+        Self {
+            capacity: capacity.max(1),
+            queue: VecDeque::new(),
+            confirmations: 0,
+            errors: 0,
+            weight: 0,
+            lagging: false,
+        }
     }
 
     /// Adds a notice or an error to report.
@@ -45,9 +58,14 @@ impl NoticeQueue {
             Ok(_) if self.lagging => {}
             // What is loaded because of the first serves the second as well.
             Ok(Notice::Stale) if matches!(self.queue.back(), Some(Ok(Notice::Stale))) => {}
-            Ok(_) => self.queue.push_back(item),
+            Ok(notice) => {
+                self.weight += weight(notice);
+                self.queue.push_back(item);
+            }
         }
-        if !self.lagging && self.queue.len() - self.confirmations - self.errors > self.capacity {
+        let count = self.queue.len() - self.confirmations - self.errors;
+        if !self.lagging && (count > self.capacity || (count > 1 && self.weight > MOST_BYTES)) {
+            self.weight = 0;
             self.queue.retain(|item| matches!(item, Ok(Notice::Confirmed { .. } | Notice::Missing { .. }) | Err(_)));
             self.queue.push_back(Ok(Notice::Stale));
             self.lagging = true;
@@ -60,7 +78,7 @@ impl NoticeQueue {
         match &item {
             Ok(Notice::Confirmed { .. } | Notice::Missing { .. }) => self.confirmations -= 1,
             Err(_) => self.errors -= 1,
-            Ok(_) => {}
+            Ok(notice) => self.weight -= weight(notice),
         }
         if self.queue.is_empty() {
             self.lagging = false;
@@ -94,9 +112,17 @@ impl NoticeQueue {
     }
 }
 
+fn weight(notice: &Notice) -> usize {
+    match notice {
+        Notice::Changes(changes) => leaf::weight(changes),
+        Notice::Content(content) => leaf::weight_of_content(content),
+        _ => 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use roommate::{Changes, Error, ErrorKind, Receipt};
+    use roommate::{Cell, Changes, Error, ErrorKind, Receipt};
 
     use super::*;
 
@@ -179,6 +205,26 @@ mod tests {
         assert_eq!(queue.pop().unwrap().unwrap(), content().unwrap());
         assert_eq!(queue.pop_content(), None);
         assert_eq!(drain(&mut queue), ["v=Some(1.0)"]);
+    }
+
+    #[test]
+    fn r8_a_few_notices_that_are_large_are_too_many_as_well() {
+        let large = Cell::try_from("x".repeat(1 << 20)).unwrap();
+        let mut changes = Changes::new();
+        changes.set_cell("t", "r", "c", large.clone());
+        changes.set_value("v", large);
+        let mut content = Content::new();
+        content.apply(&changes);
+        let mut queue = NoticeQueue::new(1000);
+        for _ in 0..100 {
+            queue.push(Ok(Notice::Changes(changes.clone())));
+            queue.push(Ok(Notice::Content(content.clone())));
+            assert!(queue.weight <= MOST_BYTES && queue.queue.len() <= 32);
+        }
+        assert_eq!(drain(&mut queue), ["stale"]);
+        queue.push(Ok(Notice::Changes(changes.clone())));
+        assert_eq!(queue.pop().unwrap().unwrap(), Notice::Changes(changes));
+        assert_eq!(queue.weight, 0);
     }
 
     #[test]
