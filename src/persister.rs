@@ -177,7 +177,7 @@ pub enum Notice {
 /// How sure it is that an edit was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Certainty {
-    /// The place did not take it.
+    /// The place did not take it, when it was sent last.
     Certain,
     /// The place shows something else. It may have taken the edit, and somebody overwrote it, while the connection that
     /// listens was away.

@@ -48,7 +48,8 @@ use crate::{
 ///   connection but its author's, so only one that writes nothing hears everything, this client's own changes included, in
 ///   the order in which the room took them. That makes clients end equal, and refusals visible. What a stock server cannot
 ///   promise: a change is sent *at least once*. One that had arrived when its connection broke is sent again, and then
-///   overwrites what others wrote in between.
+///   overwrites what others wrote in between. And after the listening connection was away a refusal may be no more than
+///   presumed ([`Certainty`](roommate::Certainty)): of a change that nobody heard come back, and that the room does not show.
 ///
 /// Which of the two it is the server says in the answer to a request, each time the connection is opened.
 /// [`PartyKitConfig::with_listening_connection`] does without that connection, and says what that costs.

@@ -315,15 +315,19 @@ impl Link {
             for overtaken in self.sent.range_mut(..own).filter(|part| part.awaited) {
                 overtaken.due = overtaken.due.min(soon);
             }
+            self.taken_for(own, &changes);
             self.part_heard(own);
         } else {
             // Of two alike that are refused in part, the second is heard second.
-            let whole = self.sent.iter_mut().find(|part| {
+            let whole = self.sent.iter().position(|part| {
                 part.awaited && leaf::is_part(&changes, &part.changes) && !leaf::is_part(&changes, &part.seen)
             });
-            if let Some(part) = whole {
-                leaf::merge(&mut part.seen, &changes);
-                part.due = part.due.min(now + self.options.overtaken_patience);
+            if let Some(whole) = whole {
+                self.taken_for(whole, &changes);
+                if let Some(part) = self.sent.get_mut(whole) {
+                    leaf::merge(&mut part.seen, &changes);
+                    part.due = part.due.min(now + self.options.overtaken_patience);
+                }
             }
             self.tell(Notice::Changes(changes));
         }
@@ -331,6 +335,16 @@ impl Link {
             // Somebody's PUT made the store, and told nobody.
             self.store_found(true, now);
             self.tell(Notice::Stale);
+        }
+    }
+
+    /// What was heard is taken for that part, or for some of it. If that may have come back unheard, it was perhaps a later
+    /// one, which then will not be heard any more.
+    fn taken_for(&mut self, index: usize, changes: &Changes) {
+        if self.sent.get(index).is_some_and(|part| part.unheard) {
+            for later in self.sent.range_mut(index + 1..).filter(|later| leaf::is_part(changes, &later.changes)) {
+                later.unheard = true;
+            }
         }
     }
 

@@ -234,6 +234,25 @@ fn an_edit_that_may_have_been_overwritten_unheard_is_only_presumed_to_be_refused
 }
 
 #[test]
+fn an_edit_whose_echo_passed_for_that_of_one_before_it_is_only_presumed_to_be_refused() {
+    let mut client = Client::open();
+    let mut deletion = Changes::new();
+    deletion.del_table("t");
+    let first = client.save(&deletion);
+    client.closed_by_peer(Side::Ear);
+    client.opened(Side::Ear);
+    let second = client.save(&deletion);
+    client.hears(&deletion);
+    let again = cell("r", "c", Some(1));
+    client.hears(&again);
+    client.waits(5000);
+    client.check(content(&again));
+    let missing = Notice::Missing { receipt: second, missing: deletion };
+    let told = client.take_told();
+    assert_eq!(told[..4], [Notice::Stale, confirmed(first), Notice::Changes(again.clone()), missing]);
+}
+
+#[test]
 fn nothing_is_refused_before_the_main_connection_proved_to_carry() {
     let mut client = Client::open();
     client.save(&value(1));
