@@ -4,11 +4,13 @@ use std::{
     env,
     io::{BufRead, BufReader},
     path::Path,
+    pin::pin,
     process::{Command, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use futures_util::future::{Either, select};
 use roommate::{Changes, Engine, Error, ErrorKind, Id, Memory, Persister, Runtime, Store, Threads, block_on};
 use roommate_file::FilePersister;
 
@@ -23,6 +25,16 @@ const EDITS: i32 = 1000;
 
 fn engine(store: &Store, place: &Memory, outbox: &Path) -> Engine {
     Engine::builder(store, place.client()).with_outbox(FilePersister::new(outbox)).build()
+}
+
+/// Tells a story, and panics if it has no end.
+fn within_a_minute(story: impl Future<Output = ()>) {
+    block_on(async {
+        match select(pin!(story), Threads.sleep(Duration::from_secs(60))).await {
+            Either::Left(_) => {}
+            Either::Right(_) => panic!("the story has no end"),
+        }
+    });
 }
 
 /// Resolves when `done` holds, or panics after a minute.
@@ -41,7 +53,7 @@ fn r4_edits_that_no_place_could_take_are_there_when_the_program_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let outbox = folder.path().join("outbox.json");
     let place = Memory::new();
-    block_on(async {
+    within_a_minute(async {
         let store = Store::new();
         let first = engine(&store, &place, &outbox);
         store.set_cell("t", "r", "c", 1).unwrap();
@@ -73,7 +85,7 @@ fn r5_what_others_wrote_meanwhile_is_there_under_the_edits_that_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let outbox = folder.path().join("outbox.json");
     let place = Memory::new();
-    block_on(async {
+    within_a_minute(async {
         let store = Store::new();
         let first = engine(&store, &place, &outbox);
         store.set_cell("t", "mine", "c", 1).unwrap();
@@ -138,7 +150,7 @@ fn r7_the_edits_of_a_program_that_is_killed_are_confirmed_once_and_in_order() {
     seed.set_value("seed", 1.into());
     place.apply_changes(&seed);
     let log: Arc<Mutex<Vec<Given>>> = Arc::default();
-    block_on(async {
+    within_a_minute(async {
         let store = Store::new();
         let counting = Counting { inner: place.client(), log: log.clone() };
         let engine = Engine::builder(&store, counting).with_outbox(FilePersister::new(&outbox)).build();
