@@ -271,7 +271,7 @@ fn destroying_at_once_and_again_is_one_end() {
     let client = world.joined();
     let mut statuses = client.engine.statuses();
     let (left, other) =
-        world.clock.block_on(async { futures_util::join!(client.engine.destroy(), client.engine.destroy()) });
+        world.clock.block_on(futures_util::future::join(client.engine.destroy(), client.engine.destroy()));
     assert_eq!((left, other), (vec![], vec![]));
     assert_eq!(world.clock.block_on(client.engine.destroy()), []);
     assert_eq!(client.faults.calls(Op::Close), 1);

@@ -6,6 +6,7 @@
 mod clock;
 mod lifecycle;
 mod loading;
+mod outbox;
 mod places;
 mod reviewed;
 mod saving;
