@@ -7,9 +7,9 @@ use reqwest::{
 use roommate::{Content, Error, ErrorKind, Result};
 use tracing::warn;
 
-use super::{PartyKitConfig, watch::Spoken};
+use super::PartyKitConfig;
 use crate::{
-    proto::{DIALECT_HEADER, DIALECT_VERSION, Put, StoreAnswer},
+    proto::{DIALECT_HEADER, Put, Spoken, StoreAnswer},
     socket::{PartySocket, tls_config},
 };
 
@@ -66,13 +66,8 @@ impl Endpoint {
     pub(super) async fn spoken(&self) -> Result<Spoken> {
         let request = format!("HEAD {}", self.url);
         let answer = self.request(&request, Method::HEAD, None).await?;
-        let says_so = answer.headers.get(DIALECT_HEADER).is_some_and(|version| version == DIALECT_VERSION);
-        match answer.of(&request).content() {
-            _ if says_so => Ok(Spoken::Extended),
-            // A gateway may answer for a server that is away.
-            Err(error) if error.is_temporary() => Err(error),
-            _ => Ok(Spoken::Stock),
-        }
+        let says = answer.headers.get(DIALECT_HEADER).and_then(|says| says.to_str().ok());
+        Spoken::of(answer.of(&request), says)
     }
 
     /// Offers a first content.

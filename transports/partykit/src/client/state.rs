@@ -15,15 +15,11 @@ use tokio::{
 };
 use tracing::{trace, warn};
 
-use super::{
-    PartyKitConfig, closed,
-    line::Line,
-    watch::{Spoken, Watch},
-};
+use super::{PartyKitConfig, closed, line::Line, watch::Watch};
 use crate::{
     proto::{
         CheckId, DIALECT_PARAMETER, DIALECT_VERSION, Dialect, Link, LinkOptions, LinkOutput, Listening, Session,
-        SessionOptions, SessionOutput, Side, Ticket, Wire,
+        SessionOptions, SessionOutput, Side, Spoken, Ticket, Wire,
         socket::{Message, PartySocketOptions, ReadyState, SocketEvent},
     },
     socket::{PartySocket, SocketEvents, random_id},

@@ -8,17 +8,18 @@ use std::{
     },
 };
 
-use roommate::{Cell, Content, Id};
+use roommate::{Cell, Changes, Content, Decoded, Id};
 
 use super::{
     history::Server,
     ledger::{cells_of, lock, values_of},
     network::Down,
     random::Random,
-    world::{Event, World},
+    world::{Client, Event, World},
 };
 use crate::proto::{
-    Asker, Batch, ConnectionId, Context, Input, Output, Policy, RequestId, Response, Room, RoomConfig, StorageKey, Wire,
+    Asker, Batch, ClientMessage, ConnectionId, Context, DIALECT_PARAMETER, DIALECT_VERSION, Dialect, Input, Output,
+    Policy, RequestId, Response, Room, RoomConfig, Side, StorageKey, Wire,
 };
 
 /// A server with one room.
@@ -99,8 +100,15 @@ fn config(server: Server, rules: &Arc<AtomicU8>) -> RoomConfig {
 
 impl World {
     pub(super) fn server_opens(&mut self, conn: usize) {
+        let mut context = context("GET");
+        if self.conns[conn].side == Side::Ear
+            && let Client::Ours(ours) = &self.peers[self.conns[conn].peer].client
+            && ours.extends
+        {
+            context.query = format!("{DIALECT_PARAMETER}={DIALECT_VERSION}");
+        }
         let Some(room) = &mut self.host.room else { return self.send_down(conn, Down::Failed) };
-        let outputs = room.handle(Input::Connect { connection: ConnectionId(conn as u64), context: context("GET") });
+        let outputs = room.handle(Input::Connect { connection: ConnectionId(conn as u64), context });
         if !outputs.iter().any(|output| matches!(output, Output::Refuse { .. })) {
             self.conns[conn].server_has = true;
             self.send_down(conn, Down::Opened);
@@ -112,9 +120,9 @@ impl World {
         let Some(room) = &mut self.host.room else { return };
         self.trace.note(self.now, "server hears", conn as u64, frame);
         if room.exists()
-            && let Some(changes) = Wire::default().decode_changes(frame)
+            && let Some(changes) = changes_in(frame)
         {
-            lock(&self.ledger).received(values_of(&changes.value));
+            lock(&self.ledger).received(values_of(&changes));
         }
         let outputs = room.handle(Input::Message { connection: ConnectionId(conn as u64), text: frame });
         self.put_out(outputs);
@@ -142,6 +150,7 @@ impl World {
         };
         let mut context = context(request.method);
         context.path = "/parties/main/r/store".into();
+        context.headers.clone_from(&request.headers);
         let body = request.body.as_bytes();
         if request.method == "PUT"
             && !room.exists()
@@ -192,9 +201,9 @@ impl World {
                 Output::Ping { connection, token } => self.send_down(connection.0 as usize, Down::Ping(token)),
                 Output::Respond { request, response } => self.respond(request.0, response),
                 Output::Refuse { connection, .. } => self.send_down(connection.0 as usize, Down::Refused),
-                Output::Close { connection, .. } => {
+                Output::Close { connection, code, .. } => {
                     self.conns[connection.0 as usize].server_has = false;
-                    self.send_down(connection.0 as usize, Down::End);
+                    self.send_down(connection.0 as usize, Down::End(code));
                 }
             }
         }
@@ -212,6 +221,15 @@ impl World {
             self.trace.say(self.now, "server stores", 0, || format!("{key} {cell:?}"));
             self.host.storage.insert(key, cell);
         }
+    }
+}
+
+/// The changes that a frame of either dialect asks for.
+fn changes_in(frame: &str) -> Option<Changes> {
+    match Dialect::default().decode_client(frame) {
+        Some(Ok(Decoded { value: ClientMessage::Change { changes, .. }, .. })) => Some(changes),
+        Some(_) => None,
+        None => Wire::default().decode_changes(frame).map(|decoded| decoded.value),
     }
 }
 

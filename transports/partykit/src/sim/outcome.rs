@@ -90,8 +90,10 @@ impl Pair {
     /// What is promised of it.
     pub fn promises(self) -> &'static [Promise] {
         match (self.clients, self.server) {
-            (Clients::Ours | Clients::Mixed, Server::Ours | Server::Stock) => &[Promise::Converges],
-            (Clients::Stock, Server::Ours) => &[],
+            (Clients::Ours, Server::Ours) => &[Promise::Once],
+            (Clients::Mixed, Server::Ours) => &[Promise::Once, Promise::ConvergesIfSent],
+            (Clients::Plain, _) | (Clients::Ours | Clients::Mixed, Server::Stock) => &[Promise::Converges],
+            (Clients::Stock, Server::Ours) => &[Promise::ConvergesIfSent],
             (Clients::Stock, Server::Stock) => &[Promise::Diverges],
         }
     }

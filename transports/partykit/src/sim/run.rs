@@ -9,7 +9,7 @@ use roommate::{Engine, Result, Store, Subscription};
 
 use super::{
     executor::Simulator,
-    history::{History, Leaf, Op},
+    history::{History, Leaf, Op, Pair},
     ledger::{Ledger, difference, lock, values_of},
     ours::{Ours, SimPersister},
     outcome::{Fates, Outcome},
@@ -73,7 +73,7 @@ impl Simulation {
         let world = World::new(pair.server, seed, ledger.clone(), Trace::new(in_words));
         let simulator = Simulator::new(world);
         let drivers = (0..clients).map(|client| match pair.is_ours(client) {
-            true => Driver::ours(&simulator, &ledger, seed, client),
+            true => Driver::ours(&simulator, &ledger, seed, client, pair),
             false => Driver::stock(&simulator, seed, client),
         });
         let drivers = drivers.collect();
@@ -276,8 +276,9 @@ impl Fates {
 }
 
 impl Driver {
-    fn ours(simulator: &Arc<Simulator>, ledger: &Arc<Mutex<Ledger>>, seed: u64, client: u8) -> Self {
-        simulator.world().add(Client::Ours(Box::new(Ours::new(seed.is_multiple_of(4)))), Some(Heartbeat::default()));
+    fn ours(simulator: &Arc<Simulator>, ledger: &Arc<Mutex<Ledger>>, seed: u64, client: u8, pair: Pair) -> Self {
+        let ours = Ours::new(client, seed.is_multiple_of(4), pair.extends());
+        simulator.world().add(Client::Ours(Box::new(ours)), Some(Heartbeat::default()));
         let store = Store::new();
         let engine = Engine::builder(&store, SimPersister::new(simulator, client.into()))
             .with_runtime(simulator.runtime())

@@ -324,8 +324,8 @@ impl World {
                     self.trace.note(self.now, "sends", peer as u64, &frame);
                     self.socket_send(peer, frame);
                 }
-                Wanted::Get => self.request(peer, "GET", String::new(), Answering::Stock),
-                Wanted::Put(content) => self.request(peer, "PUT", content.to_json(), Answering::Stock),
+                Wanted::Get => self.request(peer, "GET", Vec::new(), String::new(), Answering::Stock),
+                Wanted::Put(content) => self.request(peer, "PUT", Vec::new(), content.to_json(), Answering::Stock),
             }
         }
     }
