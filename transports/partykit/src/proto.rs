@@ -21,7 +21,7 @@ mod wire;
 
 pub use dialect::{
     ClientMessage, DIALECT_HEADER, DIALECT_PARAMETER, DIALECT_VERSION, Dialect, Entry, Join, MALFORMED, MAX_CLIENT_ID,
-    MAX_SAFE_INTEGER, Position, REPLACED, ServerMessage, Standing, UNACKNOWLEDGED,
+    MAX_SAFE_INTEGER, OFFER_HEADER, Offer, Position, REPLACED, ServerMessage, Standing, UNACKNOWLEDGED,
 };
 pub use extended::{Session, SessionOptions, SessionOutput};
 pub use http::{Headers, MAIN_PARTY, Response, RoomPath, cors_headers};

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::PartyKitConfig;
 use crate::{
-    proto::{DIALECT_HEADER, Put, Spoken, StoreAnswer},
+    proto::{DIALECT_HEADER, OFFER_HEADER, Put, Spoken, StoreAnswer},
     socket::{PartySocket, tls_config},
 };
 
@@ -70,19 +70,22 @@ impl Endpoint {
         Spoken::of(answer.of(&request), says)
     }
 
-    /// Offers a first content.
-    pub(super) async fn put(&self, content: &Content) -> Result<Put> {
+    /// Offers a first content; `offer` names what of it is to be decided with it.
+    pub(super) async fn put(&self, content: &Content, offer: Option<String>) -> Result<Put> {
         let request = format!("PUT {}", self.url);
-        self.request(&request, Method::PUT, Some(content.to_json())).await?.of(&request).put()
+        self.request(&request, Method::PUT, Some((content.to_json(), offer))).await?.of(&request).put()
     }
 
-    async fn request(&self, name: &str, method: Method, body: Option<String>) -> Result<Answer> {
+    async fn request(&self, name: &str, method: Method, body: Option<(String, Option<String>)>) -> Result<Answer> {
         let mut request =
             self.client.request(method, &self.url).header(CACHE_CONTROL, "no-cache").header(PRAGMA, "no-cache");
         for (name, value) in &self.socket.options().headers {
             request = request.header(name, value);
         }
-        if let Some(body) = body {
+        if let Some((body, offer)) = body {
+            if let Some(offer) = offer {
+                request = request.header(OFFER_HEADER, offer);
+            }
             request = request.header(CONTENT_TYPE, "text/plain;charset=UTF-8").body(body);
         }
         let failed = |error: reqwest::Error| {

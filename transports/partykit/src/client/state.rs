@@ -382,6 +382,11 @@ impl State {
         }
     }
 
+    /// What names an edit that a first content has, if the server takes note of that.
+    pub(super) fn offer(&mut self, edit: EditKey<'_>) -> Result<Option<String>> {
+        if self.is_extended() { self.session.offer(edit).map(Some) } else { Ok(None) }
+    }
+
     /// Whether everything that the watch listens to is open.
     pub(super) fn is_ready(&self) -> bool {
         match self.watch.as_ref().and_then(|watch| watch.spoken) {

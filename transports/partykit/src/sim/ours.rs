@@ -26,8 +26,9 @@ use super::{
 use crate::{
     persist::{self, Carrier},
     proto::{
-        CheckId, DIALECT_HEADER, Dialect, Greeting, Limits, Link, LinkOptions, LinkOutput, Listening, NoticeQueue, Put,
-        Response, Session, SessionOptions, SessionOutput, Side, Spoken, StoreAnswer, Ticket, Wire, hung_up,
+        CheckId, DIALECT_HEADER, Dialect, Greeting, Limits, Link, LinkOptions, LinkOutput, Listening, NoticeQueue,
+        OFFER_HEADER, Put, Response, Session, SessionOptions, SessionOutput, Side, Spoken, StoreAnswer, Ticket, Wire,
+        hung_up,
     },
 };
 
@@ -148,6 +149,11 @@ impl Ours {
             }),
             _ => None,
         })
+    }
+
+    /// What names an edit that a first content has, if the server takes note of that.
+    fn offer(&mut self, edit: EditKey<'_>) -> Result<Option<String>> {
+        if self.is_extended() { self.session.offer(edit).map(Some) } else { Ok(None) }
     }
 
     fn deadline(&self) -> Option<Duration> {
@@ -405,8 +411,13 @@ impl Carrier for SimPersister {
         Ok(content)
     }
 
-    async fn put(&self, content: &Content) -> Result<Put> {
-        answer("PUT", &self.request("PUT", Vec::new(), content.to_json()).await?).put()
+    async fn put(&self, content: &Content, edit: Option<EditKey<'_>>) -> Result<Put> {
+        let offer = match edit {
+            Some(edit) => self.with(|ours, _| ours.offer(edit).transpose()).transpose()?,
+            None => None,
+        };
+        let headers = offer.into_iter().map(|offer| (OFFER_HEADER.to_owned(), offer)).collect();
+        answer("PUT", &self.request("PUT", headers, content.to_json()).await?).put()
     }
 
     async fn send(&self, changes: &Changes, edit: Option<EditKey<'_>>) -> Result<Saved> {
