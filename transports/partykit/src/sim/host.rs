@@ -29,8 +29,8 @@ pub(super) struct Host {
     storage: BTreeMap<String, Cell>,
     /// `None`: it is down.
     room: Option<Room>,
-    /// What the room has put out and is not done yet.
-    outputs: VecDeque<Output>,
+    /// What the room has put out and is not done yet, and on whose account.
+    outputs: VecDeque<(usize, Output)>,
     /// The first of the outputs is being written.
     commit: Option<u64>,
     commits: u64,
@@ -113,7 +113,7 @@ impl World {
             self.conns[conn].server_has = true;
             self.send_down(conn, Down::Opened);
         }
-        self.put_out(outputs);
+        self.put_out(self.conns[conn].peer, outputs);
     }
 
     pub(super) fn server_hears(&mut self, conn: usize, frame: &str) {
@@ -125,13 +125,13 @@ impl World {
             lock(&self.ledger).received(values_of(&changes));
         }
         let outputs = room.handle(Input::Message { connection: ConnectionId(conn as u64), text: frame });
-        self.put_out(outputs);
+        self.put_out(self.conns[conn].peer, outputs);
     }
 
     pub(super) fn server_hears_pong(&mut self, conn: usize, token: u64) {
         let Some(room) = &mut self.host.room else { return };
         let outputs = room.handle(Input::Pong { connection: ConnectionId(conn as u64), token });
-        self.put_out(outputs);
+        self.put_out(self.conns[conn].peer, outputs);
     }
 
     pub(super) fn server_loses(&mut self, conn: usize) {
@@ -140,7 +140,7 @@ impl World {
         }
         let Some(room) = &mut self.host.room else { return };
         let outputs = room.handle(Input::Close { connection: ConnectionId(conn as u64) });
-        self.put_out(outputs);
+        self.put_out(self.conns[conn].peer, outputs);
     }
 
     pub(super) fn request_arrives(&mut self, number: u64) {
@@ -159,7 +159,8 @@ impl World {
             lock(&self.ledger).received(cells_of(&content.value).map(|(_, cell)| cell));
         }
         let outputs = room.handle(Input::Request { request: RequestId(number), context, body });
-        self.put_out(outputs);
+        let peer = request.peer;
+        self.put_out(peer, outputs);
     }
 
     /// The storage has written the first of the outputs.
@@ -168,28 +169,28 @@ impl World {
             return;
         }
         self.host.commit = None;
-        if let Some(Output::Commit(batch)) = self.host.outputs.pop_front() {
-            self.store(batch);
+        if let Some((peer, Output::Commit(batch))) = self.host.outputs.pop_front() {
+            self.store(peer, batch);
         }
-        self.put_out(Vec::new());
+        self.put_out(0, Vec::new());
     }
 
-    /// Does what the room wants done, in order.
-    fn put_out(&mut self, outputs: Vec<Output>) {
-        self.host.outputs.extend(outputs);
+    /// Does what the room wants done because of what a client did, in order.
+    fn put_out(&mut self, peer: usize, outputs: Vec<Output>) {
+        self.host.outputs.extend(outputs.into_iter().map(|output| (peer, output)));
         while self.host.commit.is_none()
-            && let Some(output) = self.host.outputs.pop_front()
+            && let Some((peer, output)) = self.host.outputs.pop_front()
         {
             match output {
                 Output::Commit(batch) => {
                     if self.host.random.is_one_in(2) {
-                        self.store(batch);
+                        self.store(peer, batch);
                         continue;
                     }
                     self.host.commits += 1;
                     let (commit, takes) = (self.host.commits, self.host.random.millis(0, 30));
                     self.host.commit = Some(commit);
-                    self.host.outputs.push_front(Output::Commit(batch));
+                    self.host.outputs.push_front((peer, Output::Commit(batch)));
                     self.schedule(self.now + takes, Event::Committed(commit));
                 }
                 Output::Send { to, frame } => {
@@ -209,14 +210,14 @@ impl World {
         }
     }
 
-    fn store(&mut self, batch: Batch) {
+    fn store(&mut self, peer: usize, batch: Batch) {
         for key in batch.deletes {
             self.host.storage.remove(&key);
         }
         let mut ledger = lock(&self.ledger);
         for (key, cell) in batch.puts {
             if matches!(StorageKey::decode("", &key), Some(StorageKey::Cell(..) | StorageKey::Value(_))) {
-                ledger.committed(&cell);
+                ledger.committed(peer, &cell);
             }
             self.trace.say(self.now, "server stores", 0, || format!("{key} {cell:?}"));
             self.host.storage.insert(key, cell);
