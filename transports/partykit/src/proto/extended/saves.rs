@@ -139,11 +139,10 @@ impl Session {
         let _ = self.speak_for(client);
     }
 
-    /// Whether another save can be taken: neither too many are under way, nor too many refusals not [taken](Self::taken).
+    /// Whether another save can be taken, without one more being under way than there may be.
     pub fn has_room(&self) -> bool {
         let saves = self.pending.iter().filter(|part| !part.has_more).count();
-        let capacity = self.options.capacity.max(1);
-        saves < capacity && self.untaken.len() < capacity
+        saves < self.options.capacity.max(1)
     }
 
     /// The id of the edit's first message.
@@ -199,8 +198,10 @@ impl Session {
 
     /// Sends what can be sent.
     pub(super) fn settle(&mut self) {
-        // The server remembers some refusals, and hangs up on whoever asks for more and takes note of none.
-        let owes = self.untaken.iter().map(|refusal| refusal.bytes).sum::<usize>() > MOST_UNTAKEN;
+        // The server remembers some refusals, and hangs up on whoever asks for more and takes note of none. A save is taken
+        // all the same: whoever waits for one to be taken does not take note of anything meanwhile.
+        let owes = self.untaken.len() >= self.options.capacity.max(1)
+            || self.untaken.iter().map(|refusal| refusal.bytes).sum::<usize>() > MOST_UNTAKEN;
         if self.stage != Stage::Joined || self.has_store != Some(true) || owes {
             return;
         }
