@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU8, Ordering},
     },
+    time::Duration,
 };
 
 use roommate::{Cell, Changes, Content, Decoded, Id};
@@ -34,10 +35,15 @@ pub(super) struct Host {
     /// The first of the outputs is being written.
     commit: Option<u64>,
     commits: u64,
+    /// A tick is scheduled.
+    ticks: bool,
     /// How often it was restarted: the room's epoch.
     lives: u64,
     random: Random,
 }
+
+/// How much time passes between two of a room's ticks.
+const TICK: Duration = Duration::from_secs(5);
 
 /// Refuses what its rules say, which may change.
 #[derive(Debug)]
@@ -55,6 +61,7 @@ impl Host {
             outputs: VecDeque::new(),
             commit: None,
             commits: 0,
+            ticks: false,
             random: Random::labelled(seed, 2),
         }
     }
@@ -85,7 +92,11 @@ impl Host {
     }
 
     pub(super) fn is_quiet(&self) -> bool {
-        self.outputs.is_empty()
+        self.outputs.is_empty() && !self.wants_ticks()
+    }
+
+    fn wants_ticks(&self) -> bool {
+        self.room.as_ref().is_some_and(Room::wants_ticks)
     }
 }
 
@@ -208,6 +219,17 @@ impl World {
                 }
             }
         }
+        if self.host.wants_ticks() && !self.host.ticks {
+            self.host.ticks = true;
+            self.schedule(self.now + TICK, Event::ServerTick);
+        }
+    }
+
+    /// Some time has passed.
+    pub(super) fn server_ticks(&mut self) {
+        self.host.ticks = false;
+        let outputs = self.host.room.as_mut().map(|room| room.handle(Input::Tick)).unwrap_or_default();
+        self.put_out(0, outputs);
     }
 
     fn store(&mut self, peer: usize, batch: Batch) {

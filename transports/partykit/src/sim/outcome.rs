@@ -22,8 +22,9 @@ pub struct Fates {
     pub apart: u64,
     /// Of these, clients that differ only where they wrote last and never sent it: beyond any server.
     pub apart_unsent: u64,
-    /// Of these, others that differ only there, or in what they were told while they did not listen: their own load failed,
-    /// or they skipped it. Beyond any server as well.
+    /// Of these, others that differ only there, or in what they were told and did not take in: while they did not listen, and
+    /// their load failed or was skipped; or before a load brought an older answer, which may also lack what they sent themselves.
+    /// Beyond any server as well.
     pub apart_unheard: u64,
     /// Clients that did not come to rest.
     pub restless: u64,
@@ -54,7 +55,7 @@ pub struct Fates {
 pub enum Promise {
     /// Our clients end equal to the room, and lose and invent nothing.
     Converges,
-    /// That, and nothing takes effect twice.
+    /// That, nothing takes effect twice, and what is reported as refused is.
     Once,
     /// Stock clients end equal to the room, but where they never sent what they wrote or did not listen to what they were told.
     ConvergesIfSent,
@@ -65,7 +66,7 @@ pub enum Promise {
 impl Outcome {
     /// What of the promises to a pair is broken in this one history.
     pub fn broken(&self, pair: Pair) -> Option<&'static str> {
-        let Fates { apart, restless, unconfirmed, lost, undone, twice, invented, .. } = self.ours;
+        let Fates { apart, restless, unconfirmed, lost, undone, twice, misreported, invented, .. } = self.ours;
         let promises = pair.promises();
         let ours = promises.contains(&Promise::Converges) || promises.contains(&Promise::Once);
         match () {
@@ -76,6 +77,7 @@ impl Outcome {
             () if ours && unconfirmed > 0 => Some("left an edit unconfirmed"),
             () if ours && invented > 0 => Some("showed what nobody wrote"),
             () if promises.contains(&Promise::Once) && twice > 0 => Some("applied an edit twice"),
+            () if promises.contains(&Promise::Once) && misreported > 0 => Some("called refused what was stored"),
             () if promises.contains(&Promise::ConvergesIfSent) && self.stock.apart > self.stock.apart_beyond() => {
                 Some("a stock client ended apart")
             }

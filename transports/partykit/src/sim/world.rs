@@ -77,6 +77,8 @@ pub(super) enum Event {
     RequestArrives(u64),
     ResponseArrives(u64),
     RequestFails(u64),
+    /// Time passes for the server's room.
+    ServerTick,
     /// The server's storage has written what it was given.
     Committed(u64),
 }
@@ -134,6 +136,7 @@ impl World {
             Event::RequestArrives(request) => self.request_arrives(request),
             Event::ResponseArrives(request) => self.response_arrives(request),
             Event::RequestFails(request) => self.request_fails(request),
+            Event::ServerTick => self.server_ticks(),
             Event::Committed(commit) => self.committed(commit),
         }
         true

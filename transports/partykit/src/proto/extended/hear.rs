@@ -86,16 +86,15 @@ impl Session {
             return Err(Astray);
         }
         let unexplained = match standing.last {
-            Some(last) => {
-                self.last = self.last.max(last);
-                self.pending.front().is_some_and(|part| part.id <= last)
-            }
+            Some(last) => self.pending.front().is_some_and(|part| part.id <= last),
             None => self.was_known && self.pending.front().is_some_and(|part| part.was_sent),
         };
         self.was_known |= standing.last.is_some();
         if unexplained {
+            // What is decided is known once it is known how.
             return Err(Astray);
         }
+        self.last = self.last.max(standing.last.unwrap_or(0));
         self.stage = Stage::Joined;
         Ok(())
     }

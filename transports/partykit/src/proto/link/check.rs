@@ -4,7 +4,7 @@ use std::{mem, time::Duration};
 
 use roommate::{Changes, Content, Notice};
 
-use super::{Link, LinkOutput, Listening, Side, StoreState, leaf};
+use super::{Link, LinkOutput, Listening, Part, Side, StoreState, leaf};
 
 /// Tells the answers to one check from those to an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -127,7 +127,12 @@ impl Link {
         self.next_check += 1;
         let hears_itself = self.hears_itself();
         let mut any = false;
-        for part in self.sent.iter_mut().filter(|part| hears_itself && part.awaited && part.due <= now) {
+        // What overtook those under check is decided with them.
+        let is_meant = |part: &Part, any| part.due <= now || any && leaf::is_part(&part.changes, &part.seen);
+        for part in self.sent.iter_mut().filter(|part| hears_itself && part.awaited) {
+            if !is_meant(part, any) {
+                continue;
+            }
             part.checked = true;
             any = true;
         }
@@ -182,7 +187,6 @@ impl Link {
                 self.part_done(part.receipt, &part.changes, &refused);
             }
         }
-        self.forget_overtakers();
         self.tell_content(heard, content);
     }
 
