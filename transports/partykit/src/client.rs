@@ -119,7 +119,7 @@ impl Carrier for PartyKitPersister {
 
     async fn put(&self, content: &Content, edit: Option<EditKey<'_>>) -> Result<Put> {
         let offer = match edit {
-            Some(edit) => self.shared.peek(|state| state.offer(edit))?,
+            Some(edit) => self.shared.with(|state, _| state.offer(edit))?,
             None => None,
         };
         self.endpoint.put(content, offer).await

@@ -234,7 +234,9 @@ impl World {
             if side == Side::Ear {
                 if let Some(watch) = &mut ours.watch {
                     (watch.is_open, watch.ask_at) = (false, None);
-                    watch.failure = hung_up(code, "").or(watch.failure.take());
+                    if let Some(error) = hung_up(code, "") {
+                        watch.failure = Some(error);
+                    }
                 }
                 ours.session.closed();
             }

@@ -345,3 +345,16 @@ fn a_save_is_taken_while_refusals_wait_to_be_taken_note_of() {
     session.taken(first);
     assert_eq!(ids(&outputs(&mut session).1).len(), 1);
 }
+
+#[test]
+fn r4_a_resumption_that_keeps_silent_about_a_change_decides_nothing() {
+    let mut session = joined();
+    session.save(None, &value(1), NOW).unwrap();
+    let id = ids(&outputs(&mut session).1)[0];
+    session.closed();
+    session.opened(NOW);
+    session.heard(ServerMessage::Resumed { standing: standing(0, id), entries: vec![] }, NOW);
+    assert!(reconnects(&mut session));
+    session.save(None, &value(2), NOW).unwrap();
+    assert_eq!(outputs(&mut session).0, [], "it was perhaps refused");
+}
