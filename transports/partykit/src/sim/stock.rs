@@ -282,7 +282,8 @@ impl Stock {
         {
             let taken_back = self.sent & difference(&self.store.content(), &content.value);
             self.apply(Payload::Content(content.value));
-            self.unheard = self.told | taken_back;
+            // What one load took back the next cannot take back again.
+            self.unheard = self.told | taken_back | self.unheard & self.sent;
         }
         self.done(done);
         self.pump();
