@@ -280,10 +280,10 @@ impl Stock {
             && !body.is_empty()
             && let Ok(content) = Content::from_json(&body)
         {
-            let taken_back = self.sent & difference(&self.store.content(), &content.value);
-            self.apply(Payload::Content(content.value));
             // What one load took back the next cannot take back again.
-            self.unheard = self.told | taken_back | self.unheard & self.sent;
+            let taken_back = self.sent & (self.unheard | difference(&self.store.content(), &content.value));
+            self.apply(Payload::Content(content.value));
+            self.unheard = self.told | taken_back;
         }
         self.done(done);
         self.pump();
