@@ -90,8 +90,13 @@ fn hold(pair: Pair) {
 }
 
 #[test]
-fn r2_r4_r5_our_clients_on_our_server_end_equal_and_lose_nothing() {
+fn r2_r4_r5_r7_our_clients_on_our_server_end_equal_lose_nothing_and_do_nothing_twice() {
     hold(pair(Clients::Ours, Server::Ours));
+}
+
+#[test]
+fn r2_r4_r5_our_clients_in_the_stock_dialect_on_our_server_end_equal_and_lose_nothing() {
+    hold(pair(Clients::Plain, Server::Ours));
 }
 
 #[test]
@@ -110,7 +115,7 @@ fn the_control_stock_clients_on_a_stock_server_end_apart_mostly() {
 }
 
 #[test]
-fn r2_r4_r5_our_clients_among_stock_clients_on_our_server_end_equal_and_lose_nothing() {
+fn r2_r4_r5_r7_our_clients_among_stock_clients_on_our_server_keep_what_is_promised_of_each() {
     hold(pair(Clients::Mixed, Server::Ours));
 }
 

@@ -121,6 +121,13 @@ impl Leaf<'_> {
         }
     }
 
+    /// Whether there is anything that both this leaf and `changes` decide.
+    pub(super) fn overlaps(self, changes: &Changes) -> bool {
+        let mut own = Changes::new();
+        self.record_in(&mut own);
+        self.is_overwritten_by(changes) || leaves(changes).into_iter().any(|leaf| leaf.is_overwritten_by(&own))
+    }
+
     /// Whether `content` looks as if this assignment had been made and then those of `later`.
     pub(super) fn is_shown_by(self, content: &Content, later: &[&Changes]) -> bool {
         let set_later = |table: &Id, row: &Id, cell: &Id| later.iter().any(|later| sets_cell(later, table, row, cell));

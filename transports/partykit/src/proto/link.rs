@@ -10,15 +10,17 @@
 //!                                       └─ check ─►  what never came:  Confirmed, refused, or Missing; then Content
 //! ```
 //!
-//! * A change that comes back whole confirms the earliest one like it that is under way. Anything else that is heard
-//!   is told as it is, which is always safe: it is in the order. If it is a part of one's own change, the rest of that
-//!   was perhaps refused, or somebody else wrote the same; so it counts as seen, and decides nothing.
+//! * A change that comes back whole confirms the earliest one under way, if it is that. Anything else that is heard is told
+//!   as it is, which is always safe: it is in the order. If it is a part of one's own change, the rest of that was perhaps
+//!   refused, or somebody else wrote the same. If it is all of a later one, the earlier one was perhaps refused, and may be
+//!   sent again and accepted after it. So it counts as seen, until an earlier own one comes back that does something to the
+//!   same, and decides nothing.
 //! * A change that does not come back while a later one does, or not for some time, is *checked*: a ping tells that the
 //!   main connection has carried it to the server, a GET what the room holds, and a ping on the ear that it has told
 //!   everything until then. What neither was heard nor is shown then was refused: for sure, if the ear was open all the
 //!   while since it was sent; else it may have been accepted and overwritten ([`Notice::Missing`]).
-//! * Somebody else's change may be like one's own, a deletion for instance, and pass for it. Where that matters, since an
-//!   earlier own one has yet to come back, the later one is sent again with it.
+//! * A change is confirmed after those before it, so that those that are sent again are always all from one on: what was
+//!   accepted too late, or passed for one's own and was somebody else's, a deletion for instance, is not the last word.
 //! * A main connection that was lost may have lost what was on its way, so that is sent again: *at least once*, and a
 //!   change that had arrived overwrites what others wrote meanwhile. Nothing better exists without acknowledgements.
 //! * An ear that was lost may have missed something: [`Notice::Stale`], and what is under way is checked.
@@ -180,7 +182,7 @@ impl Link {
         self.ear_open = false;
         self.missed = false;
         for parts in [&mut self.queue, &mut self.sent] {
-            parts.retain(|part| !part.awaited && !part.overtook);
+            parts.retain(|part| !part.awaited);
         }
         let queued: BTreeSet<Receipt> = self.queue.iter().map(|part| part.receipt).collect();
         self.saves.retain(|receipt, _| queued.contains(receipt));
@@ -197,6 +199,10 @@ impl Link {
         if self.source() == Some(side) {
             if mem::take(&mut self.missed) {
                 self.tell(Notice::Stale);
+                for index in 0..self.sent.len() {
+                    let changes = self.sent[index].changes.clone();
+                    self.forget_seen(index + 1, &changes);
+                }
             }
             if let StoreState::Absent { look_at } = &mut self.store {
                 *look_at = now;
@@ -230,7 +236,8 @@ impl Link {
 
     /// A connection brought a frame of this wire.
     pub fn heard(&mut self, side: Side, payload: Payload, now: Duration) {
-        if self.source() != Some(side) {
+        // What comes before the connection counts as open may be followed by a gap that nobody would tell of.
+        if self.source() != Some(side) || !self.hears() {
             return;
         }
         match payload {
@@ -309,27 +316,24 @@ impl Link {
             StoreState::Present => {}
         }
         self.checking.heard(&changes);
-        let own = self.sent.iter().position(|part| part.awaited && part.changes == changes);
-        if let Some(own) = own {
-            let soon = now + self.options.overtaken_patience;
-            for overtaken in self.sent.range_mut(..own).filter(|part| part.awaited) {
-                overtaken.due = overtaken.due.min(soon);
+        let first = self.sent.iter().position(|part| part.awaited);
+        // Of two alike the second is heard second.
+        let unseen = |part: &Part| part.awaited && !leaf::is_part(&changes, &part.seen);
+        let own = self.sent.iter().position(|part| unseen(part) && part.changes == changes);
+        let again = || first.filter(|first| self.sent[*first].changes == changes);
+        match own.or_else(again) {
+            Some(own) if Some(own) == first => {
+                self.taken_for(own, &changes);
+                self.part_heard(own);
             }
-            self.taken_for(own, &changes);
-            self.part_heard(own);
-        } else {
-            // Of two alike that are refused in part, the second is heard second.
-            let whole = self.sent.iter().position(|part| {
-                part.awaited && leaf::is_part(&changes, &part.changes) && !leaf::is_part(&changes, &part.seen)
-            });
-            if let Some(whole) = whole {
-                self.taken_for(whole, &changes);
-                if let Some(part) = self.sent.get_mut(whole) {
-                    leaf::merge(&mut part.seen, &changes);
-                    part.due = part.due.min(now + self.options.overtaken_patience);
+            own => {
+                let is_part = |part: &Part| unseen(part) && leaf::is_part(&changes, &part.changes);
+                if let Some(seen) = own.or_else(|| self.sent.iter().position(is_part)) {
+                    self.taken_for(seen, &changes);
+                    self.part_seen(seen, &changes, now);
                 }
+                self.tell(Notice::Changes(changes));
             }
-            self.tell(Notice::Changes(changes));
         }
         if made_unheard {
             // Somebody's PUT made the store, and told nobody.

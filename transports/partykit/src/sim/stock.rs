@@ -13,7 +13,7 @@ use roommate::{Changes, Content, Payload, Status, Store, Subscription};
 
 use super::{
     host::is_success,
-    ledger::lock,
+    ledger::{difference, lock, places_of},
     network::Answering,
     world::{Client, World},
 };
@@ -43,6 +43,12 @@ pub(super) struct Stock {
     initial_load_pending: bool,
     auto_loads_pending: u32,
     auto_loads_scheduled: u32,
+    /// One bit for each place of which it knows less than it was told or did: it did not listen, or loaded what was older.
+    pub(super) unheard: u16,
+    /// The places that it wrote and sent, and was not told of since.
+    sent: u16,
+    /// The places of which it was told since it last asked for the content.
+    told: u16,
     /// What is to be sent and asked for.
     wanted: Vec<Wanted>,
 }
@@ -110,6 +116,9 @@ impl Stock {
             initial_load_pending: false,
             auto_loads_pending: 0,
             auto_loads_scheduled: 0,
+            unheard: 0,
+            sent: 0,
+            told: 0,
             wanted: Vec::new(),
         }
     }
@@ -164,6 +173,7 @@ impl Stock {
             let saves = self.saves();
             told.push((changes.clone(), saves));
             if saves {
+                self.sent |= places_of(&changes, |_| true);
                 self.save(Some(changes), Then::Nothing);
             }
         }
@@ -187,7 +197,15 @@ impl Stock {
     }
 
     fn heard(&mut self, payload: Payload) {
+        let places = match &payload {
+            Payload::Changes(changes) => places_of(changes, |_| true),
+            Payload::Content(_) => u16::MAX,
+            Payload::Reload => 0,
+        };
+        self.told |= places;
+        self.sent &= !places;
         if !self.auto_load {
+            self.unheard |= places;
             return;
         }
         if payload == Payload::Reload {
@@ -234,6 +252,7 @@ impl Stock {
             }
             match action {
                 Action::Load => {
+                    self.told = 0;
                     self.wanted.push(Wanted::Get);
                     self.under_way = Some((action, done));
                 }
@@ -261,7 +280,10 @@ impl Stock {
             && !body.is_empty()
             && let Ok(content) = Content::from_json(&body)
         {
+            // What one load took back the next cannot take back again.
+            let taken_back = self.sent & (self.unheard | difference(&self.store.content(), &content.value));
             self.apply(Payload::Content(content.value));
+            self.unheard = self.told | taken_back;
         }
         self.done(done);
         self.pump();
@@ -270,8 +292,14 @@ impl Stock {
     /// Applies as the persister does. What is changed by that is saved like any edit, unless the status forbids it.
     fn apply(&mut self, payload: Payload) {
         let applied = match payload {
-            Payload::Changes(changes) => self.store.apply_changes(&changes),
-            Payload::Content(content) => self.store.set_content(&content),
+            Payload::Changes(changes) => {
+                self.unheard &= !places_of(&changes, |_| true);
+                self.store.apply_changes(&changes)
+            }
+            Payload::Content(content) => {
+                self.unheard = 0;
+                self.store.set_content(&content)
+            }
             Payload::Reload => Ok(()),
         };
         // An error would go to `onIgnoredError`.
@@ -324,8 +352,8 @@ impl World {
                     self.trace.note(self.now, "sends", peer as u64, &frame);
                     self.socket_send(peer, frame);
                 }
-                Wanted::Get => self.request(peer, "GET", String::new(), Answering::Stock),
-                Wanted::Put(content) => self.request(peer, "PUT", content.to_json(), Answering::Stock),
+                Wanted::Get => self.request(peer, "GET", Vec::new(), String::new(), Answering::Stock),
+                Wanted::Put(content) => self.request(peer, "PUT", Vec::new(), content.to_json(), Answering::Stock),
             }
         }
     }

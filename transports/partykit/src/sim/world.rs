@@ -64,17 +64,21 @@ pub(super) enum Event {
     Down(usize),
     /// A socket tries to connect.
     Connect(usize, Side),
+    /// A connection gives way to another.
+    Reconnect(usize),
     /// An attempt took too long.
     ConnectTimeout(usize),
     /// The server gives up a connection that fell silent.
     ServerTimeout(usize),
     /// A socket looks whether its peer lives.
     Beat(usize),
-    /// A link's deadline.
+    /// A client's deadline.
     Tick(usize),
     RequestArrives(u64),
     ResponseArrives(u64),
     RequestFails(u64),
+    /// Time passes for the server's room.
+    ServerTick,
     /// The server's storage has written what it was given.
     Committed(u64),
 }
@@ -124,6 +128,7 @@ impl World {
             Event::Up(conn) => self.arrive_up(conn),
             Event::Down(conn) => self.arrive_down(conn),
             Event::Connect(peer, side) => self.connect(peer, side),
+            Event::Reconnect(conn) => self.replace(conn),
             Event::ConnectTimeout(conn) => self.connect_timed_out(conn),
             Event::ServerTimeout(conn) => self.server_loses(conn),
             Event::Beat(conn) => self.beat(conn),
@@ -131,6 +136,7 @@ impl World {
             Event::RequestArrives(request) => self.request_arrives(request),
             Event::ResponseArrives(request) => self.response_arrives(request),
             Event::RequestFails(request) => self.request_fails(request),
+            Event::ServerTick => self.server_ticks(),
             Event::Committed(commit) => self.committed(commit),
         }
         true

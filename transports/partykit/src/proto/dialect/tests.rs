@@ -237,7 +237,26 @@ fn server_message() -> impl Strategy<Value = ServerMessage> {
     prop_oneof![entry().prop_map(ServerMessage::Entry), snapshot, resumed]
 }
 
+#[test]
+fn what_an_offer_says_is_ascii() {
+    let offer = Offer { client: "a \"\u{e9}\u{1F600}\n".into(), id: 7 };
+    assert_eq!(offer.encode(), r#"["a \"\u00e9\ud83d\ude00\n",7]"#);
+    for text in ["", "[]", "[1,1]", r#"["",1]"#, r#"["a",0]"#, r#"["a",1.5]"#, r#"["a",1,1]"#, r#"{"a":1}"#] {
+        assert!(Offer::decode(text).is_err(), "{text}");
+    }
+    assert!(Offer::decode(&format!(r#"["{}",1]"#, "x".repeat(MAX_CLIENT_ID + 1))).is_err());
+}
+
 proptest! {
+    #[test]
+    fn an_offer_reads_as_the_same(client in text(), id in change_id()) {
+        prop_assume!((1..=MAX_CLIENT_ID).contains(&client.len()));
+        let offer = Offer { client: client.into(), id };
+        let header = offer.encode();
+        prop_assert!(header.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{}", header);
+        prop_assert_eq!(Offer::decode(&header).unwrap(), offer);
+    }
+
     #[test]
     fn what_a_client_says_reads_as_the_same(message in client_message(), prefix in text()) {
         let dialect = Dialect::new(prefix);

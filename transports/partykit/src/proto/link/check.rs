@@ -4,7 +4,7 @@ use std::{mem, time::Duration};
 
 use roommate::{Certainty, Changes, Content, Notice};
 
-use super::{Link, LinkOutput, Listening, Side, StoreState, leaf};
+use super::{Link, LinkOutput, Listening, Part, Side, StoreState, leaf};
 
 /// Tells the answers to one check from those to an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -132,7 +132,12 @@ impl Link {
         self.next_check += 1;
         let hears_itself = self.hears_itself();
         let mut any = false;
-        for part in self.sent.iter_mut().filter(|part| hears_itself && part.awaited && part.due <= now) {
+        // What overtook those under check is decided with them.
+        let is_meant = |part: &Part, any| part.due <= now || any && leaf::is_part(&part.changes, &part.seen);
+        for part in self.sent.iter_mut().filter(|part| hears_itself && part.awaited) {
+            if !is_meant(part, any) {
+                continue;
+            }
             part.checked = true;
             any = true;
         }
@@ -189,7 +194,6 @@ impl Link {
                 self.part_done(part.receipt, &part.changes, &refused, certainty);
             }
         }
-        self.forget_overtakers();
         self.tell_content(heard, content);
     }
 
@@ -206,7 +210,7 @@ impl Link {
     }
 
     /// Whether the connection that is listened to is open.
-    fn hears(&self) -> bool {
+    pub(super) fn hears(&self) -> bool {
         match self.listening {
             Listening::Off => false,
             Listening::Main => self.main_open,

@@ -2,7 +2,7 @@
 
 use std::{mem, sync::Arc, time::Duration};
 
-use roommate::{Certainty, Changes, Error, ErrorKind, Notice, Receipt, Result};
+use roommate::{Certainty, Changes, Content, Error, ErrorKind, Notice, Receipt, Result};
 
 use super::{Link, LinkOutput, Listening, leaf};
 
@@ -35,9 +35,6 @@ pub(super) struct Part {
     pub(super) frame: Arc<str>,
     /// It is under way until it is confirmed. Otherwise it is done with when handed over, and kept to be sent again.
     pub(super) awaited: bool,
-    /// It is confirmed, as it seems, before an earlier one. Somebody else's change may have been like it, so it is kept, to
-    /// be sent again behind the earlier one if need be.
-    pub(super) overtook: bool,
     pub(super) sent_at: Duration,
     /// When to check it, if it is sent and not yet confirmed.
     pub(super) due: Duration,
@@ -45,7 +42,7 @@ pub(super) struct Part {
     pub(super) checked: bool,
     /// It may have come back while nobody listened.
     pub(super) unheard: bool,
-    /// The leaves of it that were heard apart from it.
+    /// The leaves of it that were heard, in part or before an earlier one of one's own, and stood when last heard of.
     pub(super) seen: Changes,
 }
 
@@ -78,7 +75,6 @@ impl Link {
             changes,
             frame,
             awaited,
-            overtook: false,
             sent_at: now,
             due: now,
             checked: false,
@@ -113,31 +109,40 @@ impl Link {
         }
     }
 
-    /// Accounts for a message that came back whole.
+    /// Accounts for the earliest message under way, which came back whole.
     pub(super) fn part_heard(&mut self, index: usize) {
-        let overtakes = self.sent.iter().take(index).any(|part| part.awaited);
-        let Some(part) = self.sent.get_mut(index) else { return };
-        let (receipt, changes) = (part.receipt, part.changes.clone());
-        part.awaited = false;
-        part.overtook = true;
-        if !overtakes {
-            self.forget_overtakers();
-        }
-        self.part_done(receipt, &changes, &Changes::new(), Certainty::Certain);
+        let Some(part) = self.sent.remove(index) else { return };
+        self.forget_seen(index, &part.changes);
+        self.part_done(part.receipt, &part.changes, &Changes::new(), Certainty::Certain);
     }
 
-    /// Forgets what overtook others, now that it is not behind any of them any more.
-    pub(super) fn forget_overtakers(&mut self) {
-        let mut is_behind = false;
-        self.sent.retain(|part| {
-            is_behind |= part.awaited;
-            is_behind || !part.overtook
-        });
-        let excess = self.sent.iter().filter(|part| part.overtook).count().saturating_sub(self.options.capacity);
-        for _ in 0..excess {
-            if let Some(oldest) = self.sent.iter().position(|part| part.overtook) {
-                self.sent.remove(oldest);
-            }
+    /// Takes note of what was heard of a message, whole or not.
+    pub(super) fn part_seen(&mut self, index: usize, changes: &Changes, now: Duration) {
+        let Some(part) = self.sent.get_mut(index) else { return };
+        leaf::merge(&mut part.seen, changes);
+        let is_whole = leaf::is_part(&part.changes, &part.seen);
+        let soon = now + self.options.overtaken_patience;
+        // Those before it, and it itself once they are decided.
+        let overtaken = if is_whole { 0 } else { index };
+        for part in self.sent.range_mut(overtaken..=index).filter(|part| part.awaited) {
+            part.due = part.due.min(soon);
+        }
+        self.forget_seen(index + 1, changes);
+    }
+
+    /// An own message before those from `index` on was accepted, or may have been: what they were seen to do to the same does
+    /// not stand for certain any more.
+    pub(super) fn forget_seen(&mut self, index: usize, changes: &Changes) {
+        let later = index.min(self.sent.len())..;
+        if self.sent.range(later.clone()).all(|part| part.seen.is_empty()) {
+            return;
+        }
+        let mut made = Content::new();
+        made.apply(changes);
+        // What both do alike stands.
+        let stands = |leaf: leaf::Leaf<'_>| !leaf.overlaps(changes) || leaf.is_shown_by(&made, &[]);
+        for part in self.sent.range_mut(later) {
+            part.seen = leaf::retain(&part.seen, stands);
         }
     }
 
@@ -191,10 +196,10 @@ impl Link {
     /// Forgets what was handed over so long ago, or is so much, that it need not be sent again.
     pub(super) fn forget_handed(&mut self, now: Duration) {
         let patience = self.options.patience;
-        let handed = self.sent.iter().filter(|part| !part.awaited && !part.overtook).count();
+        let handed = self.sent.iter().filter(|part| !part.awaited).count();
         let mut excess = handed.saturating_sub(self.options.capacity);
         self.sent.retain(|part| {
-            if part.awaited || part.overtook || (excess == 0 && now < part.sent_at + patience) {
+            if part.awaited || (excess == 0 && now < part.sent_at + patience) {
                 return true;
             }
             excess = excess.saturating_sub(1);

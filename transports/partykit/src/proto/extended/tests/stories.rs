@@ -1,7 +1,7 @@
 use roommate::Content;
 
 use super::*;
-use crate::proto::dialect::{Entry, ServerMessage, Standing};
+use crate::proto::dialect::{Entry, Offer, ServerMessage, Standing};
 
 const NOW: Duration = Duration::ZERO;
 
@@ -278,4 +278,100 @@ fn edits_are_saved_in_their_order_by_one_client_at_a_time() {
     session.opened(NOW);
     let join = outputs(&mut session).1;
     assert!(matches!(&join[..], [ClientMessage::Join(join)] if &*join.client == "you"), "{join:?}");
+}
+
+/// The answer to a join of a room without a store.
+fn empty() -> ServerMessage {
+    ServerMessage::Snapshot { standing: standing(0, None), refused: vec![], content: None }
+}
+
+const KEY: EditKey<'_> = EditKey { client: "me", number: 1 };
+
+#[test]
+fn r7_what_a_first_content_had_is_confirmed_and_not_sent() {
+    let mut session = session();
+    session.opened(NOW);
+    session.heard(empty(), NOW);
+    let offer = Offer::decode(&session.offer(KEY).unwrap()).unwrap();
+    assert_eq!(&*offer.client, "me");
+    let mut made = value(1);
+    leaf::merge(&mut made, &cell("r", "secret", Some(2)));
+    session.heard(
+        ServerMessage::Entry(Entry::Accepted { seq: 0, id: offer.id, refused: cell("r", "secret", Some(2)) }),
+        NOW,
+    );
+    session.heard(ServerMessage::Entry(Entry::Created { seq: 1, content: content(&value(1)) }), NOW);
+    outputs(&mut session);
+    let receipt = session.save(Some(KEY), &made, NOW).unwrap();
+    let refused = Notice::Confirmed { receipt, refused: cell("r", "secret", Some(2)) };
+    assert_eq!(outputs(&mut session), (vec![refused, Notice::Stale], vec![]));
+    session.taken(receipt);
+    assert_eq!(outputs(&mut session).1, [ClientMessage::Ack(offer.id)]);
+    let next = EditKey { number: 2, ..KEY };
+    session.save(Some(next), &value(3), NOW).unwrap();
+    assert_eq!(ids(&outputs(&mut session).1).len(), 1, "later ones are sent");
+}
+
+#[test]
+fn r7_what_a_first_content_had_is_confirmed_with_it_when_it_was_saved_again_already() {
+    let mut session = session();
+    session.opened(NOW);
+    session.heard(empty(), NOW);
+    let offer = Offer::decode(&session.offer(KEY).unwrap()).unwrap();
+    // Its GET was answered before the connection told anything.
+    session.store_found();
+    let first = session.save(Some(KEY), &value(1), NOW).unwrap();
+    let second = session.save(Some(EditKey { number: 2, ..KEY }), &value(2), NOW).unwrap();
+    outputs(&mut session);
+    session.heard(accepted(0, offer.id), NOW);
+    session.heard(ServerMessage::Entry(Entry::Created { seq: 1, content: content(&value(1)) }), NOW);
+    assert_eq!(outputs(&mut session).0, [confirmed(first), Notice::Content(content(&value(1)))]);
+    session.heard(accepted(2, offer.id + 1), NOW);
+    assert_eq!(outputs(&mut session).0, [confirmed(second)]);
+}
+
+#[test]
+fn a_save_is_taken_while_refusals_wait_to_be_taken_note_of() {
+    let mut session = joined();
+    let receipts: Vec<_> = (0..128)
+        .map(|seq| {
+            let receipt = session.save(None, &value(seq), NOW).unwrap();
+            let id = ids(&outputs(&mut session).1)[0];
+            session.heard(ServerMessage::Entry(Entry::Accepted { seq: 0, id, refused: value(seq) }), NOW);
+            receipt
+        })
+        .collect();
+    assert!(session.has_room(), "whoever saves reads nothing meanwhile");
+    session.save(None, &value(200), NOW).unwrap();
+    assert!(ids(&outputs(&mut session).1).is_empty(), "but it is not sent");
+    session.taken(receipts[0]);
+    assert_eq!(ids(&outputs(&mut session).1).len(), 1);
+}
+
+#[test]
+fn r4_a_resumption_that_keeps_silent_about_a_change_decides_nothing() {
+    let mut session = joined();
+    session.save(None, &value(1), NOW).unwrap();
+    let id = ids(&outputs(&mut session).1)[0];
+    session.closed();
+    session.opened(NOW);
+    session.heard(ServerMessage::Resumed { standing: standing(0, id), entries: vec![] }, NOW);
+    assert!(reconnects(&mut session));
+    session.save(None, &value(2), NOW).unwrap();
+    assert_eq!(outputs(&mut session).0, [], "it was perhaps refused");
+}
+
+#[test]
+fn r4_a_refusal_that_a_snapshot_tells_again_is_not_acknowledged_before_it_is_taken_note_of() {
+    let mut session = joined();
+    let first = session.save(None, &value(1), NOW).unwrap();
+    let id = ids(&outputs(&mut session).1)[0];
+    session.heard(ServerMessage::Entry(Entry::Accepted { seq: 0, id, refused: value(1) }), NOW);
+    session.heard(snapshot(0, id, vec![(id, value(1))], &Content::new()), NOW);
+    outputs(&mut session);
+    session.save(None, &value(2), NOW).unwrap();
+    let sent = outputs(&mut session).1;
+    assert!(matches!(sent[..], [ClientMessage::Change { .. }]), "whoever listens may end before that: {sent:?}");
+    session.taken(first);
+    assert_eq!(outputs(&mut session).1, [ClientMessage::Ack(id)]);
 }

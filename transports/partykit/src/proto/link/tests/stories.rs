@@ -171,14 +171,14 @@ fn l19_a_refused_edit_that_a_later_one_overtook_is_found_out_soon() {
     let first = client.save(&cell("r", "secret", Some(1)));
     let second = client.save(&value(2));
     client.hears(&value(2));
-    assert_eq!(client.take_told(), [confirmed(second)], "nothing is concluded at once");
+    assert_eq!(client.take_told(), [Notice::Changes(value(2))], "nothing is concluded at once");
     client.waits(999);
     assert_eq!(client.pings, []);
     client.waits(1);
     client.check(content(&value(2)));
     assert_eq!(
         client.take_told(),
-        [refused(first, cell("r", "secret", Some(1))), Notice::Content(content(&value(2)))],
+        [refused(first, cell("r", "secret", Some(1))), confirmed(second), Notice::Content(content(&value(2)))],
         "and the store shows what the room has"
     );
 }
@@ -358,17 +358,83 @@ fn l23_an_edit_that_somebody_elses_passed_for_is_sent_again_behind_the_one_befor
     assert_eq!(client.take_sent(), [set.clone(), deleted.clone()]);
     client.closed_by_peer(Side::Main);
     client.hears(&deleted);
-    assert_eq!(client.take_told(), [confirmed(second)], "it was perhaps somebody else's");
+    assert_eq!(client.take_told(), [Notice::Changes(deleted.clone())], "it was perhaps somebody else's");
     client.waits(60_000);
     client.opened(Side::Main);
     assert_eq!(client.take_sent(), [set.clone(), deleted.clone()], "else the first would stand");
     client.hears(&set);
     assert_eq!(client.take_told(), [confirmed(first)]);
     client.hears(&deleted);
-    assert_eq!(client.take_told(), [Notice::Changes(deleted)]);
+    assert_eq!(client.take_told(), [confirmed(second)]);
     client.closed_by_peer(Side::Main);
     client.opened(Side::Main);
     assert_eq!(client.take_sent(), [], "nothing is behind anything any more");
+}
+
+#[test]
+fn r4_a_deletion_refused_behind_an_edit_that_is_accepted_when_sent_again_is_called_refused() {
+    let mut client = Client::open();
+    let (set, deleted) = (cell("r", "c", Some(1)), cell("r", "c", None));
+    let first = client.save(&set);
+    let second = client.save(&deleted);
+    // The rules refuse the first.
+    client.hears(&deleted);
+    client.closed_by_peer(Side::Main);
+    client.opened(Side::Main);
+    client.take_told();
+    // Now they refuse the second instead.
+    client.hears(&set);
+    assert_eq!(client.take_told(), [confirmed(first)]);
+    client.waits(5000);
+    client.check(content(&set));
+    assert_eq!(client.take_told(), [refused(second, deleted), Notice::Content(content(&set))]);
+}
+
+#[test]
+fn r4_that_is_found_out_as_well_when_the_ear_missed_the_edit() {
+    let mut client = Client::open();
+    let (set, deleted) = (cell("r", "c", Some(1)), cell("r", "c", None));
+    let first = client.save(&set);
+    let second = client.save(&deleted);
+    client.hears(&deleted);
+    for side in [Side::Main, Side::Ear] {
+        client.closed_by_peer(side);
+        client.opened(side);
+    }
+    client.take_told();
+    client.waits(5000);
+    client.check(content(&set));
+    let missing = Notice::Missing { receipt: second, missing: deleted };
+    assert_eq!(client.take_told(), [confirmed(first), missing, Notice::Content(content(&set))]);
+}
+
+#[test]
+fn what_overtook_a_refused_edit_stands_whatever_others_did_since() {
+    let mut client = Client::open();
+    let first = client.save(&cell("r", "secret", Some(1)));
+    let second = client.save(&value(2));
+    client.hears(&value(2));
+    client.hears(&value(3));
+    client.waits(1000);
+    client.check(content(&value(3)));
+    assert_eq!(
+        client.take_told()[2..],
+        [refused(first, cell("r", "secret", Some(1))), confirmed(second), Notice::Content(content(&value(3)))]
+    );
+    client.take_sent();
+    client.closed_by_peer(Side::Main);
+    client.opened(Side::Main);
+    assert_eq!(client.take_sent(), [], "neither is sent again");
+}
+
+#[test]
+fn nothing_is_heard_before_a_connection_counts_as_open() {
+    let mut client = Client::closed();
+    client.listen(Listening::Ear);
+    client.opened(Side::Main);
+    client.hears(&value(1));
+    client.opened(Side::Ear);
+    assert_eq!(client.take_told(), [], "something may have been missed after it");
 }
 
 #[test]
@@ -378,10 +444,10 @@ fn an_edit_that_a_later_own_one_overwrote_is_not_called_refused_once_that_came_b
     let second = client.save(&value(2));
     // The ear missed the first.
     client.hears(&value(2));
-    assert_eq!(client.take_told(), [confirmed(second)]);
+    assert_eq!(client.take_told(), [Notice::Changes(value(2))]);
     client.waits(1000);
     client.check(content(&value(2)));
-    assert_eq!(client.take_told(), [confirmed(first), Notice::Content(content(&value(2)))]);
+    assert_eq!(client.take_told(), [confirmed(first), confirmed(second), Notice::Content(content(&value(2)))]);
 }
 
 #[test]

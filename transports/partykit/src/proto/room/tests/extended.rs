@@ -4,7 +4,8 @@ use roommate::{Changes, Id};
 
 use super::*;
 use crate::proto::{
-    ClientMessage, DIALECT_HEADER, Dialect, Entry, Join, MALFORMED, Position, REPLACED, ServerMessage, UNACKNOWLEDGED,
+    ClientMessage, DIALECT_HEADER, Dialect, Entry, Join, MALFORMED, OFFER_HEADER, Position, REPLACED, ServerMessage,
+    UNACKNOWLEDGED,
 };
 
 const DORA: ConnectionId = ConnectionId(4);
@@ -347,4 +348,66 @@ fn entries_are_kept_for_those_only_who_may_come_back() {
     assert!(frames(&outputs)[0].1.starts_with("r[\"snapshot\""), "{outputs:?}");
     let read = Dialect::default().decode_server(frames(&outputs)[0].1).unwrap().unwrap().value;
     assert!(!matches!(read, ServerMessage::Entry(Entry::Changed { .. })));
+}
+
+/// Offers a first content, which has a client's changes up to some id.
+fn offer(room: &mut Room, header: &str, body: &str) -> (Vec<Output>, u16) {
+    let headers = vec![(OFFER_HEADER.to_owned(), header.to_owned())];
+    let context = Context { method: "PUT".into(), path: "/party/r/store".into(), headers, ..Context::default() };
+    let mut outputs = room.handle(Input::Request { request: RequestId(7), context, body: body.as_bytes() });
+    match outputs.pop() {
+        Some(Output::Respond { response, .. }) => (outputs, response.status),
+        other => panic!("the answer comes last: {other:?}"),
+    }
+}
+
+#[test]
+fn r7_a_first_content_decides_the_changes_that_it_has() {
+    let mut room = Room::new(RoomConfig::new().with_cures(false).with_policy(NoSecrets), "e");
+    for (connection, client) in [(DORA, "d"), (ERIN, "e")] {
+        come(&mut room, connection);
+        let _ = say(&mut room, connection, &joining(client, None, 0));
+    }
+    let (outputs, status) = offer(&mut room, r#"["d",3]"#, r#"[{},{"v":1,"secret":2}]"#);
+    assert_eq!(status, 201);
+    let Some(Output::Commit(batch)) = outputs.first() else { panic!("{outputs:?}") };
+    let keys: Vec<_> = batch.puts.iter().map(|(key, _)| &**key).collect();
+    assert_eq!(keys, ["vv", "hasStore", "roommate/client/d", "roommate/refused/3/d"], "all or none");
+    let told = r#"r["accepted",0,3,[{},{"secret":2},1]]"#;
+    let created = r#"r["created",1,[{},{"v":1}]]"#;
+    assert_eq!(frames(&outputs), [(&[DORA][..], told), (&[DORA, ERIN][..], created)]);
+
+    let outputs = say(&mut room, ERIN, &change(1, "v", 5));
+    assert_eq!(frames(&outputs).len(), 2);
+    assert_eq!(say(&mut room, DORA, &change(3, "v", 1)), [], "it took effect");
+
+    // Who comes back is told the same, with and without what it knew.
+    let _ = room.handle(Input::Close { connection: DORA });
+    come(&mut room, ALICE);
+    let outputs = say(&mut room, ALICE, &joining("d", Some(("e", 0)), 0));
+    let entries = [told, created, r#"r["changed",2,[{},{"v":5},1]]"#].map(|entry| &entry[1..]).join(",");
+    let resumed = format!(r#"r["resumed",{{"epoch":"e","seq":2,"last":3}},[{entries}]]"#);
+    assert_eq!(frames(&outputs), [(&[ALICE][..], &*resumed)]);
+    come(&mut room, BOB);
+    let outputs = say(&mut room, BOB, &joining("d", None, 0));
+    let snapshot = r#"r["snapshot",{"epoch":"e","seq":2,"last":3},[[3,[{},{"secret":2},1]]],[{},{"v":5}]]"#;
+    assert!(frames(&outputs).contains(&(&[BOB][..], snapshot)), "{outputs:?}");
+}
+
+#[test]
+fn a_first_content_that_is_not_taken_decides_nothing() {
+    let mut room = Room::new(RoomConfig::new().with_policy(NoSecrets), "e");
+    assert_eq!(offer(&mut room, "[]", "[{},{}]"), (vec![], 400));
+    assert_eq!(offer(&mut room, r#"["d",3]"#, r#"[{},{"secret":2}]"#), (vec![], 201), "nothing is left of it");
+    let (outputs, status) = offer(&mut room, r#"["e",3]"#, r#"[{},{"v":1}]"#);
+    assert_eq!((outputs.len(), status), (1, 201), "nobody is there to be told");
+    assert_eq!(offer(&mut room, r#"["d",3]"#, r#"[{},{"v":2}]"#), (vec![], 205));
+    for (connection, client, last) in [(DORA, "d", "null"), (ERIN, "e", "3")] {
+        come(&mut room, connection);
+        let outputs = say(&mut room, connection, &joining(client, None, 0));
+        assert!(frames(&outputs)[0].1.contains(&format!("\"last\":{last}")), "{client}: {outputs:?}");
+    }
+
+    let mut room = Room::new(RoomConfig::new().with_extended(false), "e");
+    assert_eq!(offer(&mut room, "[]", "[{},{}]").1, 201, "a room of the stock dialect knows of no such header");
 }
