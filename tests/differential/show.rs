@@ -1,0 +1,68 @@
+//! How traces show things: cells as the text of their JSON, maps as pairs in order.
+
+use roommate::{Cell, Content, Id, IdChange, Map, Store, TransactionLog};
+use serde_json::{Value, json};
+
+/// The encoded JSON of a cell, as text.
+pub(crate) fn cell(cell: &Cell) -> Value {
+    let values = Map::from_iter([("", cell.clone())]);
+    let text = Content { values, ..Content::new() }.to_json();
+    let text = text.strip_prefix(r#"[{},{"":"#).and_then(|text| text.strip_suffix("}]"));
+    Value::from(text.expect("a content of one value is written like this"))
+}
+
+/// The same, or null.
+pub(crate) fn option(option: Option<&Cell>) -> Value {
+    option.map_or(Value::Null, cell)
+}
+
+/// Everything in a store, level by level, in the order in which it is iterated.
+pub(crate) fn content(store: &Store) -> Value {
+    let row = |table_id: &Id, row_id: &Id| {
+        let cells = store.cell_ids(table_id, row_id);
+        let cells = cells
+            .iter()
+            .map(|cell_id| json!([cell_id.as_str(), option(store.cell(table_id, row_id, cell_id).as_ref())]));
+        cells.collect::<Value>()
+    };
+    let table = |table_id: &Id| {
+        let rows = store.row_ids(table_id);
+        let rows = rows.iter().map(|row_id| json!([row_id.as_str(), row(table_id, row_id)])).collect::<Value>();
+        let mut cell_ids = store.table_cell_ids(table_id);
+        // TinyBase's order is that in which they came to the table: a deliberate difference.
+        cell_ids.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        let cell_ids = cell_ids.iter().map(Id::as_str).collect::<Value>();
+        json!([table_id.as_str(), rows, store.row_count(table_id), cell_ids])
+    };
+    let tables = store.table_ids().iter().map(table).collect::<Value>();
+    let values = store.value_ids();
+    let values = values.iter().map(|id| json!([id.as_str(), option(store.value(id).as_ref())])).collect::<Value>();
+    json!([tables, values, store.json()])
+}
+
+/// Ids that came or went, in order.
+pub(crate) fn id_changes(ids: &Map<IdChange>) -> Value {
+    pairs(ids, |change| json!(if *change == IdChange::Added { 1 } else { -1 }))
+}
+
+/// A log, each map of it sorted.
+pub(crate) fn log(log: &TransactionLog) -> Value {
+    let cells = |cells: &Map<roommate::CellChange>| {
+        pairs(cells, |change| json!([option(change.old.as_ref()), option(change.new.as_ref())]))
+    };
+    json!([
+        pairs(&log.changed_cells, |table| pairs(table, cells)),
+        cells(&log.changed_values),
+        id_changes(&log.changed_table_ids),
+        pairs(&log.changed_row_ids, id_changes),
+        pairs(&log.changed_cell_ids, |table| pairs(table, id_changes)),
+        id_changes(&log.changed_value_ids),
+    ])
+}
+
+/// Entries in the order of ids.
+fn pairs<V>(map: &Map<V>, entry: impl Fn(&V) -> Value) -> Value {
+    let mut pairs: Vec<_> = map.iter().collect();
+    pairs.sort_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
+    pairs.into_iter().map(|(id, value)| json!([id.as_str(), entry(value)])).collect()
+}
