@@ -18,6 +18,8 @@ mod child;
 mod compare;
 #[path = "differential/dice.rs"]
 mod dice;
+#[path = "differential/laws.rs"]
+mod laws;
 #[path = "differential/listening.rs"]
 mod listening;
 #[path = "support/npm.rs"]
@@ -45,8 +47,7 @@ fn any_script_ends_as_with_tinybase() {
     let config = Config { cases: scripts, failure_persistence: None, ..Config::default() };
     let (mut steps, mut calls, mut wrong_rollbacks) = (0, 0, 0);
     let figures = RefCell::new((&mut steps, &mut calls, &mut wrong_rollbacks));
-    let any_script = vec(any::<[u8; OP_BYTES]>(), 0..MAX_OPS).prop_map(|ops| Script::from_bytes(&ops.concat()));
-    let result = TestRunner::new(config).run(&any_script, |script| {
+    let result = TestRunner::new(config).run(&any_script(), |script| {
         let answer = original.borrow_mut().run(&script);
         if let Some(difference) = compare::first_difference(&script, &ours::run(&script), &answer.trace) {
             return Err(TestCaseError::fail(difference));
@@ -67,6 +68,15 @@ fn any_script_ends_as_with_tinybase() {
     assert!(steps > 0 && calls > 0, "nothing was compared");
 }
 
+proptest! {
+    #![proptest_config(Config { failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn any_script_keeps_to_the_laws(script in any_script()) {
+        laws::hold_for(&script);
+    }
+}
+
 #[test]
 fn what_once_differed_is_equal() {
     let Some(mut original) = Original::start("the scripts that once differed") else { return };
@@ -78,4 +88,9 @@ fn what_once_differed_is_equal() {
             panic!("{}", compare::report(&script, &difference));
         }
     }
+}
+
+/// Operation by operation out of bytes: so a failing script shrinks by whole operations.
+fn any_script() -> impl Strategy<Value = Script> {
+    vec(any::<[u8; OP_BYTES]>(), 0..MAX_OPS).prop_map(|ops| Script::from_bytes(&ops.concat()))
 }

@@ -21,18 +21,10 @@ use super::{
 /// What a store does step by step: of each what came of it, the listeners' calls in order, and what the store holds then.
 pub(crate) fn run(script: &Script) -> Vec<Value> {
     let mut trace = Vec::new();
-    run_and_look(script, |world, step| trace.push(json!([step.result, step.calls, show::content(&world.store)])));
+    World::default().run(script, |world, step| {
+        trace.push(json!([step.result, step.calls, show::content(&world.store)]));
+    });
     trace
-}
-
-/// Runs a script, and looks at the store after each step.
-pub(crate) fn run_and_look(script: &Script, look: impl FnMut(&World, Step)) {
-    let world = World { store: Store::new(), heard: Arc::default() };
-    let look = Box::new(look);
-    let mut run = Run { world: &world, steps: script.0.iter(), subscriptions: Vec::new(), depth: 0, look };
-    while let Some(op) = run.steps.next() {
-        run.step(op);
-    }
 }
 
 /// What a step did.
@@ -56,7 +48,7 @@ pub(crate) enum StepKind {
 }
 
 /// The store of a script and what its listeners do.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) heard: Arc<Heard>,
@@ -79,6 +71,17 @@ struct Run<'a> {
 
 /// What a script's own failures panic with.
 struct Failed;
+
+impl World {
+    /// Runs a script, and looks at the store after each step.
+    pub(crate) fn run(&self, script: &Script, look: impl FnMut(&Self, Step)) {
+        let look = Box::new(look);
+        let mut run = Run { world: self, steps: script.0.iter(), subscriptions: Vec::new(), depth: 0, look };
+        while let Some(op) = run.steps.next() {
+            run.step(op);
+        }
+    }
+}
 
 impl Run<'_> {
     /// One step, which a listener that fails may undo.
