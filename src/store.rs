@@ -5,31 +5,45 @@ use std::{fmt, sync::Arc};
 mod commit;
 mod data;
 mod events;
+mod invalid;
 mod json;
 mod listeners;
 mod log;
+mod manual;
 mod net;
 mod readers;
+mod rules;
+mod schema;
 mod setters;
 mod shared;
 mod slots;
+mod sorted;
 mod stream;
 mod subscribe;
 mod telling;
+mod told;
 mod transaction;
 mod turn;
+mod writer;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use commit::{Before, Commit, CommitHook, Origin};
 pub use events::{
-    CellEvent, CellIdsEvent, RowEvent, RowIdsEvent, TableEvent, TableIdsEvent, TablesEvent, TransactionEvent,
-    ValueEvent, ValueIdsEvent, ValuesEvent,
+    CellEvent, CellIdsEvent, HasCellEvent, HasRowEvent, HasTableCellEvent, HasTableEvent, HasTablesEvent,
+    HasValueEvent, HasValuesEvent, InvalidCellEvent, InvalidValueEvent, RowCountEvent, RowEvent, RowIdsEvent,
+    SortedRowIdsEvent, TableCellIdsEvent, TableEvent, TableIdsEvent, TablesEvent, TransactionEvent, ValueEvent,
+    ValueIdsEvent, ValuesEvent,
 };
+pub use invalid::{InvalidCell, InvalidValue};
 pub use listeners::{ANY, Pattern};
+pub use manual::OpenTransaction;
 pub use net::{CellChange, IdChange, TransactionLog};
+pub use schema::{CellSchema, TablesSchema, ValuesSchema};
+pub use sorted::Sort;
 pub use stream::ChangesStream;
+pub use subscribe::Mutators;
 
 use shared::Handle;
 

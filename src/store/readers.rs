@@ -2,7 +2,7 @@
 
 use crate::content::{Cell, Content, Id, Map, Row, Table, Tables, Values};
 
-use super::{Store, data::Data};
+use super::{Store, data::Data, sorted::Sort};
 
 /// Reading. Nothing is read in the middle of another thread's transaction: such a read waits for its end, though not
 /// for the listeners that are told of it. In a transaction of its own a thread reads what it wrote.
@@ -124,6 +124,23 @@ impl Store {
     /// The ids of the values.
     pub fn value_ids(&self) -> Vec<Id> {
         self.look(|data| data.values.keys().cloned().collect())
+    }
+
+    /// How many rows have a cell, or `enough` if there are more.
+    pub(super) fn rows_with_cell(&self, table_id: &str, cell_id: &str, enough: usize) -> usize {
+        self.look(|data| {
+            let rows = data.tables.get(table_id).into_iter().flat_map(|table| table.rows.iter());
+            rows.filter(|(_, row)| row.contains(cell_id)).take(enough).count()
+        })
+    }
+
+    /// The ids of some of a table's rows, sorted.
+    pub fn sorted_row_ids(&self, table_id: &str, sort: &Sort) -> Vec<Id> {
+        let rows = self.look(|data| {
+            let rows = data.tables.get(table_id).into_iter().flat_map(|table| table.rows.iter());
+            rows.map(|(id, row)| (sort.key(id, |cell_id| row.get(cell_id)), id.clone())).collect()
+        });
+        sort.sorted(rows)
     }
 
     /// Reads with the state locked: `look` is this crate's code alone.
