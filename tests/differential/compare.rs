@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::script::{Kind, Op, Script};
+use super::script::{Kind, Listen, Op, Script};
 
 /// Where two traces part, or `None`.
 pub(crate) fn first_difference(script: &Script, ours: &[Value], theirs: &[Value]) -> Option<String> {
@@ -44,22 +44,30 @@ pub(crate) fn report(script: &Script, difference: &str) -> String {
 /// TinyBase tells of ids in the order in which they last came or went, we in that in which they were first touched: a
 /// deliberate difference. Which listener is called before which, for the same id, is compared all the same.
 fn comparable(script: &Script, trace: &[Value]) -> Vec<Value> {
-    let kinds: Vec<Kind> =
-        script.0.iter().filter_map(|op| if let Op::Listen(listen) = op { Some(listen.kind) } else { None }).collect();
-    let kind = |call: &Value| call[0].as_u64().and_then(|number| kinds.get(usize::try_from(number).ok()?).copied());
+    let listeners: Vec<&Listen> =
+        script.0.iter().filter_map(|op| if let Op::Listen(listen) = op { Some(listen) } else { None }).collect();
+    let listener =
+        |call: &Value| call[0].as_u64().and_then(|number| listeners.get(usize::try_from(number).ok()?).copied());
+    let family = |call: &Value| listener(call).and_then(|listen| Some((listen.kind.family()?, listen.role)));
     let mut trace = trace.to_vec();
     for step in &mut trace {
         let Some(calls) = step[1].as_array_mut() else { continue };
-        let families: Vec<_> = calls.iter().map(|call| kind(call).and_then(Kind::family)).collect();
+        let families: Vec<_> = calls.iter().map(family).collect();
         let mut from = 0;
         for run in families.chunk_by(|a, b| a.is_some() && a == b) {
             let to = from + run.len();
-            if let Some((_, parents)) = run[0] {
+            if let Some(((_, parents), _)) = run[0] {
                 calls[from..to].sort_by_cached_key(|call| {
-                    let ids: Vec<_> =
-                        (1..=parents + 1).map(|n| call[n].as_str().unwrap_or_default().to_owned()).collect();
-                    let has = kind(call).is_some_and(|kind| kind.ids() > parents);
-                    (ids[..parents].to_vec(), has, if has { ids[parents].clone() } else { String::new() })
+                    let kind = listener(call).map(|listen| listen.kind);
+                    let ids = (1..=parents + 1).map(|n| call[n].as_str().unwrap_or_default().to_owned());
+                    let mut ids: Vec<_> = ids.collect();
+                    let rank = match kind {
+                        Some(Kind::SortedRowIds) => 2,
+                        Some(kind) if kind.ids() > parents => 1,
+                        _ => 0,
+                    };
+                    let id = ids.pop().filter(|_| rank == 1);
+                    (ids, rank, id)
                 });
             }
             from = to;

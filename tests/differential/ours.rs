@@ -1,6 +1,7 @@
 //! Runs scripts on our [`Store`], and tells of each step as the driver of TinyBase does.
 
 use std::{
+    cell::Cell,
     mem,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
@@ -9,12 +10,15 @@ use std::{
     },
 };
 
-use roommate::{ANY, Changes, Content, Error, ErrorKind, Pattern, Result, Row, Store, Subscription};
+use roommate::{
+    ANY, CellKind, Changes, Content, Error, ErrorKind, Pattern, Result, Row, Sort, Store, Subscription, TablesSchema,
+    ValuesSchema,
+};
 use serde_json::{Value, json};
 
 use super::{
     listening::listen,
-    script::{Does, End, Listen, Op, Script},
+    script::{Begin, Does, End, Kind, Listen, Op, Script},
     show,
 };
 
@@ -59,6 +63,8 @@ pub(crate) struct World {
 pub(crate) struct Heard {
     calls: Mutex<Vec<Value>>,
     muted: AtomicBool,
+    /// Whether the open transaction was taken back by `doRollback`: then will-finish listeners do not write.
+    taken_back: AtomicBool,
 }
 
 struct Run<'a> {
@@ -93,6 +99,7 @@ impl Run<'_> {
         let before = self.world.store.content();
         let result = catch_unwind(AssertUnwindSafe(|| self.perform(op)));
         self.depth = 0;
+        self.world.heard.taken_back.store(false, Ordering::Relaxed);
         match result {
             Ok(result) if result != "undone" => self.told(result, StepKind::Done),
             result => {
@@ -114,7 +121,7 @@ impl Run<'_> {
 
     fn perform(&mut self, op: &Op) -> Value {
         match op {
-            Op::Begin(()) => self.transaction(),
+            Op::Begin((begin,)) => self.transaction(*begin),
             Op::End(_) => json!("nothing"),
             Op::Listen(what) => {
                 let number = self.subscriptions.len();
@@ -131,22 +138,51 @@ impl Run<'_> {
     }
 
     /// The steps up to the end of the transaction that begins.
-    fn transaction(&mut self) -> Value {
+    fn transaction(&mut self, begin: Begin) -> Value {
         self.depth += 1;
         let store = self.world.store.clone();
-        let result = store.transaction(|_| {
-            self.told(json!("begun"), StepKind::Inside);
-            while let Some(op) = self.steps.next() {
-                match op {
-                    Op::End((End::Commit,)) => return Ok(()),
-                    Op::End((End::Fail,)) => return Err(Error::new(ErrorKind::Invalid, "no")),
-                    op => self.step(op),
-                }
+        let heard = &self.world.heard;
+        let mut end = End::Commit;
+        let take_back = |end| {
+            heard.taken_back.store(end == End::DoRollback, Ordering::Relaxed);
+            end == End::DoRollback
+        };
+        let result = match begin {
+            Begin::Call => {
+                let last = Cell::new(End::Commit);
+                let result = store.transaction_or_rollback(
+                    |_| {
+                        last.set(self.steps_of_transaction());
+                        match last.get() {
+                            End::Fail => Err(Error::new(ErrorKind::Invalid, "no")),
+                            _ => Ok(()),
+                        }
+                    },
+                    |_| take_back(last.get()),
+                );
+                end = last.get();
+                result
             }
-            Ok(())
-        });
+            Begin::ByHand => store.start_transaction().and_then(|transaction| {
+                end = self.steps_of_transaction();
+                transaction.finish_or_rollback(|_| take_back(end))
+            }),
+        };
+        heard.taken_back.store(false, Ordering::Relaxed);
         self.depth -= 1;
-        if result.is_err() { json!("undone") } else { json!("kept") }
+        let outermost = self.depth == 0;
+        if result.is_err() || (outermost && end == End::DoRollback) { json!("undone") } else { json!("kept") }
+    }
+
+    fn steps_of_transaction(&mut self) -> End {
+        self.told(json!("begun"), StepKind::Inside);
+        while let Some(op) = self.steps.next() {
+            match op {
+                Op::End((end,)) => return *end,
+                op => self.step(op),
+            }
+        }
+        End::Commit
     }
 
     /// Empties the store and fills it again, cell by cell: so that ids of deleted rows are forgotten on both sides, and
@@ -181,13 +217,14 @@ impl Run<'_> {
 
 impl Heard {
     /// Takes note of a call, and does what the listener is to do.
-    pub(crate) fn call(&self, store: &Store, does: &Does, call: Value) {
+    pub(crate) fn call(&self, store: &Store, kind: Kind, does: &Does, call: Value) {
         if self.muted.load(Ordering::Relaxed) {
             return;
         }
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
         match does {
             Does::Nothing => {}
+            _ if kind == Kind::WillFinishTransaction && self.taken_back.load(Ordering::Relaxed) => {}
             Does::Write(ops) => ops.iter().for_each(|op| drop(perform(store, op))),
             // Without the message that a panic prints.
             Does::Fail => resume_unwind(Box::new(Failed)),
@@ -224,10 +261,39 @@ fn perform(store: &Store, op: &Op) -> Value {
         Op::SetJson((text,)) => store.set_json(text).map(drop),
         Op::SetTablesJson((text,)) => store.set_tables_json(text).map(drop),
         Op::SetValuesJson((text,)) => store.set_values_json(text).map(drop),
+        Op::SetTablesSchema((schema,)) => {
+            TablesSchema::from_json(&schema.to_string()).and_then(|schema| store.set_tables_schema(schema.value))
+        }
+        Op::DelTablesSchema(()) => store.del_tables_schema(),
+        Op::SetValuesSchema((schema,)) => {
+            ValuesSchema::from_json(&schema.to_string()).and_then(|schema| store.set_values_schema(schema.value))
+        }
+        Op::DelValuesSchema(()) => store.del_values_schema(),
+        Op::SortedRowIds(t, c, descending, offset, limit) => {
+            let mut sort = c.as_deref().map_or_else(Sort::by_row_id, Sort::by_cell).with_offset(*offset);
+            if *descending {
+                sort = sort.descending();
+            }
+            if let Some(limit) = limit {
+                sort = sort.with_limit(*limit);
+            }
+            return match c.as_deref().is_none_or(|cell_id| is_ordered(store, t, cell_id)) {
+                true => show::ids(&store.sorted_row_ids(t, &sort)),
+                false => json!("no order"),
+            };
+        }
         // No writes: a listener does none of them.
-        Op::Begin(()) | Op::End(_) | Op::Listen(_) | Op::Unlisten(_) => Ok(()),
+        Op::Begin(_) | Op::End(_) | Op::Listen(_) | Op::Unlisten(_) => Ok(()),
     };
     done.map_or_else(|_| json!("refused"), |()| Value::Null)
+}
+
+/// Whether JavaScript's `<` puts the rows of a table into an order: not where numbers meet texts, or objects.
+fn is_ordered(store: &Store, table_id: &str, cell_id: &str) -> bool {
+    let cells: Vec<_> = store.row_ids(table_id).iter().map(|row_id| store.cell(table_id, row_id, cell_id)).collect();
+    let kind = |cell: &Option<roommate::Cell>| cell.as_ref().map_or(CellKind::Null, roommate::Cell::kind);
+    cells.iter().all(|cell| kind(cell) == CellKind::String)
+        || cells.iter().all(|cell| matches!(kind(cell), CellKind::Null | CellKind::Boolean | CellKind::Number))
 }
 
 /// The patterns of a listener, one for each id that its kind has.

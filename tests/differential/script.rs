@@ -47,13 +47,29 @@ pub(crate) enum Op {
     SetJson((String,)),
     SetTablesJson((String,)),
     SetValuesJson((String,)),
+    SetTablesSchema((Value,)),
+    DelTablesSchema(()),
+    SetValuesSchema((Value,)),
+    DelValuesSchema(()),
+    /// With the cell to sort by, or the row's id; whether descending; offset and limit.
+    SortedRowIds(String, Option<String>, bool, usize, Option<usize>),
     /// A transaction begins; the steps up to its end belong to it.
-    Begin(()),
+    Begin((Begin,)),
     /// The innermost transaction ends.
     End((End,)),
     Listen(Listen),
     /// The listener of this number, counted round, is removed.
     Unlisten((usize,)),
+}
+
+/// How a transaction is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Begin {
+    /// With a function that does the steps.
+    Call,
+    /// Started and finished by hand. It cannot fail.
+    ByHand,
 }
 
 /// How a transaction ends.
@@ -63,6 +79,8 @@ pub(crate) enum End {
     Commit,
     /// By an error.
     Fail,
+    /// By `doRollback`, which only the outermost transaction asks.
+    DoRollback,
 }
 
 /// A listener: every call of it is part of the trace.
@@ -72,7 +90,18 @@ pub(crate) struct Listen {
     pub(crate) kind: Kind,
     /// `None` is any id. As many as the kind has.
     pub(crate) ids: Vec<Option<String>>,
+    pub(crate) role: Role,
     pub(crate) does: Does,
+}
+
+/// When a listener is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Role {
+    /// Before the transaction is committed.
+    Mutator,
+    /// After.
+    Listener,
 }
 
 /// What a listener does besides.
@@ -106,7 +135,9 @@ macro_rules! kinds {
 }
 
 kinds! {
-    Cell 3 CellIds 2 Row 2 RowIds 1 Table 1 TableIds 0 Tables 0 Value 1 ValueIds 0 Values 0
+    Cell 3 HasCell 3 CellIds 2 Row 2 HasRow 2 RowIds 1 SortedRowIds 1 RowCount 1 Table 1 HasTable 1 TableIds 0
+    TableCellIds 1 HasTableCell 2 Tables 0 HasTables 0 InvalidCell 3
+    Value 1 HasValue 1 ValueIds 0 Values 0 HasValues 0 InvalidValue 1
     StartTransaction 0 WillFinishTransaction 0 DidFinishTransaction 0
 }
 
@@ -114,17 +145,18 @@ impl Kind {
     /// Which kinds tell of ids that came and went in turn, and how many ids those have that they are in.
     pub(crate) fn family(self) -> Option<(&'static str, usize)> {
         match self {
-            Self::TableIds => Some(("tables", 0)),
-            Self::RowIds => Some(("rows", 1)),
-            Self::CellIds => Some(("cells", 2)),
-            Self::ValueIds => Some(("values", 0)),
+            Self::TableIds | Self::HasTable => Some(("tables", 0)),
+            Self::TableCellIds | Self::HasTableCell => Some(("table cells", 1)),
+            Self::RowCount => Some(("row counts", 1)),
+            Self::RowIds | Self::HasRow | Self::SortedRowIds => Some(("rows", 1)),
+            Self::CellIds | Self::HasCell => Some(("cells", 2)),
+            Self::ValueIds | Self::HasValue => Some(("values", 0)),
             _ => None,
         }
     }
 
-    /// Whether what such a listener writes belongs to the transaction. Of others it is a deliberate difference.
-    fn may_write(self) -> bool {
-        matches!(self, Self::StartTransaction | Self::WillFinishTransaction)
+    fn is_stage(self) -> bool {
+        matches!(self, Self::StartTransaction | Self::WillFinishTransaction | Self::DidFinishTransaction)
     }
 }
 
@@ -136,15 +168,14 @@ impl Script {
 }
 
 fn op(dice: &mut Dice<'_>) -> Op {
-    match dice.below(100) {
+    match dice.below(32) {
         0..16 => write(dice),
-        16..26 => Op::SetCell(id(dice), id(dice), id(dice), cell(dice)),
-        26..40 => write(dice),
-        40..54 => write(dice),
-        54..66 => Op::Begin(()),
-        66..78 => Op::End((if dice.below(3) == 2 { End::Fail } else { End::Commit },)),
-        78..97 => Op::Listen(listen(dice)),
-        _ => Op::Unlisten((dice.below(8),)),
+        16..19 => Op::Begin((if dice.below(4) == 3 { Begin::ByHand } else { Begin::Call },)),
+        19..23 => Op::End((dice.pick(&[End::Commit, End::Commit, End::Fail, End::DoRollback]),)),
+        23..28 => Op::Listen(listen(dice)),
+        28 => Op::Unlisten((dice.below(8),)),
+        29 => sorted(dice),
+        _ => schema(dice),
     }
 }
 
@@ -175,16 +206,71 @@ fn write(dice: &mut Dice<'_>) -> Op {
 
 fn listen(dice: &mut Dice<'_>) -> Listen {
     let kind = dice.pick(Kind::ALL);
-    let ids = (0..kind.ids()).map(|_| (dice.below(2) == 1).then(|| id(dice))).collect();
-    let does = match dice.below(4) {
-        _ if !kind.may_write() => Does::Nothing,
-        0 | 1 => Does::Write((0..=dice.below(2)).map(|_| write(dice)).collect()),
-        2 => Does::Nothing,
-        // One that fails for ever would leave little of the rest.
-        _ if false => Does::Fail,
+    let role = if dice.below(3) == 2 && !kind.is_stage() { Role::Mutator } else { Role::Listener };
+    let mut ids: Vec<_> = (0..kind.ids()).map(|_| (dice.below(3) == 2).then(|| id(dice))).collect();
+    if kind == Kind::SortedRowIds {
+        ids = vec![Some(id(dice))];
+    }
+    // What others write is a deliberate difference.
+    let may_write = role == Role::Mutator || matches!(kind, Kind::StartTransaction | Kind::WillFinishTransaction);
+    let may_fail = role == Role::Mutator || kind == Kind::WillFinishTransaction;
+    let does = match dice.below(8) {
+        1..5 if may_write => Does::Write((0..=dice.below(2)).map(|_| write(dice)).collect()),
+        7 if may_fail => Does::Fail,
         _ => Does::Nothing,
     };
-    Listen { kind, ids, does }
+    Listen { kind, ids, role, does }
+}
+
+fn sorted(dice: &mut Dice<'_>) -> Op {
+    let cell_id = (dice.below(3) < 2).then(|| id(dice));
+    let limit = (dice.below(2) == 1).then(|| dice.below(4));
+    Op::SortedRowIds(id(dice), cell_id, dice.below(2) == 1, dice.below(3), limit)
+}
+
+fn schema(dice: &mut Dice<'_>) -> Op {
+    match dice.below(8) {
+        0..3 => Op::SetTablesSchema((object(dice, |dice, _| object(dice, cell_schema)),)),
+        3 | 4 => Op::SetTablesSchema((json!({"a": object(dice, cell_schema)}),)),
+        5 => Op::SetValuesSchema((object(dice, cell_schema),)),
+        6 => Op::DelTablesSchema(()),
+        _ => Op::DelValuesSchema(()),
+    }
+}
+
+fn cell_schema(dice: &mut Dice<'_>, id: &str) -> Value {
+    let all = [
+        json!({"type": "number"}),
+        json!({"type": "string", "default": "a"}),
+        json!({"type": "number", "default": 1}),
+        json!({"type": "number", "required": true}),
+        json!({"type": "boolean", "default": false}),
+        json!({"type": ["number", "string"], "allowNull": true}),
+        json!({"type": "string", "default": null, "allowNull": true}),
+        json!({"type": "object", "default": {"b": 1, "2": []}}),
+        json!({"type": ["array", "object"], "default": [1], "required": true}),
+        json!({"enum": [1, "a", true], "default": "a"}),
+        json!({"enum": ["a", "b"], "allowNull": true, "required": true}),
+        json!({"type": ["string", "boolean", "number", "object", "array"], "default": 0.1}),
+        json!({"type": "bird"}),
+        json!({}),
+        json!({"enum": []}),
+        json!({"type": "number", "default": "x"}),
+        json!({"type": "number", "default": null}),
+        json!({"type": "string", "unknown": 1}),
+    ];
+    let mut schema = all[dice.below(all.len())].clone();
+    if !may_have_default(id)
+        && let Some(schema) = schema.as_object_mut()
+    {
+        schema.remove("default");
+    }
+    schema
+}
+
+/// Which cells schemas give defaults to. Changes do not delete these: a deliberate difference.
+fn may_have_default(id: &str) -> bool {
+    matches!(id, "b" | "10")
 }
 
 fn id(dice: &mut Dice<'_>) -> String {
@@ -221,32 +307,41 @@ fn cell(dice: &mut Dice<'_>) -> Value {
 }
 
 fn row(dice: &mut Dice<'_>) -> Value {
-    object(dice, cell)
+    object(dice, |dice, _| cell(dice))
 }
 
 fn table(dice: &mut Dice<'_>) -> Value {
-    object(dice, row)
+    object(dice, |dice, _| row(dice))
 }
 
 fn tables(dice: &mut Dice<'_>) -> Value {
-    object(dice, table)
+    object(dice, |dice, _| table(dice))
 }
 
 fn changes(dice: &mut Dice<'_>) -> Value {
-    let cells = |dice: &mut Dice<'_>| object(dice, |dice| or_deleted(dice, cell));
-    let rows = |dice: &mut Dice<'_>| object(dice, |dice| or_deleted(dice, cells));
-    let tables = object(dice, |dice| or_deleted(dice, rows));
-    json!([tables, cells(dice), 1])
-}
-
-fn or_deleted(dice: &mut Dice<'_>, thing: impl Fn(&mut Dice<'_>) -> Value) -> Value {
-    if dice.below(3) == 2 { json!(DELETED) } else { thing(dice) }
+    let is_deleted = |dice: &mut Dice<'_>| dice.below(3) == 2;
+    let cells = |dice: &mut Dice<'_>, _: &str| match is_deleted(dice) {
+        true => json!(DELETED),
+        false => object(dice, |dice, id| match is_deleted(dice) && !may_have_default(id) {
+            true => json!(DELETED),
+            false => cell(dice),
+        }),
+    };
+    let tables = object(dice, |dice, _| if is_deleted(dice) { json!(DELETED) } else { object(dice, cells) });
+    let values = object(dice, |dice, _| if is_deleted(dice) { json!(DELETED) } else { cell(dice) });
+    json!([tables, values, 1])
 }
 
 /// Of none to two entries.
-fn object(dice: &mut Dice<'_>, entry: impl Fn(&mut Dice<'_>) -> Value) -> Value {
+fn object(dice: &mut Dice<'_>, entry: impl Fn(&mut Dice<'_>, &str) -> Value) -> Value {
     let entries = [1, 2, 1, 0, 2][dice.below(5)];
-    Value::Object((0..entries).map(|_| (id(dice), entry(dice))).collect::<Map<_, _>>())
+    let mut object = Map::new();
+    for _ in 0..entries {
+        let id = id(dice);
+        let entry = entry(dice, &id);
+        object.insert(id, entry);
+    }
+    Value::Object(object)
 }
 
 /// The JSON of a thing, or a part of it, or something else.

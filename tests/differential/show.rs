@@ -37,7 +37,34 @@ pub(crate) fn content(store: &Store) -> Value {
     let tables = store.table_ids().iter().map(table).collect::<Value>();
     let values = store.value_ids();
     let values = values.iter().map(|id| json!([id.as_str(), option(store.value(id).as_ref())])).collect::<Value>();
-    json!([tables, values, store.json()])
+    json!([tables, values, store.json(), schema(&store.tables_schema_json()), schema(&store.values_schema_json())])
+}
+
+/// A schema's JSON, with the keys of every object in order.
+fn schema(json: &str) -> Value {
+    fn sorted(value: Value) -> Value {
+        match value {
+            Value::Object(object) => {
+                let mut pairs: Vec<_> = object.into_iter().collect();
+                pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
+                pairs.into_iter().map(|(key, value)| json!([key, sorted(value)])).collect()
+            }
+            Value::Number(number) => json!(number.as_f64()),
+            Value::Array(array) => array.into_iter().map(sorted).collect(),
+            other => other,
+        }
+    }
+    sorted(serde_json::from_str(json).expect("schemas are JSON")).to_string().into()
+}
+
+/// Ids in their order.
+pub(crate) fn ids(ids: &[Id]) -> Value {
+    ids.iter().map(Id::as_str).collect()
+}
+
+/// What was offered and could not be taken.
+pub(crate) fn offered(cells: &[Option<Cell>]) -> Value {
+    cells.iter().map(|cell| option(cell.as_ref())).collect()
 }
 
 /// Ids that came or went, in order.
@@ -50,6 +77,17 @@ pub(crate) fn log(log: &TransactionLog) -> Value {
     let cells = |cells: &Map<roommate::CellChange>| {
         pairs(cells, |change| json!([option(change.old.as_ref()), option(change.new.as_ref())]))
     };
+    let id = |id: &Option<Id>| id.as_ref().map_or("undefined", Id::as_str).to_owned();
+    let mut invalid_cells: Vec<_> = log.invalid_cells.iter().collect();
+    invalid_cells.sort_by_key(|cell| [id(&cell.table_id), id(&cell.row_id), id(&cell.cell_id)]);
+    let invalid_cells: Value = invalid_cells
+        .into_iter()
+        .map(|cell| json!([id(&cell.table_id), id(&cell.row_id), id(&cell.cell_id), offered(&cell.cells)]))
+        .collect();
+    let mut invalid_values: Vec<_> = log.invalid_values.iter().collect();
+    invalid_values.sort_by_key(|value| id(&value.value_id));
+    let invalid_values: Value =
+        invalid_values.into_iter().map(|value| json!([id(&value.value_id), offered(&value.values)])).collect();
     json!([
         pairs(&log.changed_cells, |table| pairs(table, cells)),
         cells(&log.changed_values),
@@ -57,6 +95,10 @@ pub(crate) fn log(log: &TransactionLog) -> Value {
         pairs(&log.changed_row_ids, id_changes),
         pairs(&log.changed_cell_ids, |table| pairs(table, id_changes)),
         id_changes(&log.changed_value_ids),
+        log.cells_touched,
+        log.values_touched,
+        invalid_cells,
+        invalid_values,
     ])
 }
 

@@ -40,11 +40,20 @@ const pairs = (object, map) =>
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, thing]) => [key, map(thing)]);
 
+// Every object as pairs in the order of keys.
+const sorted = (thing) =>
+  Array.isArray(thing) ? thing.map(sorted) : isThing(thing) ? pairs(thing, sorted) : thing;
+
 const deletedAsText = (_key, thing) => (thing === undefined ? DELETED : thing);
 
 // Whether our reader takes a text: it refuses what is not of the right shape (D2), where TinyBase takes what it can.
 const isShaped = (thing, levels) =>
   levels == 0 || (isPlain(thing) && Object.values(thing).every((inside) => isShaped(inside, levels - 1)));
+
+// Whether JavaScript's < puts cells into an order: not where numbers meet texts, or objects (D).
+const isOrdered = (cells) =>
+  cells.every((cell) => typeof cell == 'string') ||
+  cells.every((cell) => cell === null || typeof cell == 'number' || typeof cell == 'boolean');
 
 const isRefused = (op, json) => {
   try {
@@ -84,6 +93,8 @@ const run = (ops) => {
       ]),
       store.getValueIds().map((v) => [v, JSON.stringify(values[v])]),
       store.getJson(),
+      JSON.stringify(sorted(JSON.parse(store.getTablesSchemaJson()))),
+      JSON.stringify(sorted(JSON.parse(store.getValuesSchemaJson()))),
     ];
   };
 
@@ -95,11 +106,27 @@ const run = (ops) => {
   const write = (op, args) => {
     switch (op) {
       case 'addRow': {
-        // A row that cannot be added is an error, and no transaction (D3).
-        if (Object.keys(args[1]).length == 0) {
+        const id = store.addRow(...args);
+        return id === undefined ? 'refused' : ['added', id];
+      }
+      case 'setTablesSchema':
+        // A schema of which nothing is left is an error, and no transaction (D).
+        if (!createStore().setTablesSchema(...args).hasTablesSchema()) {
           return 'refused';
         }
-        return ['added', store.addRow(...args)];
+        store.setTablesSchema(...args);
+        return null;
+      case 'setValuesSchema':
+        if (!createStore().setValuesSchema(...args).hasValuesSchema()) {
+          return 'refused';
+        }
+        store.setValuesSchema(...args);
+        return null;
+      case 'sortedRowIds': {
+        const [t, c, descending, offset, limit] = args;
+        return c === null || isOrdered(store.getRowIds(t).map((r) => store.getCell(t, r, c) ?? null))
+          ? store.getSortedRowIds(t, c ?? undefined, descending, offset, limit ?? undefined)
+          : 'no order';
       }
       case 'applyChanges': {
         const [tables, values, one] = args[0];
@@ -126,12 +153,20 @@ const run = (ops) => {
     return isChanged && change[0] !== change[1] ? change : null;
   };
   const ids = (getIdChanges) => pairs(getIdChanges(), (change) => change);
-  const transaction = () => {
+  const offered = (cells) => cells.map(text);
+  const transaction = (isTakenBack) => {
     const log = store.getTransactionLog();
+    if (isTakenBack) {
+      // TinyBase's rollback may leave something, but is not to (D1).
+      for (const n of [2, 4, 6, 7, 8, 9]) {
+        log[n] = {};
+      }
+      log[0] = log[1] = false;
+    }
     const cells = (cells) => pairs(cells, (change) => change.map((cell) => (cell === undefined ? null : JSON.stringify(cell))));
     const nested = (map) => (object) => pairs(object, map);
     return [
-      JSON.stringify(internals[GET_ENCODED_CHANGES](), deletedAsText),
+      isTakenBack ? '[{},{},1]' : JSON.stringify(internals[GET_ENCODED_CHANGES](), deletedAsText),
       [
         pairs(log[2], nested(cells)),
         cells(log[4]),
@@ -139,48 +174,82 @@ const run = (ops) => {
         pairs(log[7], nested((change) => change)),
         pairs(log[8], nested(nested((change) => change))),
         pairs(log[9], (change) => change),
+        log[0],
+        log[1],
+        pairs(log[3], nested(nested(offered))).flatMap(([t, rows]) =>
+          rows.flatMap(([r, row]) => row.map(([c, cells]) => [t, r, c, cells])),
+        ),
+        pairs(log[5], offered),
       ],
     ];
   };
 
-  const cellChange = (getCellChange) => changed(getCellChange('a', 'a', 'a'));
+  // What a mutator may look up is as of when its group's turn came (D).
+  let isMutator = false;
+  const cellChange = (getCellChange) => (isMutator ? null : changed(getCellChange('a', 'a', 'a')));
+  const valueChange = (getValueChange) => (isMutator ? null : changed(getValueChange('a')));
+  const orNull = (id) => id ?? null;
   const kinds = {
     Cell: (t, r, c, now, old, change) => [t, r, c, text(now), text(old), cellChange(change)],
+    HasCell: (t, r, c, has) => [t, r, c, has],
     CellIds: (t, r, change) => [t, r, ids(change)],
     Row: (t, r, change) => [t, r, cellChange(change)],
+    HasRow: (t, r, has) => [t, r, has],
     RowIds: (t, change) => [t, ids(change)],
+    SortedRowIds: (t, _cellId, _descending, _offset, _limit, ids) => [t, ids],
+    RowCount: (t, count) => [t, count],
     Table: (t, change) => [t, cellChange(change)],
+    HasTable: (t, has) => [t, has],
     TableIds: (change) => [ids(change)],
+    TableCellIds: (t, change) => [t, ids(change)],
+    HasTableCell: (t, c, has) => [t, c, has],
     Tables: (change) => [cellChange(change)],
-    Value: (v, now, old, change) => [v, text(now), text(old), changed(change('a'))],
+    HasTables: (has) => [has],
+    InvalidCell: (t, r, c, cells) => [orNull(t), orNull(r), orNull(c), offered(cells)],
+    Value: (v, now, old, change) => [v, text(now), text(old), valueChange(change)],
+    HasValue: (v, has) => [v, has],
     ValueIds: (change) => [ids(change)],
-    Values: (change) => [changed(change('a'))],
-    StartTransaction: () => [null],
-    WillFinishTransaction: () => [transaction()],
-    DidFinishTransaction: () => [transaction()],
+    Values: (change) => [valueChange(change)],
+    HasValues: (has) => [has],
+    InvalidValue: (v, values) => [orNull(v), offered(values)],
+    StartTransaction: () => [transaction(false)],
+    WillFinishTransaction: () => [transaction(isTakenBack)],
+    DidFinishTransaction: () => [transaction(isTakenBack || hasThrown)],
   };
 
-  const listen = ({kind, ids, does}) => {
+  // Whether doRollback has taken the open transaction back, and whether a listener has failed in it.
+  let isTakenBack = false;
+  let hasThrown = false;
+  const listen = ({kind, ids, role, does}) => {
     const number = listeners.length;
     const listener = (_store, ...args) => {
       if (muted) {
         return;
       }
+      isMutator = role == 'mutator';
       calls.push([number, ...kinds[kind](...args)]);
+      if (kind == 'WillFinishTransaction' && isTakenBack) {
+        return;
+      }
       if (does == 'fail') {
+        hasThrown = true;
         throw new Failed();
       }
       for (const op of does.write ?? []) {
         write(...Object.entries(op)[0]);
       }
     };
-    listeners.push(store[`add${kind}Listener`](...ids, listener));
+    listeners.push(
+      kind == 'SortedRowIds'
+        ? store.addSortedRowIdsListener({tableId: ids[0]}, listener, role == 'mutator')
+        : store[`add${kind}Listener`](...ids, listener, role == 'mutator'),
+    );
   };
 
   const perform = (op, args) => {
     switch (op) {
       case 'begin':
-        return inTransaction();
+        return inTransaction(args[0]);
       case 'end':
         return 'nothing';
       case 'listen':
@@ -201,23 +270,35 @@ const run = (ops) => {
 
   // Whether any part of the open transaction failed, and so will all of it.
   let failed = false;
-  const inTransaction = () => {
+  const inTransaction = (begin) => {
     depth++;
+    let end = 'commit';
     let threw = false;
-    try {
-      store.transaction(() => {
-        told('begun');
-        while (next < ops.length) {
-          const [[op, args]] = Object.entries(ops[next++]);
-          if (op == 'end') {
-            if (args[0] == 'fail') {
-              throw new Failed();
-            }
-            return;
-          }
-          step(op, args);
+    const body = () => {
+      told('begun');
+      while (next < ops.length) {
+        const [[op, args]] = Object.entries(ops[next++]);
+        if (op == 'end') {
+          [end] = args;
+          return;
         }
-      });
+        step(op, args);
+      }
+    };
+    const doRollback = () => (isTakenBack = end == 'doRollback');
+    try {
+      if (begin == 'call') {
+        store.transaction(() => {
+          body();
+          if (end == 'fail') {
+            throw new Failed();
+          }
+        }, doRollback);
+      } else {
+        store.startTransaction();
+        body();
+        store.finishTransaction(doRollback);
+      }
     } catch (error) {
       if (!(error instanceof Failed)) {
         throw error;
@@ -226,7 +307,7 @@ const run = (ops) => {
     } finally {
       depth--;
     }
-    return threw || (depth == 0 && failed) ? 'undone' : 'kept';
+    return threw || (depth == 0 && (failed || end == 'doRollback')) ? 'undone' : 'kept';
   };
 
   const step = (op, args) => {
@@ -236,7 +317,7 @@ const run = (ops) => {
     }
     const before = show();
     let result = 'undone';
-    failed = false;
+    failed = isTakenBack = hasThrown = false;
     try {
       result = perform(op, args);
     } catch (error) {
@@ -256,6 +337,7 @@ const run = (ops) => {
 
   const rebuild = ([tables, values]) => {
     muted = true;
+    isTakenBack = hasThrown = false;
     store.delTables();
     store.delValues();
     for (const [t, rows] of tables) {
