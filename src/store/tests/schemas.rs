@@ -32,16 +32,18 @@ fn one_cell(cell: CellSchema) -> Store {
 
 fn listen(store: &Store, heard: &Heard) {
     let log = heard.clone();
-    let show = |id: Option<&crate::content::Id>| id.map_or("?".to_owned(), ToString::to_string);
+    let show = |id: Option<&crate::content::Id>| id.map_or_else(|| "?".to_owned(), ToString::to_string);
     let cells = move |event: &crate::InvalidCellEvent<'_>| {
-        let cells: Vec<_> = event.cells.iter().map(|cell| cell.as_ref().map_or("-".into(), Cell::to_json)).collect();
+        let cells: Vec<_> =
+            event.cells.iter().map(|cell| cell.as_ref().map_or_else(|| "-".into(), Cell::to_json)).collect();
         let (table_id, row_id, cell_id) = (show(event.table_id), show(event.row_id), show(event.cell_id));
         log.note(format!("{table_id} {row_id} {cell_id}: {}", cells.join(" ")));
     };
     store.add_invalid_cell_listener(ANY, ANY, ANY, cells).forever();
     let log = heard.clone();
     let values = move |event: &crate::InvalidValueEvent<'_>| {
-        let values: Vec<_> = event.values.iter().map(|cell| cell.as_ref().map_or("-".into(), Cell::to_json)).collect();
+        let values: Vec<_> =
+            event.values.iter().map(|cell| cell.as_ref().map_or_else(|| "-".into(), Cell::to_json)).collect();
         log.note(format!("{}: {}", show(event.value_id), values.join(" ")));
     };
     store.add_invalid_value_listener(ANY, values).forever();
