@@ -106,18 +106,20 @@ impl Store {
         self.look(|data| data.row(table_id, row_id).into_iter().flat_map(Map::keys).cloned().collect())
     }
 
-    /// The ids of the cells that any row of a table has, each once. Reads the whole table.
+    /// The ids of the cells that any row of a table has, each once, in the order of the rows and of their cells. Reads the
+    /// whole table.
     pub fn table_cell_ids(&self, table_id: &str) -> Vec<Id> {
+        self.table_cell_counts(table_id).into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// The cells that any row of a table has, and how many rows have them.
+    pub(super) fn table_cell_counts(&self, table_id: &str) -> Map<usize> {
         self.look(|data| {
-            let mut ids = Map::new();
+            let mut counts = Map::new();
             for (_, row) in data.tables.get(table_id).into_iter().flat_map(|table| table.rows.iter()) {
-                for cell_id in row.keys() {
-                    if !ids.contains(cell_id) {
-                        ids.insert(cell_id, ());
-                    }
-                }
+                row.keys().for_each(|cell_id| *counts.get_or_default(cell_id) += 1);
             }
-            ids.into_iter().map(|(id, ())| id).collect()
+            counts
         })
     }
 
@@ -134,7 +136,7 @@ impl Store {
         })
     }
 
-    /// The ids of some of a table's rows, sorted.
+    /// The ids of some of a table's rows, sorted as [`Sort`] says. None if there is no such table.
     pub fn sorted_row_ids(&self, table_id: &str, sort: &Sort) -> Vec<Id> {
         let rows = self.look(|data| {
             let rows = data.tables.get(table_id).into_iter().flat_map(|table| table.rows.iter());

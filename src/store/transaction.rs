@@ -349,11 +349,12 @@ impl Store {
 impl State {
     /// Adds to what listeners are to be told next. The first round tells even of nothing.
     fn tell_later(&mut self, told: Told) {
-        let first = self.rounds == 0;
+        if self.rounds > 0 && told.is_empty() {
+            return;
+        }
         match &mut self.untold {
             Some(untold) => untold.extend(told),
-            untold if first || !told.is_empty() => *untold = Some(told),
-            _ => {}
+            untold => *untold = Some(told),
         }
     }
 }
