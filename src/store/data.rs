@@ -171,7 +171,7 @@ impl Edit<'_> {
         let Some(table) = self.data.tables.get_mut(table_id) else { return };
         let row_log = table_log.row(row_id, table.rows.slot(row_id));
         if let Some(row) = table.rows.get_mut(row_id) {
-            row_log.note_removal(&cell_id.into(), || row.clone());
+            row_log.keep_whole(|| row.clone());
             row.remove(cell_id);
         }
     }
@@ -234,7 +234,7 @@ impl Edit<'_> {
     pub(super) fn del_value(&mut self, value_id: &str) {
         let values = &mut self.data.values;
         if values.contains(value_id) {
-            self.log.values.note_removal(&value_id.into(), || values.clone());
+            self.log.values.keep_whole(|| values.clone());
             values.remove(value_id);
         }
     }

@@ -38,9 +38,8 @@ struct SlottedRow {
 pub(super) enum RowLog {
     /// What the cells held that were set since; nothing was removed, so the order of the others is as it was.
     Cells(Map<Option<Cell>>),
-    /// All cells, in their order; none if there was no row. Which of them were touched, in that order, is told to
-    /// listeners: all, in the row's own order, where nothing else is said.
-    Whole { row: Row, touched: Option<Map<()>> },
+    /// All cells, in their order; none if there was no row.
+    Whole(Row),
 }
 
 impl Log {
@@ -83,7 +82,7 @@ impl Log {
         data.tables.compact();
         match self.values {
             RowLog::Cells(cells) => undo_cells(&cells, &mut data.values),
-            RowLog::Whole { row, .. } => data.values = row,
+            RowLog::Whole(values) => data.values = values,
         }
     }
 
@@ -121,7 +120,7 @@ impl Log {
         }
         before.values = match &self.values {
             RowLog::Cells(cells) => cells.clone(),
-            RowLog::Whole { .. } => {
+            RowLog::Whole(_) => {
                 let changes = self.values.changes(Some(&data.values));
                 changes.into_iter().map(|(id, change)| (id, change.old)).collect()
             }
@@ -162,7 +161,7 @@ impl TableLog {
                         undo_cells(&cells, row);
                     }
                 }
-                (Some(slot), RowLog::Whole { row, .. }) => {
+                (Some(slot), RowLog::Whole(row)) => {
                     table.rows.remove(&row_id);
                     table.rows.restore(slot, row_id, row);
                 }
@@ -189,53 +188,26 @@ impl RowLog {
 
     /// Notes what a cell held that was set.
     pub(super) fn note(&mut self, cell_id: &Id, old: Option<Cell>) {
-        match self {
-            Self::Cells(cells) if !cells.contains(cell_id) => drop(cells.insert(cell_id, old)),
-            Self::Cells(_) => {}
-            Self::Whole { row, touched } => {
-                if touched.is_none() && !row.contains(cell_id) {
-                    *touched = Some(row.keys().map(|id| (id, ())).collect());
-                }
-                if let Some(touched) = touched {
-                    touched.insert(cell_id, ());
-                }
-            }
+        if let Self::Cells(cells) = self
+            && !cells.contains(cell_id)
+        {
+            cells.insert(cell_id, old);
         }
     }
 
-    /// Notes that one cell is about to be removed, where the whole row is given as it is now.
-    pub(super) fn note_removal(&mut self, cell_id: &Id, now: impl FnOnce() -> Row) {
-        self.keep(now);
-        self.note(cell_id, None);
-    }
-
-    /// Notes the whole row, given as it is now, because all of it is removed.
+    /// Notes the whole row, given as it is now, because something of it is about to be removed.
     pub(super) fn keep_whole(&mut self, now: impl FnOnce() -> Row) {
-        match self {
-            Self::Cells(cells) if cells.is_empty() => *self = Self::Whole { row: now(), touched: None },
-            Self::Whole { touched: None, .. } => {}
-            _ => {
-                let now = now();
-                let cell_ids: Vec<Id> = now.keys().cloned().collect();
-                self.keep(|| now);
-                cell_ids.iter().for_each(|cell_id| self.note(cell_id, None));
-            }
-        }
-    }
-
-    /// Sees to it that the whole row as it was is here.
-    fn keep(&mut self, now: impl FnOnce() -> Row) {
         if let Self::Cells(cells) = self {
             let mut row = now();
             undo_cells(cells, &mut row);
-            *self = Self::Whole { row, touched: Some(cells.keys().map(|id| (id, ())).collect()) };
+            *self = Self::Whole(row);
         }
     }
 
     /// The row as it was, where it is `now`.
     fn whole(&self, now: Option<&Row>) -> Row {
         match self {
-            Self::Whole { row, .. } => row.clone(),
+            Self::Whole(row) => row.clone(),
             Self::Cells(cells) => {
                 let mut row = now.cloned().unwrap_or_default();
                 undo_cells(cells, &mut row);
@@ -254,10 +226,7 @@ impl RowLog {
         let cell = |cell_id: &Id| now.and_then(|now| now.get(cell_id));
         match self {
             Self::Cells(cells) => cells.iter().for_each(|(id, old)| note(id, old.as_ref(), cell(id))),
-            Self::Whole { row, touched: Some(touched) } => {
-                touched.keys().for_each(|id| note(id, row.get(id), cell(id)))
-            }
-            Self::Whole { row, touched: None } => {
+            Self::Whole(row) => {
                 row.iter().for_each(|(id, old)| note(id, Some(old), cell(id)));
                 for (id, new) in now.into_iter().flatten().filter(|(id, _)| !row.contains(id)) {
                     note(id, None, Some(new));
