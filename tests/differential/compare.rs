@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::script::{Kind, Listen, Op, Script};
+use super::script::{Listen, Op, Script};
 
 /// Where two traces part, or `None`.
 pub(crate) fn first_difference(script: &Script, ours: &[Value], theirs: &[Value]) -> Option<String> {
@@ -39,39 +39,44 @@ pub(crate) fn report(script: &Script, difference: &str) -> String {
     )
 }
 
-/// A trace in which calls about ids that came and went in one transaction stand in the order of these ids.
+/// A trace in which, within a phase, tables stand in the order of their ids, and so do rows and cells.
 ///
-/// TinyBase tells of ids in the order in which they last came or went, we in that in which they were first touched: a
-/// deliberate difference. Which listener is called before which, for the same id, is compared all the same.
+/// In which order a phase goes through them is a deliberate difference (D18). Everything else of the order counts: who
+/// is called before whom for the same id, and a cell before its row, and that before its table.
 fn comparable(script: &Script, trace: &[Value]) -> Vec<Value> {
     let listeners: Vec<&Listen> =
         script.0.iter().filter_map(|op| if let Op::Listen(listen) = op { Some(listen) } else { None }).collect();
     let listener =
         |call: &Value| call[0].as_u64().and_then(|number| listeners.get(usize::try_from(number).ok()?).copied());
-    let family = |call: &Value| listener(call).and_then(|listen| Some((listen.kind.family()?, listen.role)));
+    let path = |call: &Value| -> Vec<String> {
+        let ids = listener(call).map_or(0, |listen| listen.kind.ids());
+        (1..=ids).map(|n| call[n].as_str().unwrap_or_default().to_owned()).collect()
+    };
     let mut trace = trace.to_vec();
     for step in &mut trace {
-        let Some(calls) = step[1].as_array_mut() else { continue };
-        let families: Vec<_> = calls.iter().map(family).collect();
-        let mut from = 0;
-        for run in families.chunk_by(|a, b| a.is_some() && a == b) {
-            let to = from + run.len();
-            if let Some(((_, parents), _)) = run[0] {
-                calls[from..to].sort_by_cached_key(|call| {
-                    let kind = listener(call).map(|listen| listen.kind);
-                    let ids = (1..=parents + 1).map(|n| call[n].as_str().unwrap_or_default().to_owned());
-                    let mut ids: Vec<_> = ids.collect();
-                    let rank = match kind {
-                        Some(Kind::SortedRowIds) => 2,
-                        Some(kind) if kind.ids() > parents => 1,
-                        _ => 0,
-                    };
-                    let id = ids.pop().filter(|_| rank == 1);
-                    (ids, rank, id)
-                });
-            }
-            from = to;
-        }
+        let Some(calls) = step[1].as_array() else { continue };
+        let calls: Vec<_> = calls.iter().map(|call| (path(call), call.clone())).collect();
+        let phase = |call: &Value| listener(call).and_then(|listen| Some((listen.kind.phase()?, listen.role)));
+        let phases = calls.chunk_by(|(_, a), (_, b)| phase(a).is_some() && phase(a) == phase(b));
+        let sorted = phases.flat_map(|calls| if phase(&calls[0].1).is_some() { sorted(calls, 0) } else { calls.to_vec() });
+        step[1] = sorted.map(|(_, call)| call).collect();
     }
     trace
+}
+
+/// Calls with their ids: those of the same id stay together, and as they are; between two that have none, they are sorted.
+fn sorted(calls: &[(Vec<String>, Value)], level: usize) -> Vec<(Vec<String>, Value)> {
+    let id = |call: &(Vec<String>, Value)| call.0.get(level).cloned();
+    let together = calls.chunk_by(|a, b| id(a) == id(b)).map(|calls| match id(&calls[0]) {
+        Some(_) => sorted(calls, level + 1),
+        None => calls.to_vec(),
+    });
+    let together: Vec<_> = together.collect();
+    let between = together.chunk_by(|a, b| id(&a[0]).is_some() && id(&b[0]).is_some());
+    let in_order = between.flat_map(|run| {
+        let mut run = run.to_vec();
+        run.sort_by_key(|calls| id(&calls[0]));
+        run.concat()
+    });
+    in_order.collect()
 }

@@ -89,5 +89,5 @@ fn shown(change: &CellChange) -> Value {
 }
 
 fn transaction(event: &TransactionEvent<'_>) -> Value {
-    json!([event.changes().to_json(), show::log(&event.log())])
+    json!([show::changes(&event.changes()), show::log(&event.log())])
 }

@@ -142,15 +142,17 @@ kinds! {
 }
 
 impl Kind {
-    /// Which kinds tell of ids that came and went in turn, and how many ids those have that they are in.
-    pub(crate) fn family(self) -> Option<(&'static str, usize)> {
+    /// Which kinds are told in turn, while a transaction's tables, rows and cells are gone through.
+    pub(crate) fn phase(self) -> Option<&'static str> {
         match self {
-            Self::TableIds | Self::HasTable => Some(("tables", 0)),
-            Self::TableCellIds | Self::HasTableCell => Some(("table cells", 1)),
-            Self::RowCount => Some(("row counts", 1)),
-            Self::RowIds | Self::HasRow | Self::SortedRowIds => Some(("rows", 1)),
-            Self::CellIds | Self::HasCell => Some(("cells", 2)),
-            Self::ValueIds | Self::HasValue => Some(("values", 0)),
+            Self::TableIds | Self::HasTable => Some("table ids"),
+            Self::TableCellIds | Self::HasTableCell => Some("table cell ids"),
+            Self::RowCount => Some("row counts"),
+            Self::RowIds | Self::HasRow | Self::SortedRowIds => Some("row ids"),
+            Self::CellIds | Self::HasCell => Some("cell ids"),
+            Self::Cell | Self::Row | Self::Table => Some("cells"),
+            Self::ValueIds | Self::HasValue => Some("value ids"),
+            Self::Value => Some("values"),
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 //! How traces show things: cells as the text of their JSON, maps as pairs in order.
 
-use roommate::{Cell, Content, Id, IdChange, Map, Store, TransactionLog};
+use roommate::{Cell, Changes, Content, Id, IdChange, Map, RowChanges, Store, TableChanges, TransactionLog};
 use serde_json::{Value, json};
 
 /// The encoded JSON of a cell, as text.
@@ -70,6 +70,13 @@ pub(crate) fn offered(cells: &[Option<Cell>]) -> Value {
 /// Ids that came or went, in order.
 pub(crate) fn id_changes(ids: &Map<IdChange>) -> Value {
     pairs(ids, |change| json!(if *change == IdChange::Added { 1 } else { -1 }))
+}
+
+/// Changes, each map of them sorted; null is what was deleted.
+pub(crate) fn changes(changes: &Changes) -> Value {
+    let cells = |cells: &RowChanges| pairs(cells, |cell| option(cell.as_ref()));
+    let rows = |rows: &TableChanges| pairs(rows, |row| row.as_ref().map_or(Value::Null, cells));
+    json!([pairs(&changes.tables, |table| table.as_ref().map_or(Value::Null, rows)), cells(&changes.values)])
 }
 
 /// A log, each map of it sorted.
