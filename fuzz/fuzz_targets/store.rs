@@ -9,11 +9,13 @@ mod dice;
 mod laws;
 #[path = "../../tests/differential/listening.rs"]
 mod listening;
+#[allow(dead_code, reason = "the differential test uses more of it")]
 #[path = "../../tests/differential/ours.rs"]
 mod ours;
 #[path = "../../tests/differential/script.rs"]
 mod script;
+#[allow(dead_code, reason = "the differential test uses more of it")]
 #[path = "../../tests/differential/show.rs"]
 mod show;
 
-fuzz_target!(|bytes: &[u8]| laws::hold_for_bytes(bytes));
+fuzz_target!(|bytes: &[u8]| laws::hold_for(&script::Script::from_bytes(bytes)));

@@ -12,11 +12,6 @@ use super::{
     script::Script,
 };
 
-/// Any bytes, as a script.
-pub(crate) fn hold_for_bytes(bytes: &[u8]) {
-    hold_for(&Script::from_bytes(bytes));
-}
-
 /// Runs a script, and checks after each step that
 ///
 /// - what was rolled back left nothing, the order of ids included;

@@ -11,8 +11,8 @@ use std::{
 };
 
 use roommate::{
-    ANY, CellKind, Changes, Content, Error, ErrorKind, Pattern, Result, Row, Sort, Store, Subscription, TablesSchema,
-    ValuesSchema,
+    ANY, CellKind, Changes, Content, Error, ErrorKind, Id, Pattern, Result, Row, Sort, Store, Subscription, Table,
+    TablesSchema, ValuesSchema,
 };
 use serde_json::{Value, json};
 
@@ -26,7 +26,11 @@ use super::{
 pub(crate) fn run(script: &Script) -> Vec<Value> {
     let mut trace = Vec::new();
     World::default().run(script, |world, step| {
-        trace.push(json!([step.result, step.calls, show::content(&world.store)]));
+        let content = match step.kind {
+            StepKind::SetAnew => show::content_in_order_of_ids(&world.store),
+            _ => show::content(&world.store),
+        };
+        trace.push(json!([step.result, step.calls, content]));
     });
     trace
 }
@@ -45,6 +49,8 @@ pub(crate) enum StepKind {
     Inside,
     /// Everything that the step did is final.
     Done,
+    /// The same, and what the store holds was set anew, in an order that is not compared.
+    SetAnew,
     /// Everything that the step did was rolled back.
     RolledBack,
     /// The store was emptied and filled again, while listeners were not to hear of it.
@@ -97,11 +103,20 @@ impl Run<'_> {
             return self.told(result, StepKind::Inside);
         }
         let before = self.world.store.content();
+        let sets_anew = match op {
+            Op::SetTablesSchema(_) => !before.tables.is_empty(),
+            Op::SetValuesSchema(_) => !before.values.is_empty(),
+            _ => false,
+        };
         let result = catch_unwind(AssertUnwindSafe(|| self.perform(op)));
         self.depth = 0;
         self.world.heard.taken_back.store(false, Ordering::Relaxed);
         match result {
-            Ok(result) if result != "undone" => self.told(result, StepKind::Done),
+            Ok(result) if result != "undone" && !sets_anew => self.told(result, StepKind::Done),
+            Ok(result) if result != "undone" => {
+                self.told(result, StepKind::SetAnew);
+                self.rebuild(&in_order_of_ids(self.world.store.content()));
+            }
             result => {
                 if let Err(panic) = result
                     && !panic.is::<Failed>()
@@ -133,6 +148,8 @@ impl Run<'_> {
                 drop(self.subscriptions.get_mut(number).and_then(Option::take));
                 Value::Null
             }
+            Op::SetTablesSchema(_) if self.depth > 0 && self.world.store.has_tables() => json!("not now"),
+            Op::SetValuesSchema(_) if self.depth > 0 && self.world.store.has_values() => json!("not now"),
             write => perform(&self.world.store, write),
         }
     }
@@ -299,6 +316,20 @@ fn is_ordered(store: &Store, table_id: &str, cell_id: &str) -> bool {
 /// The patterns of a listener, one for each id that its kind has.
 pub(crate) fn pattern(Listen { ids, .. }: &Listen, index: usize) -> Pattern {
     ids.get(index).and_then(Option::as_deref).map_or(ANY, Pattern::from)
+}
+
+fn in_order_of_ids(content: Content) -> Content {
+    fn sorted<V>(map: impl IntoIterator<Item = (Id, V)>) -> Vec<(Id, V)> {
+        let mut pairs: Vec<_> = map.into_iter().collect();
+        pairs.sort_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
+        pairs
+    }
+    let row = |(id, row): (Id, Row)| (id, sorted(row).into_iter().collect::<Row>());
+    let table = |(id, table): (Id, Table)| (id, sorted(table).into_iter().map(row).collect::<Table>());
+    Content {
+        tables: sorted(content.tables).into_iter().map(table).collect(),
+        values: sorted(content.values).into_iter().collect(),
+    }
 }
 
 /// Data as JavaScript would have it: ids that are array indices come first.

@@ -47,8 +47,11 @@ pub(crate) enum Op {
     SetJson((String,)),
     SetTablesJson((String,)),
     SetValuesJson((String,)),
+    /// Not where there are tables and a transaction is open; and no order is compared then: TinyBase sets them anew as an
+    /// object of JavaScript (D13).
     SetTablesSchema((Value,)),
     DelTablesSchema(()),
+    /// The same with values.
     SetValuesSchema((Value,)),
     DelValuesSchema(()),
     /// With the cell to sort by, or the row's id; whether descending; offset and limit.
@@ -153,6 +156,8 @@ impl Kind {
             Self::Cell | Self::Row | Self::Table => Some("cells"),
             Self::ValueIds | Self::HasValue => Some("value ids"),
             Self::Value => Some("values"),
+            Self::InvalidCell => Some("invalid cells"),
+            Self::InvalidValue => Some("invalid values"),
             _ => None,
         }
     }
@@ -213,14 +218,19 @@ fn listen(dice: &mut Dice<'_>) -> Listen {
     if kind == Kind::SortedRowIds {
         ids = vec![Some(id(dice))];
     }
-    // What others write is a deliberate difference.
+    // What others write is told in another round (D4).
     let may_write = role == Role::Mutator || matches!(kind, Kind::StartTransaction | Kind::WillFinishTransaction);
-    let may_fail = role == Role::Mutator || kind == Kind::WillFinishTransaction;
+    // Who fails is the last that is told: not where it is not compared who is told first (D18).
+    let may_fail = (role == Role::Mutator && kind.ids() == 0) || kind == Kind::WillFinishTransaction;
     let does = match dice.below(8) {
         1..5 if may_write => Does::Write((0..=dice.below(2)).map(|_| write(dice)).collect()),
         7 if may_fail => Does::Fail,
         _ => Does::Nothing,
     };
+    if role == Role::Mutator && does != Does::Nothing {
+        // Nor do two write of which it is not compared who does so first.
+        ids.fill(Some("a".into()));
+    }
     Listen { kind, ids, role, does }
 }
 
@@ -270,9 +280,10 @@ fn cell_schema(dice: &mut Dice<'_>, id: &str) -> Value {
     schema
 }
 
-/// Which cells schemas give defaults to. Changes do not delete these: a deliberate difference.
+/// Which cells schemas give defaults to: none that JavaScript's objects would put first (D13). Changes do not delete
+/// these (D9).
 fn may_have_default(id: &str) -> bool {
-    matches!(id, "b" | "10")
+    id == "b"
 }
 
 fn id(dice: &mut Dice<'_>) -> String {

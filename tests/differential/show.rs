@@ -40,6 +40,22 @@ pub(crate) fn content(store: &Store) -> Value {
     json!([tables, values, store.json(), schema(&store.tables_schema_json()), schema(&store.values_schema_json())])
 }
 
+/// The same in the order of ids, without its JSON.
+pub(crate) fn content_in_order_of_ids(store: &Store) -> Value {
+    fn sort(pairs: &mut Value, levels: usize) {
+        let Some(pairs) = pairs.as_array_mut() else { return };
+        pairs.sort_by(|a, b| a[0].as_str().cmp(&b[0].as_str()));
+        if levels > 1 {
+            pairs.iter_mut().for_each(|pair| sort(&mut pair[1], levels - 1));
+        }
+    }
+    let mut content = content(store);
+    sort(&mut content[0], 3);
+    sort(&mut content[1], 1);
+    content[2] = Value::Null;
+    content
+}
+
 /// A schema's JSON, with the keys of every object in order.
 fn schema(json: &str) -> Value {
     fn sorted(value: Value) -> Value {
@@ -49,7 +65,11 @@ fn schema(json: &str) -> Value {
                 pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
                 pairs.into_iter().map(|(key, value)| json!([key, sorted(value)])).collect()
             }
-            Value::Number(number) => json!(number.as_f64()),
+            // As JavaScript writes it, without a fraction.
+            Value::Number(number) => match number.as_f64() {
+                Some(whole) if whole.fract() == 0.0 => json!(whole as i64),
+                other => json!(other),
+            },
             Value::Array(array) => array.into_iter().map(sorted).collect(),
             other => other,
         }

@@ -52,22 +52,35 @@ const shownChanges = ([tables, values]) => {
   return [pairs(tables, orNull(rows)), cells(values)];
 };
 
+// Whether our reader takes a text: it refuses what is not of the right shape (D11, D12), where TinyBase takes what it can.
+const isShaped = (thing, levels) =>
+  levels == 0 || (isPlain(thing) && Object.values(thing).every((inside) => isShaped(inside, levels - 1)));
+
 // Whether JavaScript's < puts cells into an order: not where numbers meet texts, or objects (D15).
 const isOrdered = (cells) =>
   cells.every((cell) => typeof cell == 'string') ||
   cells.every((cell) => cell === null || typeof cell == 'number' || typeof cell == 'boolean');
 
 const isRefused = (op, json) => {
+  let parsed;
   try {
-    const parsed = JSON.parse(json);
-    return op == 'setValuesJson'
-      ? !isShaped(parsed, 1)
-      : op == 'setTablesJson' || isPlain(parsed)
-        ? !isShaped(parsed, 3)
-        : !(Array.isArray(parsed) && parsed.length == 2 && isShaped(parsed[0], 3) && isShaped(parsed[1], 1));
+    parsed = JSON.parse(json);
   } catch {
     return true;
   }
+  return op == 'setValuesJson'
+    ? !isShaped(parsed, 1)
+    : op == 'setTablesJson' || isPlain(parsed)
+      ? !isShaped(parsed, 3)
+      : !(Array.isArray(parsed) && parsed.length == 2 && isShaped(parsed[0], 3) && isShaped(parsed[1], 1));
+};
+
+const inOrderOfIds = ([tables, values, _json, ...schemas]) => {
+  const sort = (pairs, levels) =>
+    pairs
+      .map(([id, inside, ...more]) => [id, levels > 1 ? sort(inside, levels - 1) : inside, ...more])
+      .sort(([a], [b]) => (a < b ? -1 : 1));
+  return [sort(tables, 3), sort(values, 1), null, ...schemas];
 };
 
 const run = (ops) => {
@@ -152,11 +165,13 @@ const run = (ops) => {
 
   const changed = ([isChanged, old, now] = [false]) => {
     const change = [text(old), text(now)];
-    // One that was set and set back is none (D22).
+    // One that was set and set back is none (D23).
     return isChanged && change[0] !== change[1] ? change : null;
   };
   const ids = (getIdChanges) => pairs(getIdChanges(), (change) => change);
-  const offered = (cells) => cells.map(text);
+  // TinyBase takes its own default for invalid, where it is an object or array: it tells so, and sets it (D22).
+  const offered = (cells) =>
+    cells.filter((cell) => typeof cell != 'string' || !cell.startsWith(ENCODED)).map(text);
   const transaction = (isTakenBack) => {
     const log = store.getTransactionLog();
     if (isTakenBack) {
@@ -165,6 +180,10 @@ const run = (ops) => {
         log[n] = {};
       }
       log[0] = log[1] = false;
+      if (hasThrown) {
+        // Nor is it told what could not be taken (D25).
+        log[3] = log[5] = {};
+      }
     }
     const cells = (cells) => pairs(cells, (change) => change.map((cell) => (cell === undefined ? null : JSON.stringify(cell))));
     const nested = (map) => (object) => pairs(object, map);
@@ -181,13 +200,13 @@ const run = (ops) => {
         log[1],
         pairs(log[3], nested(nested(offered))).flatMap(([t, rows]) =>
           rows.flatMap(([r, row]) => row.map(([c, cells]) => [t, r, c, cells])),
-        ),
-        pairs(log[5], offered),
+        ).filter(([, , , cells]) => cells.length > 0),
+        pairs(log[5], offered).filter(([, values]) => values.length > 0),
       ],
     ];
   };
 
-  // What a mutator may look up is as of when its group's turn came (D23).
+  // What a mutator may look up is as of when its group's turn came (D24).
   let isMutator = false;
   const cellChange = (getCellChange) => (isMutator ? null : changed(getCellChange('a', 'a', 'a')));
   const valueChange = (getValueChange) => (isMutator ? null : changed(getValueChange('a')));
@@ -226,7 +245,8 @@ const run = (ops) => {
   const listen = ({kind, ids, role, does}) => {
     const number = listeners.length;
     const listener = (_store, ...args) => {
-      if (muted) {
+      const isOfInvalid = kind == 'InvalidCell' || kind == 'InvalidValue';
+      if (muted || (isOfInvalid && offered(args.at(-1)).length == 0)) {
         return;
       }
       isMutator = role == 'mutator';
@@ -253,6 +273,10 @@ const run = (ops) => {
     switch (op) {
       case 'begin':
         return inTransaction(args[0]);
+      case 'setTablesSchema':
+        return depth > 0 && store.hasTables() ? 'not now' : write(op, args);
+      case 'setValuesSchema':
+        return depth > 0 && store.hasValues() ? 'not now' : write(op, args);
       case 'end':
         return 'nothing';
       case 'listen':
@@ -328,8 +352,19 @@ const run = (ops) => {
         throw error;
       }
     }
+    if (hasThrown) {
+      // setTablesJson and setValuesJson keep it to themselves (D26).
+      result = 'undone';
+    }
     if (result != 'undone') {
-      told(result);
+      if (op == 'setTablesSchema' ? before[0].length > 0 : op == 'setValuesSchema' && before[1].length > 0) {
+        // As an object of JavaScript: in an order that differs (D13).
+        const anew = inOrderOfIds(show());
+        told(result, anew);
+        rebuild(anew);
+      } else {
+        told(result);
+      }
       return;
     }
     // TinyBase's rollback does not restore order, nor always objects (D6): what is expected is what was.
