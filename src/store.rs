@@ -12,7 +12,6 @@ mod net;
 mod readers;
 mod setters;
 mod shared;
-mod slots;
 mod stream;
 mod subscribe;
 mod telling;

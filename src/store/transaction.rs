@@ -130,7 +130,7 @@ impl Store {
         self.transaction(|store| {
             let mut state = store.shared.state_mut();
             let State { data, log, .. } = &mut *state;
-            Ok(write(&mut Edit { data, log }))
+            Ok(write(&mut Edit { data, log: Some(log) }))
         })
     }
 
@@ -194,7 +194,9 @@ impl Store {
     /// Undoes what was written since the last stage ended.
     fn undo_stage(&self) {
         let mut state = self.shared.state_mut();
-        mem::take(&mut state.log).undo(&mut state.data);
+        let log = mem::take(&mut state.log);
+        log.undo(&mut state.data);
+        log.compact(&mut state.data);
         state.failed = false;
     }
 
