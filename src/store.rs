@@ -17,7 +17,6 @@ mod rules;
 mod schema;
 mod setters;
 mod shared;
-mod slots;
 mod sorted;
 mod stream;
 mod subscribe;
