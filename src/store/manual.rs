@@ -18,6 +18,12 @@ use super::{
 /// Dropping it rolls it back, as an error in the body of [`Store::transaction`] would. While it lives, other threads'
 /// writes and reads wait, as they wait for such a body; so it stays on its thread, and forgetting it
 /// ([`std::mem::forget`]) locks the store for ever.
+///
+/// ```compile_fail
+/// let store = roommate::Store::new();
+/// let transaction = store.start_transaction().unwrap();
+/// std::thread::scope(|scope| scope.spawn(move || transaction.finish()));
+/// ```
 #[derive(Debug)]
 #[must_use = "the transaction is rolled back when this is dropped"]
 pub struct OpenTransaction<'a> {

@@ -22,7 +22,7 @@ impl Store {
 
     /// One table; empty if there is none.
     pub fn table(&self, table_id: &str) -> Table {
-        self.look(|data| data.tables.get(table_id).map(|table| table.to_table()).unwrap_or_default())
+        self.look(|data| data.tables.get(table_id).map(|table| table.rows.clone()).unwrap_or_default())
     }
 
     /// All tables.
@@ -103,7 +103,7 @@ impl Store {
 
     /// The ids of a row's cells.
     pub fn cell_ids(&self, table_id: &str, row_id: &str) -> Vec<Id> {
-        self.look(|data| data.row(table_id, row_id).into_iter().flat_map(Map::keys).cloned().collect())
+        self.look(|data| data.row(table_id, row_id).into_iter().flat_map(Row::keys).cloned().collect())
     }
 
     /// The ids of the cells that any row of a table has, each once, in the order of the rows and of their cells. Reads the

@@ -1,7 +1,7 @@
 //! Writing to a store.
 
 use crate::{
-    content::{Cell, Changes, Content, Id, Map, Row, Table, Tables, Values},
+    content::{Cell, Changes, Content, Id, Row, Table, Tables, Values},
     error::{Error, ErrorKind, Result},
 };
 
@@ -202,9 +202,7 @@ impl Store {
 }
 
 /// All of the cells, or the error of the first that cannot be taken.
-fn cells<I: Into<Id>, C: TryInto<Cell, Error: Into<Error>>>(
-    cells: impl IntoIterator<Item = (I, C)>,
-) -> Result<Map<Cell>> {
+fn cells<I: Into<Id>, C: TryInto<Cell, Error: Into<Error>>>(cells: impl IntoIterator<Item = (I, C)>) -> Result<Row> {
     let cells = cells.into_iter().map(|(id, cell)| Ok((id, cell.try_into().map_err(Into::into)?)));
     cells.collect()
 }

@@ -81,7 +81,7 @@ impl State {
     /// The open transaction's way to write.
     pub(super) fn writer(&mut self) -> Writer<'_> {
         let Self { data, rules, log, invalid, .. } = self;
-        Writer { edit: Edit { data, log }, rules, invalid }
+        Writer { edit: Edit { data, log: Some(log) }, rules, invalid }
     }
 }
 

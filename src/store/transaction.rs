@@ -250,7 +250,9 @@ impl Store {
     /// Undoes what was written since the last stage ended. What could not be written stays known.
     fn undo_stage(&self) {
         let mut state = self.shared.state_mut();
-        mem::take(&mut state.log).undo(&mut state.data);
+        let log = mem::take(&mut state.log);
+        log.undo(&mut state.data);
+        log.compact(&mut state.data);
         state.rules.undo();
         state.failed = false;
     }

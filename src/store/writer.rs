@@ -3,7 +3,7 @@
 //! Everything here ends in writes of an [`Edit`], which knows of no schema. Without one each method is that of the edit,
 //! and a look at whether there is anything to write at all.
 
-use crate::content::{Cell, Changes, Content, Id, Map, Row, Table, Tables, Values};
+use crate::content::{Cell, Changes, Content, Id, Row, Table, Tables, Values};
 
 use super::{data::Edit, invalid::Invalid, rules::Rules};
 
@@ -267,7 +267,7 @@ impl Writer<'_> {
         if table.is_empty() {
             self.invalid.cell(&[table_id], None);
         }
-        for (row_id, _) in table.iter().filter(|(_, row)| Map::is_empty(row)) {
+        for (row_id, _) in table.iter().filter(|(_, row)| Row::is_empty(row)) {
             self.invalid.cell(&[table_id, row_id], None);
         }
     }

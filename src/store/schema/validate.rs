@@ -2,7 +2,7 @@
 
 use super::{CellSchema, TablesSchema, ValuesSchema};
 use crate::{
-    content::{Cell, Id, Map, Row, Table, Tables, Values},
+    content::{Cell, Id, Row, Table, Tables, Values},
     store::invalid::Invalid,
 };
 
@@ -164,7 +164,7 @@ impl ValuesSchema {
         if values.is_empty() {
             invalid.value(None, None);
         }
-        let mut valid = Map::new();
+        let mut valid = Values::new();
         for (value_id, value) in values {
             if let Some(value) = self.valid_value(value_id, value, invalid) {
                 valid.insert(value_id, value.clone());

@@ -87,6 +87,11 @@ fn check(store: &Store) {
         for (value_id, value) in store.values() {
             assert!(schema.value(&value_id).is_some_and(|schema| schema.accepts(&value)), "{value_id} {value:?}");
         }
+        // Values that lack a required one cannot be set, with defaults or without.
+        let required = |value: &CellSchema| value.is_required() && value.default().is_none();
+        if schema.values().any(|(_, value)| required(value)) {
+            return;
+        }
         for (value_id, value) in schema.values().filter(|(_, value)| value.default().is_some()) {
             assert!(store.has_value(value_id), "{value_id}, by default {:?}", value.default());
         }

@@ -214,7 +214,7 @@ fn a_row_of_which_nothing_is_valid_stays_as_it_was() {
     store.set_row("t", "r", [("d", 1)]).unwrap();
     store.set_table("t", &table(&[("r", &[("d", 1)])])).unwrap();
     store.set_tables(&Map::from_iter([("u", table(&[("r", &[("c", 1)])]))])).unwrap();
-    store.set_content(&Content { tables: Map::from_iter([("u", Table::new())]), values: Map::new() }).unwrap();
+    store.set_content(&Content { tables: Map::from_iter([("u", Table::new())]), values: Row::new() }).unwrap();
     assert_eq!(store.content(), before);
 }
 

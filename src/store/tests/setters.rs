@@ -1,7 +1,7 @@
 use super::{Heard, pets, row, table};
 use crate::{
     ANY,
-    content::{Cell, Changes, Content, Map, Row, Table, Tables},
+    content::{Cell, Changes, Content, Map, Row, Table, Tables, Values},
     error::ErrorKind,
     store::Store,
 };
@@ -83,7 +83,7 @@ fn what_is_empty_changes_nothing_but_for_a_content_which_clears() {
     // What is empty among others counts as not given.
     store.set_table("pets", &Map::from_iter([("fido", Row::new()), ("nemo", row(&[("fins", 3)]))])).unwrap();
     assert_eq!(store.table("pets"), table(&[("nemo", &[("fins", 3)])]));
-    store.set_content(&Content { tables: store.tables(), values: Map::new() }).unwrap();
+    store.set_content(&Content { tables: store.tables(), values: Values::new() }).unwrap();
     assert!(!store.has_values() && store.has_tables());
     store.set_content(&Content::new()).unwrap();
     assert!(store.content().is_empty());

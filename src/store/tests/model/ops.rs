@@ -199,7 +199,7 @@ pub(in crate::store::tests) fn cell() -> impl Strategy<Value = Cell> {
 }
 
 fn row() -> impl Strategy<Value = Row> {
-    vec((id(), cell()), 0..3).prop_map(Map::from_iter)
+    vec((id(), cell()), 0..3).prop_map(Row::from_iter)
 }
 
 fn table() -> impl Strategy<Value = Table> {
