@@ -211,7 +211,9 @@ impl Edit<'_> {
             return;
         }
         if row.len() == 1 {
-            return self.del_row(table_id, row_id);
+            // As in TinyBase: the id of a row that went with its last cell is not used again.
+            self.take_row(table_id, row_id);
+            return;
         }
         let table_id = &Id::from(table_id);
         let (table, log) = self.table_to_fill(table_id);
@@ -226,20 +228,31 @@ impl Edit<'_> {
     }
 
     pub(super) fn del_row(&mut self, table_id: &str, row_id: &str) {
-        let Some(table) = self.data.tables.get(table_id) else { return };
-        let Some(slot) = table.rows.slot(row_id) else { return };
+        if let Some(row_id) = self.take_row(table_id, row_id)
+            && let Some(table) = self.data.tables.get_mut(table_id)
+        {
+            table.pool.release(&row_id);
+        }
+    }
+
+    /// Removes a row and returns its id, if there is such a row.
+    fn take_row(&mut self, table_id: &str, row_id: &str) -> Option<Id> {
+        let table = self.data.tables.get(table_id)?;
+        let slot = table.rows.slot(row_id)?;
         if table.rows.len() == 1 {
-            return self.del_table(table_id);
+            self.del_table(table_id);
+            return None;
         }
         let table_id = &Id::from(table_id);
         let (table, log) = self.table_to_fill(table_id);
         let slots = table.rows.slots();
-        let Some((row_id, row)) = table.rows.take(slot) else { return };
-        table.pool.release(&row_id);
+        let (row_id, row) = table.rows.take(slot)?;
+        let taken = row_id.clone();
         match log.touch() {
             Some(log) => log.remove_row(row_id, slot, slots, row),
             None => table.rows.compact(),
         }
+        Some(taken)
     }
 
     pub(super) fn del_table(&mut self, table_id: &str) {

@@ -2,7 +2,7 @@
 
 use indexmap::IndexSet;
 
-use crate::content::Id;
+use crate::content::{Id, Map};
 
 use super::{
     Store,
@@ -85,7 +85,7 @@ impl Store {
     }
 }
 
-impl Round<'_> {
+impl<'a> Round<'a> {
     /// Tells what was committed, and last that the transaction did finish.
     pub(super) fn tell(mut self) {
         self.tell_invalid_cells();
@@ -124,8 +124,9 @@ impl Round<'_> {
     /// First who came and went, from tables to cells; then cells, rows, tables.
     fn tell_tables(&mut self) {
         if !self.told.net.tables.is_empty() && self.has_any(Kind::HasTables, Kind::Tables) {
+            let table_cell_ids = self.table_cell_ids();
             self.tell_presence_of_tables();
-            self.tell_table_cell_ids();
+            self.tell_table_cell_ids(&table_cell_ids);
             self.tell_row_counts();
             self.tell_row_ids();
             self.tell_unsorted();
@@ -142,10 +143,19 @@ impl Round<'_> {
         tell_ids!(self, told.net.table_ids(), TableIds => TableIdsEvent, HasTable => HasTableEvent(table_id), []);
     }
 
-    fn tell_table_cell_ids(&mut self) {
+    /// Which cells came to tables or went from them. It takes a look at the store, and so comes before the first listener,
+    /// who may write.
+    fn table_cell_ids(&self) -> Vec<(&'a Id, Map<IdChange>)> {
         let Self { store, told, .. } = *self;
-        for (table_id, table) in &told.net.tables {
-            tell_ids!(self, store.table_cell_ids_changed(table_id, table), TableCellIds => TableCellIdsEvent, HasTableCell => HasTableCellEvent(cell_id), [table_id]);
+        if !self.has(Kind::TableCellIds) && !self.has(Kind::HasTableCell) {
+            return Vec::new();
+        }
+        told.net.tables.iter().map(|(id, table)| (id, store.table_cell_ids_changed(id, table))).collect()
+    }
+
+    fn tell_table_cell_ids(&mut self, tables: &[(&Id, Map<IdChange>)]) {
+        for (table_id, changed) in tables {
+            tell_ids!(self, *changed, TableCellIds => TableCellIdsEvent, HasTableCell => HasTableCellEvent(cell_id), [table_id]);
         }
     }
 

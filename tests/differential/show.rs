@@ -1,11 +1,11 @@
 //! How traces show things: cells as the text of their JSON, maps as pairs in order.
 
-use roommate::{Cell, Changes, Content, Id, IdChange, Map, RowChanges, Store, TableChanges, TransactionLog};
+use roommate::{Cell, Changes, Content, Id, IdChange, Map, Row, RowChanges, Store, TableChanges, TransactionLog};
 use serde_json::{Value, json};
 
 /// The encoded JSON of a cell, as text.
 pub(crate) fn cell(cell: &Cell) -> Value {
-    let values = Map::from_iter([("", cell.clone())]);
+    let values = Row::from_iter([("", cell.clone())]);
     let text = Content { values, ..Content::new() }.to_json();
     let text = text.strip_prefix(r#"[{},{"":"#).and_then(|text| text.strip_suffix("}]"));
     Value::from(text.expect("a content of one value is written like this"))

@@ -35,6 +35,8 @@ const mapped = (object, map) => {
   return result;
 };
 
+const own = (object, key) => (object !== undefined && Object.hasOwn(object, key) ? object[key] : undefined);
+
 const pairs = (object, map) =>
   Object.entries(object)
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -180,6 +182,7 @@ const run = (ops) => {
         log[n] = {};
       }
       log[0] = log[1] = false;
+      [log[3], log[5]] = offeredBefore;
       if (hasThrown) {
         // Nor is it told what could not be taken (D25).
         log[3] = log[5] = {};
@@ -242,10 +245,17 @@ const run = (ops) => {
   // Whether doRollback has taken the open transaction back, and whether a listener has failed in it.
   let isTakenBack = false;
   let hasThrown = false;
+  // What could not be taken before: in the course of the rollback that may become more (D6).
+  let offeredBefore = [{}, {}];
   const listen = ({kind, ids, role, does}) => {
     const number = listeners.length;
     const listener = (_store, ...args) => {
       const isOfInvalid = kind == 'InvalidCell' || kind == 'InvalidValue';
+      if (isOfInvalid && isTakenBack) {
+        const [cells, values] = offeredBefore;
+        const [t, r, c] = args;
+        args[args.length - 1] = (kind == 'InvalidCell' ? own(own(own(cells, t), r), c) : own(values, t)) ?? [];
+      }
       if (muted || (isOfInvalid && offered(args.at(-1)).length == 0)) {
         return;
       }
@@ -312,7 +322,12 @@ const run = (ops) => {
         step(op, args);
       }
     };
-    const doRollback = () => (isTakenBack = end == 'doRollback');
+    const doRollback = () => {
+      isTakenBack = end == 'doRollback';
+      const log = store.getTransactionLog();
+      offeredBefore = structuredClone([log[3], log[5]]);
+      return isTakenBack;
+    };
     try {
       if (begin == 'call') {
         store.transaction(() => {
