@@ -58,7 +58,8 @@ fn comparable(script: &Script, trace: &[Value]) -> Vec<Value> {
         let calls: Vec<_> = calls.iter().map(|call| (path(call), call.clone())).collect();
         let phase = |call: &Value| listener(call).and_then(|listen| Some((listen.kind.phase()?, listen.role)));
         let phases = calls.chunk_by(|(_, a), (_, b)| phase(a).is_some() && phase(a) == phase(b));
-        let sorted = phases.flat_map(|calls| if phase(&calls[0].1).is_some() { sorted(calls, 0) } else { calls.to_vec() });
+        let sorted =
+            phases.flat_map(|calls| if phase(&calls[0].1).is_some() { sorted(calls, 0) } else { calls.to_vec() });
         step[1] = sorted.map(|(_, call)| call).collect();
     }
     trace

@@ -81,11 +81,7 @@ fn listen(store: &Store, told: &Arc<Mutex<Told>>) -> Vec<Subscription> {
                 told.call("cell", &[event.table_id, event.row_id, event.cell_id], 0);
             }),
         ),
-        store.add_row_listener(
-            ANY,
-            ANY,
-            listener!(|told, event| told.call("row", &[event.table_id, event.row_id], 0)),
-        ),
+        store.add_row_listener(ANY, ANY, listener!(|told, event| told.call("row", &[event.table_id, event.row_id], 0))),
         store.add_table_listener(ANY, listener!(|told, event| told.call("table", &[event.table_id], 0))),
         store.add_tables_listener(listener!(|told, _event| told.call("tables", &[], 0))),
         store.add_value_ids_listener(listener!(|told, event| told.ids("value ids", &[], event.ids))),

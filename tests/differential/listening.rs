@@ -18,7 +18,8 @@ pub(crate) fn listen(World { store, heard }: &World, number: usize, listen: &Lis
     let (kind, does) = (listen.kind, listen.does.clone());
     let heard = Arc::clone(heard);
     // What a mutator may look up is as of when its group's turn came: a deliberate difference.
-    let change = move |change: Option<&CellChange>| if mutator { Value::Null } else { change.map_or(Value::Null, shown) };
+    let change =
+        move |change: Option<&CellChange>| if mutator { Value::Null } else { change.map_or(Value::Null, shown) };
     macro_rules! stage {
         ($add:ident, $event:ident => $shown:expr) => {
             store.$add(move |$event| heard.call($event.store, kind, &does, json!([number, $shown])))
