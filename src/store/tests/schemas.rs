@@ -198,6 +198,17 @@ fn a_required_cell_is_required_of_whole_rows_alone() {
 }
 
 #[test]
+fn an_object_as_a_default_is_not_told_as_invalid() {
+    let store = one_cell(CellSchema::object().with_default(serde_json::json!({"a": 1})).unwrap());
+    let heard = Heard::default();
+    listen(&store, &heard);
+    store.set_row("t", "r", Row::new()).unwrap();
+    store.set_cell("t", "r", "c", 1).unwrap();
+    assert_eq!(store.json(), "[{\"t\":{\"r\":{\"c\":\"\u{FFFD}{\\\"a\\\":1}\"}}},{}]");
+    assert_eq!(heard.take(), ["t r c: 1"]);
+}
+
+#[test]
 fn a_required_cell_with_a_default_is_not_missed() {
     let store = one_cell(CellSchema::number().required().with_default(1).unwrap());
     store.set_row("t", "r", Row::new()).unwrap();
