@@ -260,6 +260,7 @@ impl Store {
     /// Puts what was written so far out of reach of [`Self::undo_stage`].
     fn end_stage(&self) {
         let mut state = self.shared.state_mut();
+        state.rules.commit();
         let log = mem::take(&mut state.log);
         state.earlier = Some((log.net(&state.data), log.before(&state.data)));
     }
