@@ -178,8 +178,8 @@ fn op(dice: &mut Dice<'_>) -> Op {
     match dice.below(32) {
         0..16 => write(dice),
         16..19 => Op::Begin((if dice.below(4) == 3 { Begin::ByHand } else { Begin::Call },)),
-        19..23 => Op::End((dice.pick(&[End::Commit, End::Commit, End::Fail, End::DoRollback]),)),
-        23..28 => Op::Listen(listen(dice)),
+        19..22 => Op::End((dice.pick(&[End::Commit, End::Commit, End::Fail, End::DoRollback]),)),
+        22..28 => Op::Listen(listen(dice)),
         28 => Op::Unlisten((dice.below(8),)),
         29 => sorted(dice),
         _ => schema(dice),
@@ -214,7 +214,7 @@ fn write(dice: &mut Dice<'_>) -> Op {
 fn listen(dice: &mut Dice<'_>) -> Listen {
     let kind = dice.pick(Kind::ALL);
     let role = if dice.below(3) == 2 && !kind.is_stage() { Role::Mutator } else { Role::Listener };
-    let mut ids: Vec<_> = (0..kind.ids()).map(|_| (dice.below(3) == 2).then(|| id(dice))).collect();
+    let mut ids: Vec<_> = (0..kind.ids()).map(|_| (dice.below(4) == 3).then(|| id(dice))).collect();
     if kind == Kind::SortedRowIds {
         ids = vec![Some(id(dice))];
     }
