@@ -17,7 +17,7 @@ pub(crate) fn listen(World { store, heard }: &World, number: usize, listen: &Lis
     let mutator = listen.role == Role::Mutator;
     let (kind, does) = (listen.kind, listen.does.clone());
     let heard = Arc::clone(heard);
-    // What a mutator may look up is as of when its group's turn came: a deliberate difference.
+    // What a mutator may look up is as of when its group's turn came (D24).
     let change =
         move |change: Option<&CellChange>| if mutator { Value::Null } else { change.map_or(Value::Null, shown) };
     macro_rules! stage {

@@ -29,7 +29,7 @@ pub(crate) fn content(store: &Store) -> Value {
         let rows = store.row_ids(table_id);
         let rows = rows.iter().map(|row_id| json!([row_id.as_str(), row(table_id, row_id)])).collect::<Value>();
         let mut cell_ids = store.table_cell_ids(table_id);
-        // TinyBase's order is that in which they came to the table: a deliberate difference.
+        // The order differs (D14).
         cell_ids.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         let cell_ids = cell_ids.iter().map(Id::as_str).collect::<Value>();
         json!([table_id.as_str(), rows, store.row_count(table_id), cell_ids])
