@@ -117,8 +117,8 @@ use shared::Handle;
 /// Every write is a transaction, or part of the one that is open: see [`Store::transaction`]; by hand,
 /// [`Store::start_transaction`]; with a second thought, [`Store::transaction_or_rollback`]. One thread writes at a
 /// time. Its transaction, and the listeners that are told of it, hold the *turn*; other threads' writes wait for it.
-/// Other threads' reads wait for the transaction alone, so nobody ever reads half of one. Two stores are two turns:
-/// threads that hold one and wait for the other wait for ever.
+/// Other threads' reads do not wait: they see what was there before the transaction until all of it is committed, so
+/// nobody ever reads half of one. Two stores are two turns: threads that hold one and wait for the other wait for ever.
 ///
 /// ```
 /// # use roommate::{Error, Store};

@@ -13,6 +13,7 @@ use clap::Parser;
 use serde_json::json;
 
 mod cases;
+mod data;
 #[path = "../../tests/support/npm.rs"]
 mod npm;
 mod ours;

@@ -2,6 +2,8 @@
 
 use std::{fmt, mem, ops::Index as IndexOf, sync::Arc};
 
+use smallvec::SmallVec;
+
 use super::Id;
 
 mod index;
@@ -28,7 +30,8 @@ const UNINDEXED: usize = 12;
 #[derive(Clone)]
 pub struct Map<V> {
     full: Vec<Arc<[Entry<V>]>>,
-    tail: Vec<Entry<V>>,
+    /// A single entry lies here, which is what most maps of changes have.
+    tail: Tail<V>,
     /// The slots by id; none while there are no more than [`UNINDEXED`].
     index: Option<Arc<Index>>,
     len: usize,
@@ -36,11 +39,12 @@ pub struct Map<V> {
 
 /// A slot: an entry or a hole.
 type Entry<V> = Option<(Id, V)>;
+type Tail<V> = SmallVec<[Entry<V>; 1]>;
 
 impl<V> Map<V> {
     /// An empty map.
-    pub const fn new() -> Self {
-        Self { full: Vec::new(), tail: Vec::new(), index: None, len: 0 }
+    pub fn new() -> Self {
+        Self { full: Vec::new(), tail: Tail::new(), index: None, len: 0 }
     }
 
     /// An empty map with room for `capacity` entries.
@@ -51,9 +55,12 @@ impl<V> Map<V> {
         map
     }
 
-    /// Removes everything.
+    /// Removes everything, and keeps a little room.
     pub fn clear(&mut self) {
-        *self = Self::new();
+        self.full = Vec::new();
+        self.tail.clear();
+        self.index = None;
+        self.len = 0;
     }
 
     /// An entry.
@@ -98,11 +105,20 @@ impl<V> Map<V> {
 
     /// Where an entry stands.
     pub(crate) fn slot(&self, id: &str) -> Option<usize> {
-        let id = id.as_bytes();
+        self.slot_of(id.as_bytes())
+    }
+
+    /// The same by the bytes of an id, which an [`Id`] has at hand.
+    pub(crate) fn slot_of(&self, id: &[u8]) -> Option<usize> {
         match &self.index {
             Some(index) => index.find(id, |slot| self.at(slot).is_some_and(|(known, _)| known.as_bytes() == id)),
             None => self.tail.iter().position(|entry| entry.as_ref().is_some_and(|(known, _)| known.as_bytes() == id)),
         }
+    }
+
+    /// An entry by an id that is at hand.
+    pub(crate) fn of(&self, id: &Id) -> Option<&V> {
+        self.at(self.slot_of(id.as_bytes())?).map(|(_, value)| value)
     }
 
     /// The entry in a slot.
@@ -135,7 +151,7 @@ impl<V> Map<V> {
             None => {}
         }
         if self.tail.len() == CHUNK {
-            self.full.push(mem::replace(&mut self.tail, Vec::with_capacity(CHUNK)).into());
+            self.full.push(mem::replace(&mut self.tail, Tail::with_capacity(CHUNK)).into_vec().into());
         }
         self.len += 1;
         self.tail.push(None);
@@ -157,7 +173,7 @@ impl<V: Clone> Map<V> {
     /// Sets an entry and returns what it replaced.
     pub fn insert(&mut self, id: impl Into<Id>, value: V) -> Option<V> {
         let id = id.into();
-        if let Some(known) = self.get_mut(id.as_str()) {
+        if let Some(known) = self.slot_of(id.as_bytes()).and_then(|slot| self.at_mut(slot)) {
             return Some(mem::replace(known, value));
         }
         self.push(id, value);
@@ -177,7 +193,7 @@ impl<V: Clone> Map<V> {
     where
         V: Default,
     {
-        match self.slot(id.as_str()) {
+        match self.slot_of(id.as_bytes()) {
             Some(slot) => &mut self.entry_mut(slot).get_or_insert_with(|| (id.clone(), V::default())).1,
             None => self.push(id.clone(), V::default()),
         }
@@ -241,7 +257,7 @@ impl<V: Clone> Map<V> {
             if self.tail.pop().is_none()
                 && let Some(chunk) = self.full.pop()
             {
-                self.tail = chunk.to_vec();
+                self.tail = chunk.to_vec().into();
             }
         }
     }

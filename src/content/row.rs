@@ -61,7 +61,7 @@ impl Row {
             }
             Repr::Wide(cells) => cells.insert(id, cell),
             Repr::Narrow { shape, cells } => {
-                if let Some(at) = shape.position(&id) {
+                if let Some(at) = shape.position_of(&id) {
                     return Some(mem::replace(&mut Arc::make_mut(cells)[at], cell));
                 }
                 if cells.len() == NARROW {
@@ -177,6 +177,15 @@ impl Row {
         self.iter().map(|(_, cell)| cell)
     }
 
+    /// A cell by an id that is at hand.
+    #[inline]
+    pub(crate) fn cell_of(&self, id: &Id) -> Option<&Cell> {
+        match &self.0 {
+            Repr::Narrow { shape, cells } => cells.get(shape.position_of(id)?),
+            _ => self.get(id),
+        }
+    }
+
     /// The shape and the cells, where the row is of that kind.
     pub(crate) fn narrow(&self) -> Option<(&Arc<Shape>, &[Cell])> {
         match &self.0 {
@@ -236,7 +245,8 @@ impl Index<&str> for Row {
 impl<K: Into<Id>> FromIterator<(K, Cell)> for Row {
     fn from_iter<I: IntoIterator<Item = (K, Cell)>>(entries: I) -> Self {
         let mut entries = entries.into_iter();
-        let capacity = entries.size_hint().0.clamp(4, NARROW);
+        let (least, most) = entries.size_hint();
+        let capacity = most.unwrap_or(least).clamp(1, NARROW);
         let (mut ids, mut cells) = (Vec::<Id>::with_capacity(capacity), Vec::with_capacity(capacity));
         for (id, cell) in entries.by_ref() {
             let id = id.into();

@@ -105,14 +105,14 @@ impl Pool {
 impl Edit<'_> {
     pub(super) fn set_cell(&mut self, table_id: &Id, row_id: &Id, cell_id: &Id, cell: &Cell) {
         let (table, log) = self.table_to_fill(table_id);
-        let Some(slot) = table.rows.slot(row_id) else {
+        let Some(slot) = table.rows.slot_of(row_id.as_bytes()) else {
             log.touch();
             let mut row = Row::new();
             row.insert(cell_id, cell.clone());
             return table.add(row_id, row);
         };
         // Chunks are shared, and to touch one takes a copy: only for what changes.
-        if table.rows.at(slot).is_some_and(|(_, row)| row.get(cell_id) == Some(cell)) {
+        if table.rows.at(slot).is_some_and(|(_, row)| row.cell_of(cell_id) == Some(cell)) {
             return;
         }
         let Some(row) = table.rows.at_mut(slot) else { return };
@@ -130,7 +130,7 @@ impl Edit<'_> {
             return;
         }
         let (table, log) = self.table_to_fill(table_id);
-        if !table.rows.contains(row_id) {
+        if table.rows.slot_of(row_id.as_bytes()).is_none() {
             log.touch();
             return table.add(row_id, row.clone());
         }
@@ -260,7 +260,7 @@ impl Edit<'_> {
     }
 
     pub(super) fn set_value(&mut self, value_id: &Id, value: &Cell) {
-        if self.data.values.get(value_id) == Some(value) {
+        if self.data.values.cell_of(value_id) == Some(value) {
             return;
         }
         let old = self.data.values.insert(value_id, value.clone());
@@ -354,7 +354,7 @@ impl Edit<'_> {
     /// A table, made where there is none, with its log. The caller adds a row or knows that there is one.
     fn table_to_fill<'e>(&'e mut self, table_id: &'e Id) -> (&'e mut TableData, Untouched<'e>) {
         let tables = &mut self.data.tables;
-        let slot = tables.slot(table_id);
+        let slot = tables.slot_of(table_id.as_bytes());
         let at = slot.unwrap_or_else(|| {
             tables.push(table_id.clone(), TableData::default());
             tables.slots() - 1

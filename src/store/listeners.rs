@@ -85,8 +85,12 @@ struct Book([[Node; KINDS]; 2]);
 struct Node {
     exact: IndexMap<Id, Self>,
     any: Option<Box<Self>>,
-    here: Vec<Arc<Entry>>,
+    here: Group,
 }
+
+/// Those with one pattern, in the order in which they were added. It is shared by those who are telling them, and a
+/// change makes another one.
+type Group = Arc<Vec<Arc<Entry>>>;
 
 struct Entry {
     number: u64,
@@ -147,7 +151,7 @@ impl Listeners {
                 None => node.any.get_or_insert_default(),
             };
         }
-        node.here.push(Arc::clone(&entry));
+        Arc::make_mut(&mut node.here).push(Arc::clone(&entry));
         this.heard.fetch_or(bit(role, kind), Ordering::Release);
         drop(book);
         let this = Arc::downgrade(this);
@@ -188,7 +192,8 @@ impl Listeners {
 
     /// Those who listen to `ids`: at each level the exact id before [`ANY`]. What has no id only [`ANY`] hears of.
     pub(super) fn matching(&self, role: Role, kind: Kind, ids: &[Option<&Id>]) -> Audience {
-        let mut found = Vec::new();
+        // One group for most events, and two for most others.
+        let mut found = Vec::with_capacity(2);
         lock(&self.book).tree(role, kind).collect(ids, &mut found);
         Audience(found)
     }
@@ -202,30 +207,34 @@ impl Listeners {
             node = node.and_then(|node| node.exact.get(id.as_str()));
         }
         let Some(node) = node else { return Audience::default() };
-        let mut groups: Vec<_> = node.exact.values().map(|node| &node.here).collect();
-        groups.push(&node.here);
+        let mut groups: Vec<Group> = node.exact.values().map(|node| Arc::clone(&node.here)).collect();
+        groups.push(Arc::clone(&node.here));
         groups.retain(|group| !group.is_empty());
         groups.sort_by_key(|group| group.first().map(|entry| entry.number));
-        Audience(groups.into_iter().flatten().cloned().collect())
+        Audience(groups)
     }
 }
 
 /// Those who are to be told one thing, in order.
 #[derive(Default)]
-pub(super) struct Audience(Vec<Arc<Entry>>);
+pub(super) struct Audience(Vec<Group>);
 
 impl Audience {
     /// Calls those who listened before `mark`, one after the other, all of them; with [`Role::Mutator`] up to the first
     /// that panics.
     pub(super) fn tell(self, mark: u64, role: Role, event: &Event<'_>, panics: &mut Panics) {
-        for entry in self.0 {
-            let stopped = role == Role::Mutator && !panics.is_empty();
-            // It may have been ended by the one before.
-            if entry.number < mark && !stopped && !entry.ended.load(Ordering::Acquire) {
-                panics.catch(|| (entry.call)(event));
+        for group in self.0 {
+            for entry in &*group {
+                let stopped = role == Role::Mutator && !panics.is_empty();
+                // It may have been ended by the one before.
+                if entry.number < mark && !stopped && !entry.ended.load(Ordering::Acquire) {
+                    panics.catch(|| (entry.call)(event));
+                }
             }
-            // This may be the last that holds the closure, whose destructors are somebody else's code too.
-            panics.catch(|| drop(entry));
+            // This may be the last that holds a closure, whose destructors are somebody else's code too.
+            for entry in Arc::into_inner(group).into_iter().flatten() {
+                panics.catch(|| drop(entry));
+            }
         }
     }
 }
@@ -245,12 +254,16 @@ impl Node {
         self.exact.is_empty() && self.any.is_none() && self.here.is_empty()
     }
 
-    fn collect(&self, ids: &[Option<&Id>], found: &mut Vec<Arc<Entry>>) {
+    fn collect(&self, ids: &[Option<&Id>], found: &mut Vec<Group>) {
         let Some((id, rest)) = ids.split_first() else {
-            found.extend(self.here.iter().cloned());
+            if !self.here.is_empty() {
+                found.push(Arc::clone(&self.here));
+            }
             return;
         };
-        if let Some(node) = id.and_then(|id| self.exact.get(id.as_str())) {
+        if !self.exact.is_empty()
+            && let Some(node) = id.and_then(|id| self.exact.get(id.as_str()))
+        {
             node.collect(rest, found);
         }
         if let Some(node) = &self.any {
@@ -262,7 +275,7 @@ impl Node {
     fn remove(&mut self, path: &[Pattern], entry: &Arc<Entry>) -> Option<Arc<Entry>> {
         let Some((Pattern(id), rest)) = path.split_first() else {
             let index = self.here.iter().position(|other| Arc::ptr_eq(other, entry))?;
-            return Some(self.here.remove(index));
+            return Some(Arc::make_mut(&mut self.here).remove(index));
         };
         match id {
             Some(id) => {

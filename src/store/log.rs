@@ -40,7 +40,7 @@ impl Log {
 
     /// The log of a table that is about to be touched, and that stands at `slot` now and has so many `slots`.
     pub(super) fn table(&mut self, table_id: &Id, slot: Option<usize>, slots: usize) -> &mut TableLog {
-        let at = match self.tables.slot(table_id) {
+        let at = match self.tables.slot_of(table_id.as_bytes()) {
             Some(at) => at,
             None => {
                 self.tables.push(table_id.clone(), TableLog::new(slot, slots));
@@ -65,7 +65,7 @@ impl Log {
     pub(super) fn net(&self, data: &Data) -> Net {
         let mut net = Net::default();
         for (table_id, log) in &self.tables {
-            let table = data.tables.get(table_id);
+            let table = data.tables.of(table_id);
             let mut rows = Map::new();
             log.each_row(table, |row_id, old, row| {
                 let cells = old.changes(row);
@@ -115,6 +115,12 @@ impl Log {
         self.values.whole(Some(&data.values))
     }
 
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.tables.clear();
+        self.values = RowLog::default();
+    }
+
     /// Closes the holes that the logged removals left. Slots in this log mean nothing afterwards.
     pub(super) fn compact(&self, data: &mut Data) {
         for (table_id, log) in &self.tables {
@@ -144,7 +150,7 @@ impl RowLog {
     /// Notes what a cell held that was set.
     pub(super) fn note(&mut self, cell_id: &Id, old: Option<Cell>) {
         if let Self::Cells(cells) = self
-            && !cells.contains(cell_id)
+            && cells.slot_of(cell_id.as_bytes()).is_none()
         {
             cells.push(cell_id.clone(), old);
         }
@@ -178,7 +184,7 @@ impl RowLog {
                 changes.push(cell_id.clone(), CellChange { old: old.cloned(), new: new.cloned() });
             }
         };
-        let cell = |cell_id: &Id| now.and_then(|now| now.get(cell_id));
+        let cell = |cell_id: &Id| now.and_then(|now| now.cell_of(cell_id));
         match self {
             Self::Cells(cells) => cells.iter().for_each(|(id, old)| note(id, old.as_ref(), cell(id))),
             Self::Whole(row) => {

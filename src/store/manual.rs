@@ -16,7 +16,7 @@ use super::{
 /// A transaction that was started by hand, until it is finished: see [`Store::start_transaction`].
 ///
 /// Dropping it rolls it back, as an error in the body of [`Store::transaction`] would. While it lives, other threads'
-/// writes and reads wait, as they wait for such a body; so it stays on its thread, and forgetting it
+/// writes wait, as they wait for such a body; so it stays on its thread, and forgetting it
 /// ([`std::mem::forget`]) locks the store for ever.
 ///
 /// ```compile_fail

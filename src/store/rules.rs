@@ -131,22 +131,22 @@ impl Store {
 
     /// Which tables and cells there may be, if that is limited.
     pub fn tables_schema(&self) -> Option<TablesSchema> {
-        self.shared.read().rules.tables.as_deref().cloned()
+        self.schemas().0.as_deref().cloned()
     }
 
     /// Which values there may be, if that is limited.
     pub fn values_schema(&self) -> Option<ValuesSchema> {
-        self.shared.read().rules.values.as_deref().cloned()
+        self.schemas().1.as_deref().cloned()
     }
 
     /// Whether it is limited which tables and cells there may be.
     pub fn has_tables_schema(&self) -> bool {
-        self.shared.read().rules.tables.is_some()
+        self.schemas().0.is_some()
     }
 
     /// Whether it is limited which values there may be.
     pub fn has_values_schema(&self) -> bool {
-        self.shared.read().rules.values.is_some()
+        self.schemas().1.is_some()
     }
 
     /// Which tables and cells there may be, as [`TablesSchema::to_json`] writes it; `{}` if that is not limited.
@@ -161,13 +161,20 @@ impl Store {
 
     /// Both schemas, as a JSON array of two objects.
     pub fn schema_json(&self) -> String {
-        let (tables, values) = {
-            let state = self.shared.read();
-            (state.rules.tables.clone(), state.rules.values.clone())
-        };
+        let (tables, values) = self.schemas();
         let tables = tables.as_deref().map_or_else(|| "{}".into(), TablesSchema::to_json);
         let values = values.as_deref().map_or_else(|| "{}".into(), ValuesSchema::to_json);
         format!("[{tables},{values}]")
+    }
+
+    /// Both, as this thread may see them.
+    fn schemas(&self) -> (Option<Arc<TablesSchema>>, Option<Arc<ValuesSchema>>) {
+        let state = self.shared.state();
+        let rules = match &state.rules.before {
+            Some(before) if state.is_written_elsewhere() => before,
+            _ => &state.rules,
+        };
+        (rules.tables.clone(), rules.values.clone())
     }
 
     fn with_state(&self, write: impl FnOnce(&mut State)) -> Result<()> {

@@ -6,7 +6,7 @@ use super::{
     Store,
     invalid::Invalid,
     net::{IdChange, Net, NetTable, TransactionLog, cell_ids},
-    shared::State,
+    shared::{Earlier, State},
 };
 
 /// What there is to tell.
@@ -42,7 +42,7 @@ impl Told {
     /// What the open transaction has come to so far.
     pub(super) fn of_open(state: &State) -> Self {
         let (mut net, mut touched) = match &state.earlier {
-            Some((net, _)) => (net.clone(), Touched::by(net)),
+            Some(Earlier { net, .. }) => (net.clone(), Touched::by(net)),
             None => Default::default(),
         };
         net.extend(state.log.net(&state.data));
@@ -113,7 +113,8 @@ impl Store {
 
     /// What the open transaction has come to so far.
     pub(super) fn open(&self) -> Told {
-        Told::of_open(&self.shared.read())
+        let state = self.shared.state();
+        if state.is_written_elsewhere() { Told::default() } else { Told::of_open(&state) }
     }
 }
 

@@ -8,16 +8,16 @@ use std::{
 
 use crate::{
     error::{Error, ErrorKind},
-    sync::thread,
+    sync::this_thread,
 };
 
 use super::{
     Store,
-    commit::{Before, Commit, Hook, Origin},
+    commit::{Before, Commit, Origin},
     events::{Stage, TransactionEvent},
     invalid::Invalid,
     listeners::{Kind, Panics, Role},
-    shared::{Phase, State, lock},
+    shared::{Earlier, Phase, State, lock},
     telling::Round,
     told::{Told, Touched},
     writer::Writer,
@@ -37,8 +37,8 @@ impl Store {
     /// where its body went on and returned `Ok`: the result is then an error of kind [`ErrorKind::Callback`].
     ///
     /// It waits until other threads' transactions, and the listeners that they call, are done; and meanwhile other
-    /// threads' reads wait for `body`. So a body that itself waits for another thread which uses the store waits for
-    /// ever.
+    /// threads read what was there before. So a body that itself waits for another thread which writes to the store waits
+    /// for ever.
     ///
     /// ```
     /// use roommate::{Error, ErrorKind, Store};
@@ -191,8 +191,42 @@ impl Store {
     }
 
     /// Runs one write, as a transaction of its own where none is open.
+    ///
+    /// With nobody who is told in the middle of it, this is one lock for all of it; with nobody at all who would hear of
+    /// it, it needs no log either.
     pub(super) fn write<R>(&self, write: impl FnOnce(&mut Writer<'_>) -> R) -> Result<R, Error> {
-        self.transaction(|store| Ok(write(&mut store.shared.state_mut().writer())))
+        let turn = self.shared.turn.take();
+        let listeners = &self.shared.listeners;
+        let mark = listeners.mark();
+        let mut state = self.shared.state_mut();
+        if state.phase == Phase::Open {
+            return Ok(write(&mut state.writer()));
+        }
+        let is_told_within = listeners.has_any(Role::Listener, Kind::StartTransaction, Kind::WillFinishTransaction)
+            || listeners.has_any(Role::Mutator, Kind::StartTransaction, Kind::DidFinishTransaction)
+            || self.shared.is_traced();
+        if state.phase != Phase::Idle || is_told_within {
+            drop(state);
+            return self.transaction(|store| Ok(write(&mut store.shared.state_mut().writer())));
+        }
+        state.serial += 1;
+        if !listeners.has_any(Role::Listener, Kind::InvalidCell, Kind::DidFinishTransaction) {
+            let result = write(&mut state.unlogged_writer());
+            state.invalid = Invalid::default();
+            return Ok(result);
+        }
+        let result = write(&mut state.writer());
+        let told = Told::of_open(&state);
+        state.invalid = Invalid::default();
+        state.settle();
+        state.phase = Phase::Telling;
+        state.rounds = 1;
+        drop(state);
+        let mut panics = Panics::default();
+        self.tell_rounds(told, mark, &mut panics);
+        drop(turn);
+        panics.resume();
+        Ok(result)
     }
 
     /// Opens a transaction, unless this thread has one open. The caller has the turn.
@@ -214,9 +248,8 @@ impl Store {
             }
             Phase::Idle | Phase::Telling => {}
         }
-        self.shared.turn.begin_writing();
         let mut state = self.shared.state_mut();
-        state.writer = Some(thread::current().id());
+        state.writer = Some(this_thread());
         state.phase = Phase::Open;
         state.serial += 1;
         Ok(Begin::Began)
@@ -252,7 +285,9 @@ impl Store {
         let mut state = self.shared.state_mut();
         let log = mem::take(&mut state.log);
         log.undo(&mut state.data);
-        log.compact(&mut state.data);
+        if state.earlier.is_none() {
+            log.compact(&mut state.data);
+        }
         state.rules.undo();
         state.failed = false;
     }
@@ -262,30 +297,36 @@ impl Store {
         let mut state = self.shared.state_mut();
         state.rules.commit();
         let log = mem::take(&mut state.log);
-        state.earlier = Some((log.net(&state.data), log.before(&state.data)));
+        let (net, before) = (log.net(&state.data), log.before(&state.data));
+        state.earlier = Some(Earlier { log, net, before });
     }
 
-    /// Makes what was written final, and tells the hooks.
+    /// Makes what was written final, and tells the hooks. Until they have heard of it nobody else sees it.
     fn commit(&self, origin: Option<Origin>, panics: &mut Panics) {
-        let hooks: Vec<Hook> = lock(&self.shared.hooks).list.iter().map(|(_, hook)| Arc::clone(hook)).collect();
-        let feeds = lock(&self.shared.feeds).clone();
+        let traced = self.shared.is_traced();
+        let (mut hooks, mut feeds) = (Vec::new(), Vec::new());
+        if traced {
+            hooks.extend(lock(&self.shared.hooks).list.iter().map(|(_, hook)| Arc::clone(hook)));
+            feeds.extend(lock(&self.shared.feeds).iter().cloned());
+        }
         let listened = self.shared.listeners.has_any(Role::Listener, Kind::InvalidCell, Kind::DidFinishTransaction);
         let mut state = self.shared.state_mut();
         state.phase = Phase::Sealed;
-        state.rules.commit();
-        let log = mem::take(&mut state.log);
         let invalid = mem::take(&mut state.invalid);
-        let earlier = state.earlier.take();
-        if hooks.is_empty() && feeds.is_empty() && !listened {
-            log.compact(&mut state.data);
+        if !traced && !listened {
+            state.settle();
             return;
         }
-        let net = log.net(&state.data);
-        let mut touched = log.touched();
+        let net = state.log.net(&state.data);
+        let mut touched = state.log.touched();
         let counts = (state.data.tables.len(), state.data.values.len());
-        let traced = !hooks.is_empty() || !feeds.is_empty();
-        let before = if traced { log.before(&state.data) } else { Before::default() };
-        log.compact(&mut state.data);
+        let before = if traced { state.log.before(&state.data) } else { Before::default() };
+        // Its log stays: that is how others read what was there before.
+        let earlier =
+            state.earlier.as_mut().map(|earlier| (mem::take(&mut earlier.net), mem::take(&mut earlier.before)));
+        if !traced {
+            state.settle();
+        }
         drop(state);
 
         let (net, before, derived) = match earlier {
@@ -309,42 +350,53 @@ impl Store {
         for feed in feeds.iter().filter(|_| !net.is_empty()) {
             feed.push(before.clone());
         }
+        let mut state = self.shared.state_mut();
+        if traced {
+            state.settle();
+        }
         if listened {
-            self.shared.state_mut().tell_later(Told { net, invalid, touched, counts });
+            state.tell_later(Told { net, invalid, touched, counts });
         }
     }
 
     /// Ends a transaction that was committed or rolled back: lets the others read, and tells listeners, until none of
     /// them writes any more. Inside of a listener the telling is left to those who called it.
     fn end(&self, panics: &mut Panics) {
-        let mut mark = self.shared.listeners.mark();
-        let told_above = {
+        let mark = self.shared.listeners.mark();
+        let (told_above, told) = {
             let mut state = self.shared.state_mut();
             state.writer = None;
-            state.phase = Phase::Telling;
-            state.rounds > 0
+            let told_above = state.rounds > 0;
+            let told = if told_above { None } else { state.untold.take() };
+            state.rounds += usize::from(told.is_some());
+            state.phase = if told_above || told.is_some() { Phase::Telling } else { Phase::Idle };
+            (told_above, told)
         };
-        self.shared.turn.end_writing();
-        self.shared.wake_feeds(panics);
-        if told_above {
-            return;
+        if self.shared.is_traced() {
+            self.shared.wake_feeds(panics);
         }
+        if let (false, Some(told)) = (told_above, told) {
+            self.tell_rounds(told, mark, panics);
+        }
+    }
+
+    /// Tells those who listened before `mark`, and then of what listeners wrote, until none of them writes any more.
+    fn tell_rounds(&self, mut told: Told, mut mark: u64, panics: &mut Panics) {
         loop {
-            let told = {
-                let mut state = self.shared.state_mut();
-                let first = state.rounds == 0;
-                let told = state.untold.take().filter(|told| first || !told.is_empty());
-                if told.is_none() {
-                    state.phase = Phase::Idle;
-                    state.rounds = 0;
-                } else {
-                    state.rounds += 1;
-                }
-                told
-            };
-            let Some(told) = told else { return };
             Round { store: self, told: &told, role: Role::Listener, mark, panics }.tell();
             mark = self.shared.listeners.mark();
+            let mut state = self.shared.state_mut();
+            match state.untold.take().filter(|told| !told.is_empty()) {
+                Some(next) => {
+                    state.rounds += 1;
+                    told = next;
+                }
+                None => {
+                    state.phase = Phase::Idle;
+                    state.rounds = 0;
+                    return;
+                }
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Walking through a map.
 
-use std::{iter::FusedIterator, mem, slice, sync::Arc, vec};
+use std::{fmt, iter::FusedIterator, mem, slice, sync::Arc, vec};
 
-use super::{Entry, Id, Map};
+use super::{Entry, Id, Map, Tail};
 
 /// The entries of a [`Map`], in order.
 #[derive(Debug)]
@@ -14,11 +14,10 @@ pub struct Iter<'a, V> {
 }
 
 /// The entries of a [`Map`], in order, owned.
-#[derive(Debug)]
 pub struct IntoIter<V> {
     full: vec::IntoIter<Arc<[Entry<V>]>>,
-    now: vec::IntoIter<Entry<V>>,
-    tail: Vec<Entry<V>>,
+    now: smallvec::IntoIter<[Entry<V>; 1]>,
+    tail: Tail<V>,
     left: usize,
 }
 
@@ -72,7 +71,7 @@ impl<V: Clone> Iterator for IntoIter<V> {
                 return Some(entry);
             }
             self.now = match self.full.next() {
-                Some(chunk) => owned(chunk).into_iter(),
+                Some(chunk) => Tail::from_vec(owned(chunk)).into_iter(),
                 None if self.tail.is_empty() => return None,
                 None => mem::take(&mut self.tail).into_iter(),
             };
@@ -84,6 +83,12 @@ impl<V: Clone> Iterator for IntoIter<V> {
     }
 }
 
+impl<V> fmt::Debug for IntoIter<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntoIter").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
 impl<V: Clone> ExactSizeIterator for IntoIter<V> {}
 impl<V: Clone> FusedIterator for IntoIter<V> {}
 
@@ -92,7 +97,7 @@ impl<V: Clone> IntoIterator for Map<V> {
     type IntoIter = IntoIter<V>;
 
     fn into_iter(self) -> IntoIter<V> {
-        IntoIter { full: self.full.into_iter(), now: Vec::new().into_iter(), tail: self.tail, left: self.len }
+        IntoIter { full: self.full.into_iter(), now: Tail::new().into_iter(), tail: self.tail, left: self.len }
     }
 }
 

@@ -39,6 +39,12 @@ impl Shape {
         self.ids.iter().position(|known| known.as_bytes() == id.as_bytes())
     }
 
+    /// The same by an id, of which a short one is compared at once.
+    #[inline]
+    pub(super) fn position_of(&self, id: &Id) -> Option<usize> {
+        self.ids.iter().position(|known| known == id)
+    }
+
     /// What stands before each cell in a text form of the row; `make` is the same at every call.
     pub(crate) fn prefixes(&self, make: impl FnOnce(&[Id]) -> Option<Box<[Box<str>]>>) -> Option<&[Box<str>]> {
         self.prefixes.get_or_init(|| make(&self.ids)).as_deref()

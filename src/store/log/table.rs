@@ -12,7 +12,7 @@ pub(in crate::store) struct TableLog {
     /// Where the table stood, if there was one.
     slot: Option<usize>,
     /// The table as it was, once it was removed; a table of this id is another one then, and all its rows are new.
-    removed: Option<TableData>,
+    removed: Option<Box<TableData>>,
     /// Rows from this slot on are new.
     end: usize,
     /// Rows that were there, by id, in the order in which they were first touched.
@@ -43,7 +43,7 @@ impl TableLog {
         if slot >= self.end {
             return None;
         }
-        let at = match self.touched.slot(row_id) {
+        let at = match self.touched.slot_of(row_id.as_bytes()) {
             Some(at) => at,
             None => {
                 self.touched.push(row_id.clone(), Touched { slot, before: slots, old: RowLog::default() });
@@ -71,7 +71,7 @@ impl TableLog {
         if self.slot.is_some() && self.removed.is_none() {
             self.undo_rows(&mut table);
             first.extend(table.rows.keys().cloned());
-            self.removed = Some(table);
+            self.removed = Some(Box::new(table));
         }
         self.first = first;
         self.end = 0;
@@ -100,7 +100,7 @@ impl TableLog {
             (was, removed) => {
                 present.map(|at| tables.take(at));
                 if let (Some(slot), Some(table)) = (was, removed) {
-                    tables.restore(slot, table_id.clone(), table.clone());
+                    tables.restore(slot, table_id.clone(), TableData::clone(table));
                 }
             }
         }
@@ -136,8 +136,8 @@ impl TableLog {
             if once && seen.insert(row_id, ()).is_some() {
                 return;
             }
-            let now = table.and_then(|table| table.rows.get(row_id));
-            match (&self.removed, self.touched.get(row_id)) {
+            let now = table.and_then(|table| table.rows.of(row_id));
+            match (&self.removed, self.touched.of(row_id)) {
                 (Some(removed), _) => {
                     let old = removed.rows.get(row_id).cloned();
                     each(row_id, &RowLog::Whole(old.unwrap_or_default()), now);

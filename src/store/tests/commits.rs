@@ -5,7 +5,7 @@ use std::{
 
 use super::{order, pets};
 use crate::{
-    content::{Cell, Changes, Content, Map, Row},
+    content::{Cell, Changes, Content, Row},
     error::{Error, ErrorKind, Result},
     store::{Before, Commit, CommitHook, Origin, Store},
 };
