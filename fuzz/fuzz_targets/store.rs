@@ -12,6 +12,7 @@ mod listening;
 #[allow(dead_code, reason = "the differential test uses more of it")]
 #[path = "../../tests/differential/ours.rs"]
 mod ours;
+#[allow(dead_code, reason = "the differential test uses more of it")]
 #[path = "../../tests/differential/script.rs"]
 mod script;
 #[allow(dead_code, reason = "the differential test uses more of it")]
