@@ -8,30 +8,40 @@ use std::{borrow::Borrow, fmt, ops::Deref, sync::Arc};
 
 mod cell;
 mod map;
+mod row;
+mod str;
+
+use str::Str;
 
 pub use cell::{Cell, CellKind, Json, Number, Text};
 pub(crate) use cell::{DELETED, JSON_MARK};
 pub use map::Map;
+pub use row::Row;
+pub(crate) use row::{Shape, Shapes};
 
-/// The id of a table, a row, a cell or a value: any text, shared when cloned.
+/// The id of a table, a row, a cell or a value: any text. A short one lies in its 16 bytes, a long one is shared when
+/// cloned.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Id(Arc<str>);
+pub struct Id(Str);
 
 impl Id {
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
+    }
+
+    /// Its bytes, which take less to look at than the text.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 
-/// The cells of one row, by cell id.
-pub type Row = Map<Cell>;
 /// The rows of one table, by row id.
 pub type Table = Map<Row>;
 /// Tables, by table id.
 pub type Tables = Map<Table>;
 /// Values, by value id.
-pub type Values = Map<Cell>;
+pub type Values = Row;
 
 /// Everything that a store or a place holds: `[tables, values]` in TinyBase's JSON.
 ///
@@ -111,10 +121,13 @@ impl Content {
 
     /// Removes rows without cells and tables without rows.
     pub fn prune(&mut self) {
-        for table in self.tables.values_mut() {
-            table.retain(|_, row| !row.is_empty());
+        let hollow = |table: &Table| table.is_empty() || table.values().any(Row::is_empty);
+        if self.tables.values().any(hollow) {
+            for table in self.tables.values_mut().filter(|table| hollow(table)) {
+                table.retain(|_, row| !row.is_empty());
+            }
+            self.tables.retain(|_, table| !table.is_empty());
         }
-        self.tables.retain(|_, table| !table.is_empty());
     }
 
     /// Whether there is neither a table nor a value.
@@ -260,7 +273,7 @@ pub(crate) fn diff_row(old: Option<&Row>, new: &Row) -> RowChanges {
             cells.insert(cell_id.clone(), Some(cell.clone()));
         }
     }
-    for cell_id in old.into_iter().flat_map(Map::keys) {
+    for cell_id in old.into_iter().flat_map(Row::keys) {
         if !new.contains(cell_id) {
             cells.insert(cell_id.clone(), None);
         }
@@ -272,37 +285,37 @@ impl Deref for Id {
     type Target = str;
 
     fn deref(&self) -> &str {
-        &self.0
+        self.as_str()
     }
 }
 
 impl Borrow<str> for Id {
     fn borrow(&self) -> &str {
-        &self.0
+        self.as_str()
     }
 }
 
 impl AsRef<str> for Id {
     fn as_ref(&self) -> &str {
-        &self.0
+        self.as_str()
     }
 }
 
 impl From<&str> for Id {
     fn from(id: &str) -> Self {
-        Self(id.into())
+        Self(Str::new(id))
     }
 }
 
 impl From<String> for Id {
     fn from(id: String) -> Self {
-        Self(id.into())
+        Self(Str::new(id))
     }
 }
 
 impl From<Arc<str>> for Id {
     fn from(id: Arc<str>) -> Self {
-        Self(id)
+        Self(Str::new(&*id))
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod lexer;
+mod number;
 mod raw;
 mod read;
 mod string;

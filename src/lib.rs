@@ -67,8 +67,11 @@ pub use persister::{
 };
 pub use runtime::{Runtime, Threads, block_on};
 pub use store::{
-    ANY, CellChange, CellEvent, CellIdsEvent, ChangesStream, IdChange, Pattern, RowEvent, RowIdsEvent, Store,
-    TableEvent, TableIdsEvent, TablesEvent, TransactionEvent, TransactionLog, ValueEvent, ValueIdsEvent, ValuesEvent,
+    ANY, CellChange, CellEvent, CellIdsEvent, CellSchema, ChangesStream, HasCellEvent, HasRowEvent, HasTableCellEvent,
+    HasTableEvent, HasTablesEvent, HasValueEvent, HasValuesEvent, IdChange, InvalidCell, InvalidCellEvent,
+    InvalidValue, InvalidValueEvent, Mutators, OpenTransaction, Pattern, RowCountEvent, RowEvent, RowIdsEvent, Sort,
+    SortedRowIdsEvent, Store, TableCellIdsEvent, TableEvent, TableIdsEvent, TablesEvent, TablesSchema,
+    TransactionEvent, TransactionLog, ValueEvent, ValueIdsEvent, ValuesEvent, ValuesSchema,
 };
 pub use subscription::Subscription;
 

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, fmt, ops::Deref, sync::Arc};
 
+use super::Str;
 use crate::{
     error::{Error, ErrorKind},
     json,
@@ -60,14 +61,16 @@ pub struct Number(f64);
 /// A text that a cell may hold: anything but exactly U+FFFC, and anything that does not begin with U+FFFD.
 ///
 /// TinyBase uses those two as marks for "deleted" and for "JSON inside" (its `isReservedString`).
+///
+/// A short text, of up to 14 bytes, lies in its 16 bytes; a long one is shared when cloned.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Text(Arc<str>);
+pub struct Text(Str);
 
 /// The text of a JSON object or array, kept as it was written.
 ///
 /// Equality is that of the text, as in TinyBase: `{"a":1,"b":2}` is not `{"b":2,"a":1}`.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Json(Arc<str>);
+pub struct Json(Arc<Box<str>>);
 
 /// The mark for "deleted" on the wire.
 pub(crate) const DELETED: &str = "\u{FFFC}";
@@ -139,18 +142,16 @@ impl Number {
 
 impl Text {
     /// A text, if `text` is not reserved.
-    pub fn new(text: impl Into<Arc<str>>) -> Option<Self> {
-        let text = text.into();
-        let reserved = &*text == DELETED || text.starts_with(JSON_MARK);
-        (!reserved).then_some(Self(text))
+    pub fn new(text: impl AsRef<str> + Into<String>) -> Option<Self> {
+        let reserved = text.as_ref() == DELETED || text.as_ref().starts_with(JSON_MARK);
+        (!reserved).then(|| Self(Str::new(text)))
     }
 }
 
 impl Json {
     /// The text, kept to the letter, if it is a JSON object or array.
-    pub fn new(text: impl Into<Arc<str>>) -> Option<Self> {
-        let text = text.into();
-        json::is_object_or_array(&text).then_some(Self(text))
+    pub fn new(text: impl AsRef<str> + Into<String>) -> Option<Self> {
+        json::is_object_or_array(text.as_ref()).then(|| Self::trusted(text))
     }
 
     /// The JSON text.
@@ -164,8 +165,8 @@ impl Json {
     }
 
     /// A text that is known to be a JSON object or array.
-    pub(crate) fn trusted(text: impl Into<Arc<str>>) -> Self {
-        Self(text.into())
+    pub(crate) fn trusted(text: impl Into<String>) -> Self {
+        Self(Arc::new(text.into().into_boxed_str()))
     }
 }
 
@@ -173,7 +174,7 @@ impl Deref for Text {
     type Target = str;
 
     fn deref(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 

@@ -1,42 +1,191 @@
 //! A map from ids that remembers the order of insertion, as JavaScript's `Map` does.
 
-use std::{fmt, ops::Index};
+use std::{fmt, mem, ops::Index as IndexOf, sync::Arc};
 
-use indexmap::IndexMap;
+use smallvec::SmallVec;
 
 use super::Id;
+
+mod index;
+mod iter;
+
+use index::Index;
+pub(super) use iter::Iter;
+
+/// How many entries a shared chunk has.
+const CHUNK: usize = 64;
+
+/// Up to how many slots are searched one by one.
+const UNINDEXED: usize = 12;
 
 /// A map from [`Id`] to `V` that iterates in the order of insertion.
 ///
 /// Replacing an entry keeps its position; removing and inserting it again moves it to the end: what TinyBase's maps do.
 /// Two maps are equal when they hold the same entries, in whatever order.
+///
+/// A clone is cheap: it shares the entries, in chunks of 64, and whoever changes one later copies its chunk first.
+//
+// Each entry has a slot. Removing it leaves a hole, so nothing moves, and `restore` can undo the removal exactly. Holes
+// go away in `compact` alone, which moves entries. Slots up to a multiple of CHUNK lie in `full`, the rest in `tail`.
 #[derive(Clone)]
-pub struct Map<V>(IndexMap<Id, V>);
+pub struct Map<V> {
+    full: Vec<Arc<[Entry<V>]>>,
+    /// A single entry lies here, which is what most maps of changes have.
+    tail: Tail<V>,
+    /// The slots by id; none while there are no more than [`UNINDEXED`].
+    index: Option<Arc<Index>>,
+    len: usize,
+}
+
+/// A slot: an entry or a hole.
+type Entry<V> = Option<(Id, V)>;
+type Tail<V> = SmallVec<[Entry<V>; 1]>;
 
 impl<V> Map<V> {
     /// An empty map.
     pub fn new() -> Self {
-        Self(IndexMap::new())
+        Self { full: Vec::new(), tail: Tail::new(), index: None, len: 0 }
     }
 
     /// An empty map with room for `capacity` entries.
     pub fn with_capacity(capacity: usize) -> Self {
-        Self(IndexMap::with_capacity(capacity))
+        let mut map = Self::new();
+        map.tail.reserve_exact(capacity.min(CHUNK));
+        map.full.reserve_exact(capacity / CHUNK);
+        map
     }
 
+    /// Removes everything, and keeps a little room.
+    pub fn clear(&mut self) {
+        self.full = Vec::new();
+        self.tail.clear();
+        self.index = None;
+        self.len = 0;
+    }
+
+    /// An entry.
+    pub fn get(&self, id: &str) -> Option<&V> {
+        self.get_key_value(id).map(|(_, value)| value)
+    }
+
+    /// An entry, with its id as it is shared here.
+    pub fn get_key_value(&self, id: &str) -> Option<(&Id, &V)> {
+        self.at(self.slot(id)?)
+    }
+
+    /// Whether there is an entry.
+    pub fn contains(&self, id: &str) -> bool {
+        self.slot(id).is_some()
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Ids and entries, in order.
+    pub fn iter(&self) -> Iter<'_, V> {
+        Iter::new(&self.full, &self.tail, self.len)
+    }
+
+    /// Ids, in order.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &Id> + Clone {
+        self.iter().map(|(id, _)| id)
+    }
+
+    /// Entries, in order.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = &V> + Clone {
+        self.iter().map(|(_, value)| value)
+    }
+
+    /// Where an entry stands.
+    pub(crate) fn slot(&self, id: &str) -> Option<usize> {
+        self.slot_of(id.as_bytes())
+    }
+
+    /// The same by the bytes of an id, which an [`Id`] has at hand.
+    pub(crate) fn slot_of(&self, id: &[u8]) -> Option<usize> {
+        match &self.index {
+            Some(index) => index.find(id, |slot| self.at(slot).is_some_and(|(known, _)| known.as_bytes() == id)),
+            None => self.tail.iter().position(|entry| entry.as_ref().is_some_and(|(known, _)| known.as_bytes() == id)),
+        }
+    }
+
+    /// An entry by an id that is at hand.
+    pub(crate) fn of(&self, id: &Id) -> Option<&V> {
+        self.at(self.slot_of(id.as_bytes())?).map(|(_, value)| value)
+    }
+
+    /// The entry in a slot.
+    #[inline]
+    pub(crate) fn at(&self, slot: usize) -> Option<(&Id, &V)> {
+        let entry = match self.full.get(slot / CHUNK) {
+            Some(chunk) => chunk.get(slot % CHUNK),
+            None => self.tail.get(slot - self.full.len() * CHUNK),
+        };
+        entry?.as_ref().map(|(id, value)| (id, value))
+    }
+
+    /// How many slots there are, which is the next one to be given out.
+    pub(crate) fn slots(&self) -> usize {
+        self.full.len() * CHUNK + self.tail.len()
+    }
+
+    /// Adds an entry that there is not yet, in a new slot.
+    pub(crate) fn push(&mut self, id: Id, value: V) -> &mut V {
+        let slot = self.slots();
+        match &mut self.index {
+            Some(index) => {
+                let (full, tail) = (&self.full, &self.tail);
+                Arc::make_mut(index).insert(id.as_bytes(), slot, |slot| hashed(full, tail, slot));
+            }
+            None if slot >= UNINDEXED => {
+                let ids = self.tail.iter().enumerate().filter_map(|(slot, entry)| Some((slot, &entry.as_ref()?.0)));
+                self.index = Some(Arc::new(Index::of(ids.chain([(slot, &id)]))));
+            }
+            None => {}
+        }
+        if self.tail.len() == CHUNK {
+            self.full.push(mem::replace(&mut self.tail, Tail::with_capacity(CHUNK)).into_vec().into());
+        }
+        self.len += 1;
+        self.tail.push(None);
+        let last = self.tail.len() - 1;
+        &mut self.tail[last].insert((id, value)).1
+    }
+}
+
+/// The bytes of the id in a slot that has an entry.
+fn hashed<'a, V>(full: &'a [Arc<[Entry<V>]>], tail: &'a [Entry<V>], slot: usize) -> &'a [u8] {
+    let entry = match full.get(slot / CHUNK) {
+        Some(chunk) => &chunk[slot % CHUNK],
+        None => &tail[slot - full.len() * CHUNK],
+    };
+    entry.as_ref().map_or(&[], |(id, _)| id.as_bytes())
+}
+
+impl<V: Clone> Map<V> {
     /// Sets an entry and returns what it replaced.
-    pub fn insert(&mut self, id: impl Into<Id>, entry: V) -> Option<V> {
-        self.0.insert(id.into(), entry)
+    pub fn insert(&mut self, id: impl Into<Id>, value: V) -> Option<V> {
+        let id = id.into();
+        if let Some(known) = self.slot_of(id.as_bytes()).and_then(|slot| self.at_mut(slot)) {
+            return Some(mem::replace(known, value));
+        }
+        self.push(id, value);
+        None
     }
 
     /// Removes an entry, keeping the order of the others, and returns it.
     pub fn remove(&mut self, id: &str) -> Option<V> {
-        self.0.shift_remove(id)
-    }
-
-    /// Removes an entry at once, and moves the last one to its place: for maps whose order says nothing.
-    pub(crate) fn swap_remove(&mut self, id: &str) -> Option<V> {
-        self.0.swap_remove(id)
+        let slot = self.slot(id)?;
+        let (_, value) = self.take(slot)?;
+        self.compact();
+        Some(value)
     }
 
     /// The entry of `id`, made by `Default` if there was none.
@@ -44,72 +193,89 @@ impl<V> Map<V> {
     where
         V: Default,
     {
-        // Two look-ups for a new id, and no clone of the id for a present one, which is the usual case.
-        let index = match self.0.get_index_of(id.as_str()) {
-            Some(index) => index,
-            None => self.0.insert_full(id.clone(), V::default()).0,
-        };
-        &mut self.0[index]
+        match self.slot_of(id.as_bytes()) {
+            Some(slot) => &mut self.entry_mut(slot).get_or_insert_with(|| (id.clone(), V::default())).1,
+            None => self.push(id.clone(), V::default()),
+        }
     }
 
     /// Keeps the entries for which `keep` says so.
     pub fn retain(&mut self, mut keep: impl FnMut(&Id, &mut V) -> bool) {
-        self.0.retain(|id, entry| keep(id, entry));
-    }
-
-    /// Removes everything.
-    pub fn clear(&mut self) {
-        self.0.clear();
+        for (id, mut value) in mem::take(self) {
+            if keep(&id, &mut value) {
+                self.push(id, value);
+            }
+        }
     }
 
     /// A mutable entry.
     pub fn get_mut(&mut self, id: &str) -> Option<&mut V> {
-        self.0.get_mut(id)
+        let slot = self.slot(id)?;
+        self.at_mut(slot)
     }
 
     /// All entries, mutable, in order.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.0.values_mut()
+        let full = self.full.iter_mut().flat_map(|chunk| Arc::make_mut(chunk));
+        full.chain(&mut self.tail).flatten().map(|(_, value)| value)
     }
 
-    /// An entry.
-    pub fn get(&self, id: &str) -> Option<&V> {
-        self.0.get(id)
+    /// The entry in a slot, mutable.
+    #[inline]
+    pub(crate) fn at_mut(&mut self, slot: usize) -> Option<&mut V> {
+        self.entry_mut(slot).as_mut().map(|(_, value)| value)
     }
 
-    /// An entry, with its id as it is shared here.
-    pub fn get_key_value(&self, id: &str) -> Option<(&Id, &V)> {
-        self.0.get_key_value(id)
+    /// Removes the entry in a slot, and leaves a hole.
+    pub(crate) fn take(&mut self, slot: usize) -> Entry<V> {
+        let taken = self.entry_mut(slot).take()?;
+        self.len -= 1;
+        if let Some(index) = &mut self.index {
+            Arc::make_mut(index).remove(taken.0.as_bytes(), slot);
+        }
+        Some(taken)
     }
 
-    /// Whether there is an entry.
-    pub fn contains(&self, id: &str) -> bool {
-        self.0.contains_key(id)
+    /// Puts an entry into the slot that it had before it was taken out.
+    pub(crate) fn restore(&mut self, slot: usize, id: Id, value: V) {
+        if slot >= self.slots() {
+            // It stood at the end, which was cut off.
+            self.push(id, value);
+            return;
+        }
+        if let Some(index) = &mut self.index {
+            let (full, tail) = (&self.full, &self.tail);
+            Arc::make_mut(index).insert(id.as_bytes(), slot, |slot| hashed(full, tail, slot));
+        }
+        *self.entry_mut(slot) = Some((id, value));
+        self.len += 1;
     }
 
-    /// How many entries there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
+    /// Cuts off the holes from `slot` on, where nothing else may be left.
+    pub(crate) fn cut_holes(&mut self, slot: usize) {
+        while self.slots() > slot && self.tail.last().is_none_or(Option::is_none) {
+            if self.tail.pop().is_none()
+                && let Some(chunk) = self.full.pop()
+            {
+                self.tail = chunk.to_vec().into();
+            }
+        }
     }
 
-    /// Whether there is no entry.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Closes the holes once they outnumber the entries, which makes the cost of removals constant on average.
+    pub(crate) fn compact(&mut self) {
+        if self.slots() >= 2 * self.len + UNINDEXED {
+            self.retain(|_, _| true);
+        }
     }
 
-    /// Ids and entries, in order.
-    pub fn iter(&self) -> indexmap::map::Iter<'_, Id, V> {
-        self.0.iter()
-    }
-
-    /// Ids, in order.
-    pub fn keys(&self) -> indexmap::map::Keys<'_, Id, V> {
-        self.0.keys()
-    }
-
-    /// Entries, in order.
-    pub fn values(&self) -> indexmap::map::Values<'_, Id, V> {
-        self.0.values()
+    #[inline]
+    fn entry_mut(&mut self, slot: usize) -> &mut Entry<V> {
+        let full = self.full.len();
+        match self.full.get_mut(slot / CHUNK) {
+            Some(chunk) => &mut Arc::make_mut(chunk)[slot % CHUNK],
+            None => &mut self.tail[slot - full * CHUNK],
+        }
     }
 }
 
@@ -121,7 +287,11 @@ impl<V> Default for Map<V> {
 
 impl<V: PartialEq> PartialEq for Map<V> {
     fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
+        // Most are in one order, and need no look-up.
+        self.len == other.len
+            && self.iter().zip(other.iter()).all(|((id, value), (other_id, other_value))| {
+                if id == other_id { value == other_value } else { other.get(id.as_str()) == Some(value) }
+            })
     }
 }
 
@@ -132,40 +302,30 @@ impl<V: fmt::Debug> fmt::Debug for Map<V> {
 }
 
 /// Panics when there is no such entry, as every `Index` does; [`Map::get`] does not.
-impl<V> Index<&str> for Map<V> {
+impl<V> IndexOf<&str> for Map<V> {
     type Output = V;
 
     fn index(&self, id: &str) -> &V {
-        &self.0[id]
+        self.get(id).expect("no entry found for key")
     }
 }
 
-impl<K: Into<Id>, V> FromIterator<(K, V)> for Map<V> {
+impl<K: Into<Id>, V: Clone> FromIterator<(K, V)> for Map<V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        Self(entries.into_iter().map(|(id, entry)| (id.into(), entry)).collect())
+        let entries = entries.into_iter();
+        let mut map = Self::with_capacity(entries.size_hint().0);
+        map.extend(entries);
+        map
     }
 }
 
-impl<K: Into<Id>, V> Extend<(K, V)> for Map<V> {
+impl<K: Into<Id>, V: Clone> Extend<(K, V)> for Map<V> {
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
-        self.0.extend(entries.into_iter().map(|(id, entry)| (id.into(), entry)));
+        for (id, value) in entries {
+            self.insert(id, value);
+        }
     }
 }
 
-impl<V> IntoIterator for Map<V> {
-    type Item = (Id, V);
-    type IntoIter = indexmap::map::IntoIter<Id, V>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
-    }
-}
-
-impl<'a, V> IntoIterator for &'a Map<V> {
-    type Item = (&'a Id, &'a V);
-    type IntoIter = indexmap::map::Iter<'a, Id, V>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -4,10 +4,11 @@
 //! JSON that web pages send, and refusing it costs a whole message. Here such a token is a token like any other, and
 //! whoever asks for its meaning finds out that it has none in Rust.
 
-use super::string::JsonString;
+use super::string::{JsonString, special_at};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A position in a JSON text.
+#[derive(Clone, Copy)]
 pub(super) struct Lexer<'a> {
     text: &'a str,
     at: usize,
@@ -19,6 +20,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The first byte of what comes next, behind any white space.
+    #[inline]
     pub(super) fn peek(&mut self) -> Option<u8> {
         while let Some(byte) = self.byte() {
             if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
@@ -38,7 +40,7 @@ impl<'a> Lexer<'a> {
 
     /// Reads `byte`, which has to come next.
     pub(super) fn expect(&mut self, byte: u8) -> Result<()> {
-        if self.take(byte) { Ok(()) } else { Err(self.unexpected(&format!("`{}`", char::from(byte)))) }
+        if self.take(byte) { Ok(()) } else { Err(self.unexpected_byte(byte)) }
     }
 
     /// Reads up to the next entry of an object or element of an array, or reads the byte that closes it.
@@ -63,22 +65,22 @@ impl<'a> Lexer<'a> {
         self.expect(b'"')?;
         let start = self.at;
         let mut escaped = false;
-        while let Some(byte) = self.byte() {
-            match byte {
-                b'"' => {
+        loop {
+            self.at = special_at(self.text.as_bytes(), self.at);
+            match self.byte() {
+                Some(b'"') => {
                     let inside = &self.text[start..self.at];
                     self.at += 1;
                     return Ok(JsonString::new(inside, escaped));
                 }
-                b'\\' => {
+                Some(b'\\') => {
                     escaped = true;
                     self.escape()?;
                 }
-                0..=0x1F => return Err(self.unexpected("an escaped control character")),
-                _ => self.at += 1,
+                Some(_) => return Err(self.unexpected("an escaped control character")),
+                None => return Err(self.unexpected("the end of a string")),
             }
         }
-        Err(self.unexpected("the end of a string"))
     }
 
     /// The text of a number; its grammar is one that `f64::from_str` takes.
@@ -166,7 +168,13 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    #[cold]
+    fn unexpected_byte(&self, expected: u8) -> Error {
+        self.unexpected(&format!("`{}`", char::from(expected)))
+    }
+
     /// The error of finding something else than `expected` here.
+    #[cold]
     pub(super) fn unexpected(&self, expected: &str) -> Error {
         let at = self.at;
         Error::new(ErrorKind::Corrupt, format!("expected {expected} at byte {at} of the JSON"))

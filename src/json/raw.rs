@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 
 use super::{
     lexer::{Lexer, Span},
+    number::write_number,
     string::{array_index, rank},
-    write::write_number,
 };
 use crate::{content::DELETED, error::Result};
 

@@ -1,16 +1,18 @@
 //! Contents, changes and cells out of JSON.
 
-use std::collections::HashSet;
+use std::{mem, sync::Arc};
 
 use super::{
     Decoded,
     lexer::Lexer,
+    number::parse_number,
     raw::{Marks, normalise},
     string::{JsonString, array_index, rank},
 };
 use crate::{
     content::{
-        Cell, Changes, Content, DELETED, Id, JSON_MARK, Json, Map, Number, Row, RowChanges, Table, TableChanges, Text,
+        Cell, Changes, Content, DELETED, JSON_MARK, Json, Map, Row, RowChanges, Shape, Shapes, Table, TableChanges,
+        Text,
     },
     error::Result,
 };
@@ -22,8 +24,10 @@ pub(super) struct Reader<'a> {
     pub(super) lexer: Lexer<'a>,
     pub(super) unrepresentable: usize,
     marks: Marks,
-    /// Cell ids: every row has the same few, so they are shared and not made anew.
-    cell_ids: HashSet<Id>,
+    /// What the rows so far are like: the next one most likely has the same ids, which then need not be made anew.
+    shapes: Shapes,
+    /// The cells of the row that is being read.
+    cells: Vec<Cell>,
 }
 
 /// What a leaf is.
@@ -35,7 +39,7 @@ pub(super) enum Leaf {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a str, marks: Marks) -> Self {
-        Self { lexer: Lexer::new(text), unrepresentable: 0, marks, cell_ids: HashSet::new() }
+        Self { lexer: Lexer::new(text), unrepresentable: 0, marks, shapes: Shapes::default(), cells: Vec::new() }
     }
 
     /// Makes sure that nothing is left to read, and gives `value` its count.
@@ -47,18 +51,18 @@ impl<'a> Reader<'a> {
     /// Reads `[tables, values` of a content.
     pub(super) fn content(&mut self) -> Result<Content> {
         self.lexer.expect(b'[')?;
-        let tables = self.map(Self::id, Self::table)?;
+        let tables = self.map(Self::table)?;
         self.lexer.expect(b',')?;
-        let values = self.map(Self::id, Self::cell)?;
+        let values = self.map(Self::cell)?.into_iter().collect();
         Ok(Content { tables, values })
     }
 
     /// Reads `[tables, values` of changes.
     pub(super) fn changes(&mut self) -> Result<Changes> {
         self.lexer.expect(b'[')?;
-        let tables = self.map(Self::id, Self::table_changes)?;
+        let tables = self.map(Self::table_changes)?;
         self.lexer.expect(b',')?;
-        let values = self.map(Self::id, Self::cell_change)?;
+        let values = self.map(Self::cell_change)?;
         Ok(Changes { tables, values })
     }
 
@@ -78,7 +82,7 @@ impl<'a> Reader<'a> {
             Some(b't') => self.lexer.literal("true").map(|()| Some(Cell::Bool(true)))?,
             Some(b'f') => self.lexer.literal("false").map(|()| Some(Cell::Bool(false)))?,
             Some(b'n') => self.lexer.literal("null").map(|()| Some(Cell::Null))?,
-            _ => self.lexer.number()?.parse().ok().and_then(Number::new).map(Cell::Number),
+            _ => parse_number(self.lexer.number()?).map(Cell::Number),
         };
         Ok(cell.map_or(Leaf::Unrepresentable, Leaf::Cell))
     }
@@ -94,11 +98,43 @@ impl<'a> Reader<'a> {
     }
 
     fn row(&mut self) -> Result<Option<Row>> {
-        self.map(Self::cell_id, Self::cell).map(Some)
+        let (lexer, unrepresentable) = (self.lexer, self.unrepresentable);
+        if let Some(shape) = self.shapes.last().cloned()
+            && let Some(row) = self.row_of(shape)?
+        {
+            return Ok(Some(row));
+        }
+        self.lexer = lexer;
+        self.unrepresentable = unrepresentable;
+        let mut row: Row = self.map(Self::cell)?.into_iter().collect();
+        row.share(&mut self.shapes);
+        Ok(Some(row))
+    }
+
+    /// A row, if it is written as exactly the cells of `shape` in their order; else how far this has read says nothing.
+    fn row_of(&mut self, shape: Arc<Shape>) -> Result<Option<Row>> {
+        self.lexer.expect(b'{')?;
+        let mut cells = mem::take(&mut self.cells);
+        cells.clear();
+        let mut first = true;
+        while self.lexer.next(b'}', first)? {
+            first = false;
+            let key = self.lexer.key()?;
+            let expected = shape.ids().get(cells.len());
+            if !expected.is_some_and(|id| key.is_plainly(id.as_bytes())) {
+                return Ok(None);
+            }
+            let Some(cell) = self.cell()? else { return Ok(None) };
+            cells.push(cell);
+        }
+        let complete = cells.len() == shape.ids().len();
+        let row = complete.then(|| Row::of_shape(shape, cells.drain(..).collect()));
+        self.cells = cells;
+        Ok(row)
     }
 
     fn table(&mut self) -> Result<Option<Table>> {
-        self.map(Self::id, Self::row).map(Some)
+        self.map(Self::row).map(Some)
     }
 
     fn cell_change(&mut self) -> Result<Option<Option<Cell>>> {
@@ -113,15 +149,11 @@ impl<'a> Reader<'a> {
     }
 
     fn row_changes(&mut self) -> Result<Option<Option<RowChanges>>> {
-        if self.mark()? {
-            Ok(Some(None))
-        } else {
-            self.map(Self::cell_id, Self::cell_change).map(|cells| Some(Some(cells)))
-        }
+        if self.mark()? { Ok(Some(None)) } else { self.map(Self::cell_change).map(|cells| Some(Some(cells))) }
     }
 
     fn table_changes(&mut self) -> Result<Option<Option<TableChanges>>> {
-        if self.mark()? { Ok(Some(None)) } else { self.map(Self::id, Self::row_changes).map(|rows| Some(Some(rows))) }
+        if self.mark()? { Ok(Some(None)) } else { self.map(Self::row_changes).map(|rows| Some(Some(rows))) }
     }
 
     /// Reads a mark in the place of an object, where there is one.
@@ -132,30 +164,14 @@ impl<'a> Reader<'a> {
         if self.lexer.string()?.is(DELETED) { Ok(true) } else { Err(self.lexer.unexpected("an object or U+FFFC")) }
     }
 
-    fn id(&mut self, id: &str) -> Id {
-        Id::from(id)
-    }
-
-    fn cell_id(&mut self, id: &str) -> Id {
-        if let Some(id) = self.cell_ids.get(id) {
-            return id.clone();
-        }
-        let id = Id::from(id);
-        self.cell_ids.insert(id.clone());
-        id
-    }
-
     /// Reads an object. Its entries end in the order in which `JSON.parse` leaves them, and the last of those with one
     /// id in the place of the first.
-    fn map<V>(
-        &mut self,
-        id: impl Fn(&mut Self, &str) -> Id,
-        entry: impl Fn(&mut Self) -> Result<Option<V>>,
-    ) -> Result<Map<V>> {
+    fn map<V: Clone>(&mut self, entry: impl Fn(&mut Self) -> Result<Option<V>>) -> Result<Map<V>> {
         self.lexer.expect(b'{')?;
-        // Most rows fit, and take one allocation.
-        let mut entries: Vec<(Id, Option<V>)> = Vec::with_capacity(8);
-        let (mut complete, mut sorted, mut first) = (true, true, true);
+        let mut map: Map<V> = Map::new();
+        // Once an entry is left out its place counts, should another one of its id follow.
+        let mut gaps: Option<Map<Option<V>>> = None;
+        let (mut sorted, mut first) = (true, true);
         while self.lexer.next(b'}', first)? {
             first = false;
             let key = self.lexer.key()?;
@@ -165,20 +181,25 @@ impl<'a> Reader<'a> {
                 self.unrepresentable = count + 1;
                 continue;
             };
-            complete &= value.is_some();
-            sorted &= array_index(&key).is_none();
-            entries.push((id(self, &key), value));
+            sorted &= array_index(&*key).is_none();
+            match (value, &mut gaps) {
+                (Some(value), None) => drop(map.insert(&*key, value)),
+                (value, gaps) => {
+                    let gaps = gaps
+                        .get_or_insert_with(|| mem::take(&mut map).into_iter().map(|(id, v)| (id, Some(v))).collect());
+                    gaps.insert(&*key, value);
+                }
+            }
+        }
+        if let Some(gaps) = gaps {
+            map = gaps.into_iter().filter_map(|(id, value)| Some((id, value?))).collect();
         }
         if !sorted {
-            entries.sort_by_cached_key(|(id, _)| rank(id));
+            let mut entries: Vec<_> = map.into_iter().collect();
+            entries.sort_by_cached_key(|(id, _)| rank(id.as_bytes()));
+            map = entries.into_iter().collect();
         }
-        if complete {
-            let mut map = Map::with_capacity(entries.len());
-            map.extend(entries.into_iter().filter_map(|(id, value)| Some((id, value?))));
-            return Ok(map);
-        }
-        let last: Map<Option<V>> = entries.into_iter().collect();
-        Ok(last.into_iter().filter_map(|(id, value)| Some((id, value?))).collect())
+        Ok(map)
     }
 }
 

@@ -41,6 +41,11 @@ impl<'a> JsonString<'a> {
         Some(Cow::Owned(decoded))
     }
 
+    /// Whether the string is written as `other` is, without an escape sequence. If not it may be equal all the same.
+    pub(super) fn is_plainly(self, other: &[u8]) -> bool {
+        !self.escaped && self.inside.as_bytes() == other
+    }
+
     /// Whether the string is `other`.
     pub(super) fn is(self, other: &str) -> bool {
         if self.escaped { self.decode().is_some_and(|decoded| decoded == other) } else { self.inside == other }
@@ -74,12 +79,12 @@ pub(super) fn write_string(out: &mut String, text: &str) {
 
 /// Writes `text` without quotes.
 pub(super) fn write_escaped(out: &mut String, text: &str) {
+    let bytes = text.as_bytes();
     let mut written = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' {
-            continue;
-        }
+    loop {
+        let at = special_at(bytes, written);
         out.push_str(&text[written..at]);
+        let Some(&byte) = bytes.get(at) else { return };
         written = at + 1;
         match byte {
             b'"' => out.push_str("\\\""),
@@ -92,22 +97,48 @@ pub(super) fn write_escaped(out: &mut String, text: &str) {
             _ => write_unicode_escape(out, byte.into()),
         }
     }
-    out.push_str(&text[written..]);
+}
+
+/// Where the first quote, backslash or control character is, from `at` on; the end if there is none.
+pub(super) fn special_at(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    // Eight bytes at once. A borrow can set a bit wrongly only above one that is right, and the lowest counts.
+    while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+        let word = u64::from_le_bytes(*word);
+        let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+        let quote = zero(word ^ (ONES * u64::from(b'"')));
+        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let special = (quote | backslash | control) & HIGH;
+        if special != 0 {
+            return at + special.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    let special = rest.iter().position(|byte| *byte < b' ' || *byte == b'"' || *byte == b'\\');
+    special.map_or(bytes.len(), |more| at + more)
 }
 
 /// The number that JavaScript takes `id` for when it orders an object's keys: "0" to "4294967294", as JavaScript would
 /// write them. These come first, ascending; all other keys follow in the order of their insertion.
-pub(super) fn array_index(id: &str) -> Option<u32> {
-    let canonical = match id.as_bytes() {
+pub(super) fn array_index(id: impl AsRef<[u8]>) -> Option<u32> {
+    let digits = id.as_ref();
+    let canonical = match digits {
         [b'0'] => true,
         [b'1'..=b'9', rest @ ..] => rest.len() < 10 && rest.iter().all(u8::is_ascii_digit),
         _ => false,
     };
-    if canonical { id.parse().ok().filter(|index| *index != u32::MAX) } else { None }
+    if !canonical {
+        return None;
+    }
+    let index = digits.iter().fold(0_u64, |index, digit| index * 10 + u64::from(digit - b'0'));
+    u32::try_from(index).ok().filter(|index| *index != u32::MAX)
 }
 
 /// Where an object's key comes among the others; equal for those that stay in the order of their insertion.
-pub(super) fn rank(id: &str) -> u32 {
+pub(super) fn rank(id: impl AsRef<[u8]>) -> u32 {
     array_index(id).unwrap_or(u32::MAX)
 }
 

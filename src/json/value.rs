@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::{
+    number::write_number,
     raw::MAX_DEPTH,
     string::{array_index, rank, write_string},
-    write::write_number,
 };
 use crate::{
     content::{Cell, Json, Number},

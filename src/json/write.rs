@@ -1,29 +1,30 @@
 //! Contents, changes and cells into JSON, byte for byte as `JSON.stringify` writes them.
 
-use super::string::{array_index, rank, write_escaped, write_string};
-use crate::content::{Cell, Changes, Content, DELETED, Id, JSON_MARK, Map};
+use super::{
+    number::write_number,
+    string::{array_index, rank, write_escaped, write_string},
+};
+use crate::content::{Cell, Changes, Content, DELETED, Id, JSON_MARK, Row};
 
 pub(super) fn write_content(out: &mut String, content: &Content) {
     out.push('[');
-    write_map(out, &content.tables, |out, table| {
-        write_map(out, table, |out, row| write_map(out, row, write_cell));
-    });
+    write_map(out, content.tables.iter(), |out, table| write_map(out, table.iter(), write_row));
     out.push(',');
-    write_map(out, &content.values, write_cell);
+    write_row(out, &content.values);
     out.push(']');
 }
 
 pub(super) fn write_changes(out: &mut String, changes: &Changes) {
     out.push('[');
-    write_map(out, &changes.tables, |out, table| {
+    write_map(out, changes.tables.iter(), |out, table| {
         write_change(out, table.as_ref(), |out, table| {
-            write_map(out, table, |out, row| {
-                write_change(out, row.as_ref(), |out, row| write_map(out, row, write_cell_change));
+            write_map(out, table.iter(), |out, row| {
+                write_change(out, row.as_ref(), |out, row| write_map(out, row.iter(), write_cell_change));
             });
         });
     });
     out.push(',');
-    write_map(out, &changes.values, write_cell_change);
+    write_map(out, changes.values.iter(), write_cell_change);
     out.push_str(",1]");
 }
 
@@ -43,11 +44,6 @@ pub(super) fn write_cell(out: &mut String, cell: &Cell) {
     }
 }
 
-/// Writes a finite number as JavaScript does: `1`, `1e+21`, and `0` for `-0`.
-pub(super) fn write_number(out: &mut String, number: f64) {
-    out.push_str(ryu_js::Buffer::new().format_finite(number));
-}
-
 fn write_cell_change(out: &mut String, cell: &Option<Cell>) {
     write_change(out, cell.as_ref(), write_cell);
 }
@@ -59,15 +55,41 @@ fn write_change<T>(out: &mut String, change: Option<&T>, write: impl Fn(&mut Str
     }
 }
 
+/// Writes a row, and what stands before each of its cells as its shape remembers it.
+fn write_row(out: &mut String, row: &Row) {
+    let Some((shape, cells)) = row.narrow() else { return write_map(out, row.iter(), write_cell) };
+    let Some(prefixes) = shape.prefixes(prefixes) else { return write_map(out, row.iter(), write_cell) };
+    for (prefix, cell) in prefixes.iter().zip(cells) {
+        out.push_str(prefix);
+        write_cell(out, cell);
+    }
+    out.push('}');
+}
+
+/// What stands before each cell of a row of these ids; none if JavaScript has them in another order.
+fn prefixes(ids: &[Id]) -> Option<Box<[Box<str>]>> {
+    let prefix = |(index, id): (usize, &Id)| {
+        let mut prefix = String::from(if index == 0 { "{" } else { "," });
+        write_string(&mut prefix, id);
+        prefix.push(':');
+        array_index(id.as_bytes()).is_none().then(|| prefix.into_boxed_str())
+    };
+    ids.iter().enumerate().map(prefix).collect()
+}
+
 /// Writes an object, its keys in the order in which JavaScript has them.
-fn write_map<V>(out: &mut String, map: &Map<V>, write: impl Fn(&mut String, &V)) {
+fn write_map<'a, V: 'a>(
+    out: &mut String,
+    entries: impl Iterator<Item = (&'a Id, &'a V)> + Clone,
+    write: impl Fn(&mut String, &V),
+) {
     out.push('{');
-    if map.keys().any(|id| array_index(id).is_some()) {
-        let mut entries: Vec<_> = map.iter().collect();
-        entries.sort_by_cached_key(|(id, _)| rank(id));
+    if entries.clone().any(|(id, _)| array_index(id.as_bytes()).is_some()) {
+        let mut entries: Vec<_> = entries.collect();
+        entries.sort_by_cached_key(|(id, _)| rank(id.as_bytes()));
         write_entries(out, entries.into_iter(), write);
     } else {
-        write_entries(out, map.iter(), write);
+        write_entries(out, entries, write);
     }
     out.push('}');
 }

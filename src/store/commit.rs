@@ -75,6 +75,7 @@ impl Store {
         let number = hooks.next;
         hooks.next += 1;
         hooks.list.push((number, hook));
+        self.shared.add_trace();
         CommitHook { shared: Arc::downgrade(&self.shared), number }
     }
 
@@ -156,6 +157,7 @@ impl Drop for CommitHook {
         let mut hooks = lock(&shared.hooks);
         let index = hooks.list.iter().position(|(number, _)| *number == self.number);
         let removed = index.map(|index| hooks.list.remove(index));
+        shared.remove_trace();
         // What the hook captured is dropped without the lock: its destructors may use the store.
         drop(hooks);
         drop(removed);

@@ -2,37 +2,40 @@
 
 use std::collections::VecDeque;
 
-use crate::content::{Cell, Changes, Content, Id, Map, Row, Table, Tables, Values};
+use crate::content::{Cell, Changes, Content, Id, Map, Row, Shapes, Table, Tables, Values};
 
-use super::{log::Log, slots::Slots};
+use super::log::{Log, TableLog};
 
 /// How many ids of deleted rows a table keeps for [`Store::add_row`](super::Store::add_row); TinyBase's number.
 const POOL: usize = 1000;
 
 /// Tables and values. A table without rows and a row without cells do not exist here.
-#[derive(Debug, Default)]
+///
+/// A clone shares rows, as that of a [`Map`] does, so that a reader's copy takes little of a writer's time.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Data {
-    pub(super) tables: Slots<TableData>,
+    pub(super) tables: Map<TableData>,
     pub(super) values: Values,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct TableData {
-    pub(super) rows: Slots<Row>,
+    pub(super) rows: Table,
     pub(super) pool: Pool,
+    pub(super) shapes: Shapes,
 }
 
 /// Where the ids of new rows come from.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pool {
     released: VecDeque<Id>,
     next: u64,
 }
 
-/// A transaction's way to write.
+/// A transaction's way to write. Without a log nothing can be undone or told.
 pub(super) struct Edit<'a> {
     pub(super) data: &'a mut Data,
-    pub(super) log: &'a mut Log,
+    pub(super) log: Option<&'a mut Log>,
 }
 
 impl Data {
@@ -45,7 +48,7 @@ impl Data {
     }
 
     pub(super) fn tables(&self) -> Tables {
-        self.tables.iter().map(|(id, table)| (id, table.to_table())).collect()
+        self.tables.iter().map(|(id, table)| (id, table.rows.clone())).collect()
     }
 
     pub(super) fn content(&self) -> Content {
@@ -54,8 +57,25 @@ impl Data {
 }
 
 impl TableData {
-    pub(super) fn to_table(&self) -> Table {
-        self.rows.iter().map(|(id, row)| (id, row.clone())).collect()
+    /// A table of these rows, all of which have cells.
+    fn of(rows: Table) -> Self {
+        let mut table = Self { rows, ..Self::default() };
+        for slot in 0..table.rows.slots() {
+            let Some((_, row)) = table.rows.at(slot) else { continue };
+            // Rows that were put together one by one have their ids each on its own. To touch a row copies its chunk.
+            if let Some(shared) = table.shapes.shared(row)
+                && let Some(row) = table.rows.at_mut(slot)
+            {
+                *row = shared;
+            }
+        }
+        table
+    }
+
+    /// Adds a row that there is not yet.
+    fn add(&mut self, row_id: &Id, mut row: Row) {
+        row.share(&mut self.shapes);
+        self.rows.push(row_id.clone(), row);
     }
 }
 
@@ -84,17 +104,36 @@ impl Pool {
 
 impl Edit<'_> {
     pub(super) fn set_cell(&mut self, table_id: &Id, row_id: &Id, cell_id: &Id, cell: &Cell) {
-        if self.data.cell(table_id, row_id, cell_id) == Some(cell) {
+        let (table, log) = self.table_to_fill(table_id);
+        let Some(slot) = table.rows.slot_of(row_id.as_bytes()) else {
+            log.touch();
+            let mut row = Row::new();
+            row.insert(cell_id, cell.clone());
+            return table.add(row_id, row);
+        };
+        // Chunks are shared, and to touch one takes a copy: only for what changes.
+        if table.rows.at(slot).is_some_and(|(_, row)| row.cell_of(cell_id) == Some(cell)) {
             return;
         }
-        let table_log = self.log.table(table_id, self.data.tables.slot(table_id));
-        let table = self.data.tables.get_or_default(table_id);
-        let row_log = table_log.row(row_id, table.rows.slot(row_id));
-        let old = table.rows.get_or_default(row_id).insert(cell_id, cell.clone());
-        row_log.note(cell_id, old);
+        let Some(row) = table.rows.at_mut(slot) else { return };
+        let old = row.insert(cell_id, cell.clone());
+        if old.is_none() {
+            row.share(&mut table.shapes);
+        }
+        if let Some(log) = log.touch().and_then(|log| log.row(row_id, slot, table.rows.slots())) {
+            log.note(cell_id, old);
+        }
     }
 
     pub(super) fn set_partial_row(&mut self, table_id: &Id, row_id: &Id, row: &Row) {
+        if row.is_empty() {
+            return;
+        }
+        let (table, log) = self.table_to_fill(table_id);
+        if table.rows.slot_of(row_id.as_bytes()).is_none() {
+            log.touch();
+            return table.add(row_id, row.clone());
+        }
         for (cell_id, cell) in row {
             self.set_cell(table_id, row_id, cell_id, cell);
         }
@@ -106,13 +145,28 @@ impl Edit<'_> {
             return;
         }
         self.set_partial_row(table_id, row_id, row);
-        for cell_id in missing(self.data.row(table_id, row_id).into_iter().flat_map(Map::keys), row) {
+        let missing: Vec<Id> = match self.data.row(table_id, row_id) {
+            Some(present) if present.len() > row.len() => missing(present.keys(), row),
+            _ => return,
+        };
+        for cell_id in missing {
             self.del_cell(table_id, row_id, &cell_id);
         }
     }
 
     pub(super) fn set_table(&mut self, table_id: &Id, table: &Table) {
-        if table.values().all(Map::is_empty) {
+        if table.values().all(Row::is_empty) {
+            return;
+        }
+        if !self.data.tables.contains(table_id) {
+            let (new, log) = self.table_to_fill(table_id);
+            log.touch();
+            if table.values().any(Row::is_empty) {
+                let rows = table.iter().filter(|(_, row)| !row.is_empty());
+                *new = TableData::of(rows.map(|(id, row)| (id, row.clone())).collect());
+            } else {
+                *new = TableData::of(table.clone());
+            }
             return;
         }
         for (row_id, row) in table {
@@ -143,17 +197,11 @@ impl Edit<'_> {
     }
 
     pub(super) fn add_row(&mut self, table_id: &Id, row: &Row, reuse: bool) -> Id {
-        if let Some(TableData { rows, pool }) = self.data.tables.get_mut(table_id) {
-            let row_id = pool.take(reuse, |id| rows.contains(id));
-            self.set_partial_row(table_id, &row_id, row);
-            return row_id;
-        }
-        let mut pool = Pool::default();
-        let row_id = pool.take(reuse, |_| false);
-        self.set_partial_row(table_id, &row_id, row);
-        if let Some(table) = self.data.tables.get_mut(table_id) {
-            table.pool = pool;
-        }
+        let (table, log) = self.table_to_fill(table_id);
+        log.touch();
+        let TableData { rows, pool, .. } = &mut *table;
+        let row_id = pool.take(reuse, |id| rows.contains(id));
+        table.add(&row_id, row.clone());
         row_id
     }
 
@@ -163,39 +211,57 @@ impl Edit<'_> {
             return;
         }
         if row.len() == 1 {
-            return self.del_row(table_id, row_id);
+            // As in TinyBase: the id of a row that went with its last cell is not used again.
+            self.take_row(table_id, row_id);
+            return;
         }
         let table_id = &Id::from(table_id);
-        let row_id = &Id::from(row_id);
-        let table_log = self.log.table(table_id, self.data.tables.slot(table_id));
-        let Some(table) = self.data.tables.get_mut(table_id) else { return };
-        let row_log = table_log.row(row_id, table.rows.slot(row_id));
-        if let Some(row) = table.rows.get_mut(row_id) {
-            row_log.keep_whole(|| row.clone());
-            row.remove(cell_id);
+        let (table, log) = self.table_to_fill(table_id);
+        let Some(slot) = table.rows.slot(row_id) else { return };
+        let slots = table.rows.slots();
+        let Some(row) = table.rows.at_mut(slot) else { return };
+        if let Some(log) = log.touch().and_then(|log| log.row(&row_id.into(), slot, slots)) {
+            log.keep_whole(|| row.clone());
         }
+        row.remove(cell_id);
+        row.share(&mut table.shapes);
     }
 
     pub(super) fn del_row(&mut self, table_id: &str, row_id: &str) {
-        let Some(table) = self.data.tables.get_mut(table_id) else { return };
-        let Some(slot) = table.rows.slot(row_id) else { return };
-        if table.rows.len() == 1 {
-            return self.del_table(table_id);
+        if let Some(row_id) = self.take_row(table_id, row_id)
+            && let Some(table) = self.data.tables.get_mut(table_id)
+        {
+            table.pool.release(&row_id);
         }
-        let Some(row) = table.rows.remove(row_id) else { return };
-        let row_id = Id::from(row_id);
-        table.pool.release(&row_id);
-        let table_log = self.log.table(&table_id.into(), self.data.tables.slot(table_id));
-        table_log.row(&row_id, Some(slot)).keep_whole(|| row);
+    }
+
+    /// Removes a row and returns its id, if there is such a row.
+    fn take_row(&mut self, table_id: &str, row_id: &str) -> Option<Id> {
+        let table = self.data.tables.get(table_id)?;
+        let slot = table.rows.slot(row_id)?;
+        if table.rows.len() == 1 {
+            self.del_table(table_id);
+            return None;
+        }
+        let table_id = &Id::from(table_id);
+        let (table, log) = self.table_to_fill(table_id);
+        let slots = table.rows.slots();
+        let (row_id, row) = table.rows.take(slot)?;
+        let taken = row_id.clone();
+        match log.touch() {
+            Some(log) => log.remove_row(row_id, slot, slots, row),
+            None => table.rows.compact(),
+        }
+        Some(taken)
     }
 
     pub(super) fn del_table(&mut self, table_id: &str) {
-        let slot = self.data.tables.slot(table_id);
-        let Some(table) = self.data.tables.remove(table_id) else { return };
-        let table_log = self.log.table(&table_id.into(), slot);
-        table_log.removed = true;
-        for (slot, row_id, row) in table.rows.into_slots() {
-            table_log.row(&row_id, Some(slot)).keep_whole(|| row);
+        let Some(slot) = self.data.tables.slot(table_id) else { return };
+        let tables = &mut self.data.tables;
+        let Some((table_id, table)) = tables.take(slot) else { return };
+        match &mut self.log {
+            Some(log) => log.table(&table_id, Some(slot), table.rows.slots()).remove(table),
+            None => tables.compact(),
         }
     }
 
@@ -207,11 +273,13 @@ impl Edit<'_> {
     }
 
     pub(super) fn set_value(&mut self, value_id: &Id, value: &Cell) {
-        if self.data.values.get(value_id) == Some(value) {
+        if self.data.values.cell_of(value_id) == Some(value) {
             return;
         }
         let old = self.data.values.insert(value_id, value.clone());
-        self.log.values.note(value_id, old);
+        if let Some(log) = &mut self.log {
+            log.values.note(value_id, old);
+        }
     }
 
     pub(super) fn set_partial_values(&mut self, values: &Values) {
@@ -234,15 +302,19 @@ impl Edit<'_> {
     pub(super) fn del_value(&mut self, value_id: &str) {
         let values = &mut self.data.values;
         if values.contains(value_id) {
-            self.log.values.keep_whole(|| values.clone());
+            if let Some(log) = &mut self.log {
+                log.values.keep_whole(|| values.clone());
+            }
             values.remove(value_id);
         }
     }
 
     pub(super) fn del_values(&mut self) {
         let values = std::mem::take(&mut self.data.values);
-        if !values.is_empty() {
-            self.log.values.keep_whole(|| values);
+        if !values.is_empty()
+            && let Some(log) = &mut self.log
+        {
+            log.values.keep_whole(|| values);
         }
     }
 
@@ -291,9 +363,36 @@ impl Edit<'_> {
             }
         }
     }
+
+    /// A table, made where there is none, with its log. The caller adds a row or knows that there is one.
+    fn table_to_fill<'e>(&'e mut self, table_id: &'e Id) -> (&'e mut TableData, Untouched<'e>) {
+        let tables = &mut self.data.tables;
+        let slot = tables.slot_of(table_id.as_bytes());
+        let at = slot.unwrap_or_else(|| {
+            tables.push(table_id.clone(), TableData::default());
+            tables.slots() - 1
+        });
+        let table = tables.at_mut(at).expect("there is one, or was put there just now");
+        let log = Untouched { log: self.log.as_deref_mut(), table_id, slot, slots: table.rows.slots() };
+        (table, log)
+    }
+}
+
+/// The log of a table, where the table is as yet as the log takes it to be.
+struct Untouched<'a> {
+    log: Option<&'a mut Log>,
+    table_id: &'a Id,
+    slot: Option<usize>,
+    slots: usize,
+}
+
+impl<'a> Untouched<'a> {
+    fn touch(self) -> Option<&'a mut TableLog> {
+        self.log.map(|log| log.table(self.table_id, self.slot, self.slots))
+    }
 }
 
 /// The present ids that are not given.
-fn missing<'a, V>(present: impl Iterator<Item = &'a Id>, given: &Map<V>) -> Vec<Id> {
+fn missing<'a>(present: impl Iterator<Item = &'a Id>, given: &Row) -> Vec<Id> {
     present.filter(|id| !given.contains(id)).cloned().collect()
 }

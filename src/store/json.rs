@@ -43,14 +43,14 @@ impl Store {
     /// Sets all tables from an object, as [`Store::set_tables`] does, but for an empty one, which deletes them.
     pub fn set_tables_json(&self, json: &str) -> Result<usize> {
         let read = Content::from_json(&format!("[{json},{{}}]"))?;
-        self.write(|edit| edit.set_or_del_tables(&read.value.tables))?;
+        self.write(|writer| writer.set_or_del_tables(&read.value.tables))?;
         Ok(read.unrepresentable)
     }
 
     /// Sets all values from an object, as [`Store::set_values`] does, but for an empty one, which deletes them.
     pub fn set_values_json(&self, json: &str) -> Result<usize> {
         let read = Content::from_json(&format!("[{{}},{json}]"))?;
-        self.write(|edit| edit.set_or_del_values(&read.value.values))?;
+        self.write(|writer| writer.set_or_del_values(&read.value.values))?;
         Ok(read.unrepresentable)
     }
 }
@@ -111,6 +111,16 @@ mod tests {
         store.set_json(PETS).unwrap();
         store.set_json(r#" {"t":{"r":{"c":null}}}"#).unwrap();
         assert_eq!(store.json(), r#"[{"t":{"r":{"c":null}}},{"open":true}]"#);
+    }
+
+    #[test]
+    fn a_listener_that_panics_is_heard_of_by_who_set_json() {
+        let store = Store::new();
+        let listener = store.add_tables_listener(|_| panic!("no"));
+        let set = || store.set_tables_json(r#"{"t":{"r":{"c":1}}}"#);
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(set)).is_err());
+        assert!(store.has_table("t"), "what was committed is kept");
+        drop(listener);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a transaction replaced: enough to undo it, and to tell what it changed in the end.
+//! What a transaction replaced: enough to undo it, to tell what it changed in the end, and to read what was before.
 
 use crate::content::{Cell, Id, Map, Row};
 
@@ -6,34 +6,22 @@ use super::{
     commit::Before,
     data::{Data, TableData},
     net::{CellChange, Net, NetRow, NetTable},
+    told::Touched,
 };
 
-/// What was there when a transaction first touched it. Its size is that of what was touched.
-#[derive(Debug, Default)]
+mod table;
+
+pub(super) use table::TableLog;
+
+/// What was there when a transaction first touched it. Its size is that of what was touched, and new rows take none.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Log {
     tables: Map<TableLog>,
     pub(super) values: RowLog,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct TableLog {
-    /// Where the table stood, if there was one.
-    slot: Option<usize>,
-    /// Whether that table was removed. Then a table of this id is another one, all rows of the old one are in `rows`,
-    /// and slots there are not slots here.
-    pub(super) removed: bool,
-    rows: Map<SlottedRow>,
-}
-
-#[derive(Debug, Default)]
-struct SlottedRow {
-    /// Where the row stood, if there was one.
-    slot: Option<usize>,
-    old: RowLog,
-}
-
 /// How a row was, or the values were.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum RowLog {
     /// What the cells held that were set since; nothing was removed, so the order of the others is as it was.
     Cells(Map<Option<Cell>>),
@@ -46,38 +34,30 @@ impl Log {
         self.tables.is_empty() && self.values.is_empty()
     }
 
-    /// The log of a table that is about to be touched, and that stands at `slot` now.
-    pub(super) fn table(&mut self, table_id: &Id, slot: Option<usize>) -> &mut TableLog {
-        if !self.tables.contains(table_id) {
-            self.tables.insert(table_id, TableLog { slot, ..TableLog::default() });
-        }
-        self.tables.get_or_default(table_id)
+    pub(super) fn touched(&self) -> Touched {
+        Touched { cells: !self.tables.is_empty(), values: !self.values.is_empty() }
     }
 
-    /// Makes everything as it was, order included.
-    pub(super) fn undo(self, data: &mut Data) {
-        for (table_id, log) in self.tables {
-            match log.slot {
-                None => {
-                    data.tables.remove(&table_id);
-                }
-                Some(slot) if log.removed => {
-                    let table = log.into_table();
-                    data.tables.remove(&table_id);
-                    data.tables.restore(slot, table_id, table);
-                }
-                Some(_) => {
-                    if let Some(table) = data.tables.get_mut(&table_id) {
-                        log.undo(table);
-                        table.rows.compact();
-                    }
-                }
+    /// The log of a table that is about to be touched, and that stands at `slot` now and has so many `slots`.
+    pub(super) fn table(&mut self, table_id: &Id, slot: Option<usize>, slots: usize) -> &mut TableLog {
+        let at = match self.tables.slot_of(table_id.as_bytes()) {
+            Some(at) => at,
+            None => {
+                self.tables.push(table_id.clone(), TableLog::new(slot, slots));
+                self.tables.slots() - 1
             }
+        };
+        self.tables.at_mut(at).expect("there is one, or was put there just now")
+    }
+
+    /// Makes everything as it was, order included. Slots stay valid until [`Log::compact`].
+    pub(super) fn undo(&self, data: &mut Data) {
+        for (table_id, log) in &self.tables {
+            log.undo(table_id, &mut data.tables);
         }
-        data.tables.compact();
-        match self.values {
-            RowLog::Cells(cells) => undo_cells(&cells, &mut data.values),
-            RowLog::Whole(values) => data.values = values,
+        match &self.values {
+            RowLog::Cells(cells) => undo_cells(cells, &mut data.values),
+            RowLog::Whole(values) => data.values = values.clone(),
         }
     }
 
@@ -85,17 +65,17 @@ impl Log {
     pub(super) fn net(&self, data: &Data) -> Net {
         let mut net = Net::default();
         for (table_id, log) in &self.tables {
-            let table = data.tables.get(table_id);
+            let table = data.tables.of(table_id);
             let mut rows = Map::new();
-            for (row_id, SlottedRow { slot, old }) in &log.rows {
-                let row = table.and_then(|table| table.rows.get(row_id));
+            log.each_row(table, |row_id, old, row| {
                 let cells = old.changes(row);
                 if !cells.is_empty() {
-                    rows.insert(row_id, NetRow { before: slot.is_some(), after: row.is_some(), cells });
+                    rows.push(row_id.clone(), NetRow { before: !old.is_absent(), after: row.is_some(), cells });
                 }
-            }
+            });
             if !rows.is_empty() {
-                net.tables.insert(table_id, NetTable { before: log.slot.is_some(), after: table.is_some(), rows });
+                let change = NetTable { before: log.existed(), after: table.is_some(), rows };
+                net.tables.push(table_id.clone(), change);
             }
         }
         net.values = self.values.changes(Some(&data.values));
@@ -106,12 +86,11 @@ impl Log {
     pub(super) fn before(&self, data: &Data) -> Before {
         let mut before = Before::default();
         for (table_id, log) in &self.tables {
-            let table = data.tables.get(table_id);
-            let rows = log.rows.iter().map(|(row_id, SlottedRow { old, .. })| {
-                let row = table.and_then(|table| table.rows.get(row_id));
-                (row_id, old.whole(row))
+            let mut rows = Map::new();
+            log.each_row(data.tables.get(table_id), |row_id, old, row| {
+                rows.push(row_id.clone(), old.whole(row));
             });
-            before.tables.insert(table_id, rows.collect());
+            before.tables.push(table_id.clone(), rows);
         }
         before.values = match &self.values {
             RowLog::Cells(cells) => cells.clone(),
@@ -123,10 +102,31 @@ impl Log {
         before
     }
 
+    /// A row as it was, where it is `now`.
+    pub(super) fn row_before(&self, table_id: &str, row_id: &str, data: &Data) -> Option<Row> {
+        match self.tables.get(table_id) {
+            Some(log) => log.row_before(row_id, data.tables.get(table_id)),
+            None => data.row(table_id, row_id).cloned(),
+        }
+    }
+
+    /// The values as they were.
+    pub(super) fn values_before(&self, data: &Data) -> Row {
+        self.values.whole(Some(&data.values))
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.tables.clear();
+        self.values = RowLog::default();
+    }
+
     /// Closes the holes that the logged removals left. Slots in this log mean nothing afterwards.
     pub(super) fn compact(&self, data: &mut Data) {
-        for table_id in self.tables.keys() {
-            if let Some(table) = data.tables.get_mut(table_id) {
+        for (table_id, log) in &self.tables {
+            if log.may_have_left_holes()
+                && let Some(table) = data.tables.get_mut(table_id)
+            {
                 table.rows.compact();
             }
         }
@@ -134,59 +134,25 @@ impl Log {
     }
 }
 
-impl TableLog {
-    /// The log of a row that is about to be touched, and that stands at `slot` now.
-    pub(super) fn row(&mut self, row_id: &Id, slot: Option<usize>) -> &mut RowLog {
-        if !self.rows.contains(row_id) {
-            self.rows.insert(row_id, SlottedRow { slot, ..SlottedRow::default() });
-        }
-        &mut self.rows.get_or_default(row_id).old
-    }
-
-    fn undo(self, table: &mut TableData) {
-        for (row_id, SlottedRow { slot, old }) in self.rows {
-            match (slot, old) {
-                (None, _) => {
-                    if table.rows.remove(&row_id).is_some() {
-                        table.pool.release(&row_id);
-                    }
-                }
-                (Some(_), RowLog::Cells(cells)) => {
-                    if let Some(row) = table.rows.get_mut(&row_id) {
-                        undo_cells(&cells, row);
-                    }
-                }
-                (Some(slot), RowLog::Whole(row)) => {
-                    table.rows.remove(&row_id);
-                    table.rows.restore(slot, row_id, row);
-                }
-            }
-        }
-    }
-
-    /// The removed table.
-    fn into_table(self) -> TableData {
-        let mut rows: Vec<_> = self.rows.into_iter().filter_map(|(id, row)| Some((row.slot?, id, row.old))).collect();
-        rows.sort_unstable_by_key(|(slot, ..)| *slot);
-        let mut table = TableData::default();
-        for (slot, (_, row_id, old)) in rows.into_iter().enumerate() {
-            table.rows.restore(slot, row_id, old.whole(None));
-        }
-        table
-    }
-}
-
 impl RowLog {
+    /// That there was no such row.
+    pub(super) const ABSENT: Self = Self::Whole(Row::new());
+
     fn is_empty(&self) -> bool {
         matches!(self, Self::Cells(cells) if cells.is_empty())
+    }
+
+    /// Whether there was no such row.
+    fn is_absent(&self) -> bool {
+        matches!(self, Self::Whole(row) if row.is_empty())
     }
 
     /// Notes what a cell held that was set.
     pub(super) fn note(&mut self, cell_id: &Id, old: Option<Cell>) {
         if let Self::Cells(cells) = self
-            && !cells.contains(cell_id)
+            && cells.slot_of(cell_id.as_bytes()).is_none()
         {
-            cells.insert(cell_id, old);
+            cells.push(cell_id.clone(), old);
         }
     }
 
@@ -215,10 +181,10 @@ impl RowLog {
         let mut changes = Map::new();
         let mut note = |cell_id: &Id, old: Option<&Cell>, new: Option<&Cell>| {
             if old != new {
-                changes.insert(cell_id, CellChange { old: old.cloned(), new: new.cloned() });
+                changes.push(cell_id.clone(), CellChange { old: old.cloned(), new: new.cloned() });
             }
         };
-        let cell = |cell_id: &Id| now.and_then(|now| now.get(cell_id));
+        let cell = |cell_id: &Id| now.and_then(|now| now.cell_of(cell_id));
         match self {
             Self::Cells(cells) => cells.iter().for_each(|(id, old)| note(id, old.as_ref(), cell(id))),
             Self::Whole(row) => {

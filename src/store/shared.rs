@@ -3,22 +3,29 @@
 use std::{
     fmt,
     ops::Deref,
-    sync::{Arc, PoisonError},
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use crate::sync::{
-    Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
-    thread::{self, ThreadId},
+use crate::{
+    content::Row,
+    sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, this_thread, thread::ThreadId},
 };
 
 use super::{
     commit::{Before, Hooks},
-    data::Data,
-    listeners::Book,
+    data::{Data, Edit},
+    invalid::Invalid,
+    listeners::Listeners,
     log::Log,
     net::Net,
+    rules::Rules,
     stream::Feed,
+    told::Told,
     turn::Turn,
+    writer::Writer,
 };
 
 /// Everything that the clones of a store share. No lock here is held while anybody else's code runs.
@@ -26,9 +33,11 @@ use super::{
 pub(super) struct Shared {
     pub(super) turn: Turn,
     state: RwLock<State>,
-    pub(super) book: Arc<Mutex<Book>>,
+    pub(super) listeners: Arc<Listeners>,
     pub(super) hooks: Mutex<Hooks>,
     pub(super) feeds: Mutex<Vec<Arc<Feed>>>,
+    /// How many hooks and feeds there are, so that to ask costs nothing where there are none.
+    traces: AtomicUsize,
 }
 
 /// One for all clones of a store: when the last is dropped, nobody is left who could write.
@@ -39,19 +48,32 @@ pub(super) struct Handle(Arc<Shared>);
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) data: Data,
-    /// The thread whose transaction is open: nobody else may read.
+    pub(super) rules: Rules,
+    /// The thread whose transaction is open: nobody else may see what it wrote.
     pub(super) writer: Option<ThreadId>,
     pub(super) phase: Phase,
+    /// Which transaction is open, or was.
+    pub(super) serial: u64,
     /// What the open transaction replaced, or its current stage.
     pub(super) log: Log,
-    /// What earlier stages of the open transaction did.
-    pub(super) earlier: Option<(Net, Before)>,
+    /// What was offered in the open transaction and could not be taken.
+    pub(super) invalid: Invalid,
+    /// What the earlier stage of the open transaction did.
+    pub(super) earlier: Option<Earlier>,
     /// Whether something inside the open transaction failed, so that it will be rolled back.
     pub(super) failed: bool,
     /// What listeners are to be told next.
-    pub(super) untold: Option<Net>,
+    pub(super) untold: Option<Told>,
     /// How many rounds of telling listeners there were in this turn.
     pub(super) rounds: usize,
+}
+
+/// What a stage of a transaction did.
+#[derive(Debug)]
+pub(super) struct Earlier {
+    pub(super) log: Log,
+    pub(super) net: Net,
+    pub(super) before: Before,
 }
 
 /// What the thread that has the turn is doing.
@@ -68,17 +90,86 @@ pub(super) enum Phase {
     Telling,
 }
 
-impl Shared {
-    /// The state, once no transaction of another thread is open.
-    pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {
-        let state = self.state();
-        match state.writer {
-            Some(writer) if writer != thread::current().id() => {
-                drop(state);
-                self.turn.wait_to_read(|| self.state())
-            }
-            _ => state,
+impl State {
+    /// The open transaction's way to write.
+    pub(super) fn writer(&mut self) -> Writer<'_> {
+        let Self { data, rules, log, invalid, .. } = self;
+        Writer { edit: Edit { data, log: Some(log) }, rules, invalid }
+    }
+
+    /// The way to write what nobody undoes or hears of.
+    pub(super) fn unlogged_writer(&mut self) -> Writer<'_> {
+        let Self { data, rules, invalid, .. } = self;
+        Writer { edit: Edit { data, log: None }, rules, invalid }
+    }
+
+    /// Whether a transaction of another thread is open, so that this one sees what was there before it.
+    pub(super) fn is_written_elsewhere(&self) -> bool {
+        self.writer.is_some_and(|writer| writer != this_thread())
+    }
+
+    /// What was there before the open transaction: a copy that shares all that was not touched since.
+    pub(super) fn committed(&self) -> Data {
+        let mut data = self.data.clone();
+        self.log.undo(&mut data);
+        if let Some(earlier) = &self.earlier {
+            earlier.log.undo(&mut data);
         }
+        data
+    }
+
+    /// One row of [`State::committed`].
+    pub(super) fn committed_row(&self, table_id: &str, row_id: &str) -> Option<Row> {
+        match self.earlier {
+            Some(_) => self.committed().row(table_id, row_id).cloned(),
+            None => self.log.row_before(table_id, row_id, &self.data),
+        }
+    }
+
+    /// The values of [`State::committed`].
+    pub(super) fn committed_values(&self) -> Row {
+        match self.earlier {
+            Some(_) => self.committed().values,
+            None => self.log.values_before(&self.data),
+        }
+    }
+
+    /// Makes what was written the state that everybody sees. Nothing of it can be undone any more.
+    pub(super) fn settle(&mut self) {
+        self.log.compact(&mut self.data);
+        self.log.clear();
+        if let Some(earlier) = self.earlier.take() {
+            earlier.log.compact(&mut self.data);
+        }
+        self.rules.commit();
+    }
+}
+
+impl Shared {
+    /// Looks at the data as this thread may see it. `look` is this crate's code alone.
+    pub(super) fn look<R>(&self, look: impl FnOnce(&Data) -> R) -> R {
+        let state = self.state();
+        if !state.is_written_elsewhere() {
+            return look(&state.data);
+        }
+        let committed = state.committed();
+        drop(state);
+        look(&committed)
+    }
+
+    /// Whether there are hooks or feeds.
+    pub(super) fn is_traced(&self) -> bool {
+        self.traces.load(Ordering::Acquire) > 0
+    }
+
+    /// Counts a hook or feed that was added.
+    pub(super) fn add_trace(&self) {
+        self.traces.fetch_add(1, Ordering::Release);
+    }
+
+    /// Counts a hook or feed that was removed.
+    pub(super) fn remove_trace(&self) {
+        self.traces.fetch_sub(1, Ordering::Release);
     }
 
     /// The state, whoever is writing.

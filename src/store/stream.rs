@@ -68,6 +68,7 @@ impl Store {
     pub fn changes(&self) -> ChangesStream {
         let feed = Arc::new(Feed::default());
         lock(&self.shared.feeds).push(Arc::clone(&feed));
+        self.shared.add_trace();
         ChangesStream { shared: Arc::clone(&self.shared), feed }
     }
 }
@@ -137,6 +138,7 @@ impl Drop for ChangesStream {
         let mut feeds = lock(&self.shared.feeds);
         feeds.retain(|feed| !Arc::ptr_eq(feed, &self.feed));
         drop(feeds);
+        self.shared.remove_trace();
     }
 }
 

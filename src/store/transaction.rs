@@ -8,17 +8,19 @@ use std::{
 
 use crate::{
     error::{Error, ErrorKind},
-    sync::thread,
+    sync::this_thread,
 };
 
 use super::{
     Store,
-    commit::{Before, Commit, Hook, Origin},
-    data::Edit,
-    listeners::{Kind, Panics},
-    net::Net,
-    shared::{Phase, State, lock},
+    commit::{Before, Commit, Origin},
+    events::{Stage, TransactionEvent},
+    invalid::Invalid,
+    listeners::{Kind, Panics, Role},
+    shared::{Earlier, Phase, State, lock},
     telling::Round,
+    told::{Told, Touched},
+    writer::Writer,
 };
 
 /// How many rounds of listeners' answers to each other's writes there may be: enough for any that come to an end.
@@ -28,14 +30,15 @@ impl Store {
     /// Runs `body` as one transaction: what it writes takes effect together, or not at all.
     ///
     /// The transaction is rolled back, to the order of rows and cells, when `body` returns an error or panics, or a
-    /// will-finish listener panics; then no other listener hears of it, and no other thread ever saw it.
+    /// mutator or a will-finish listener panics; no other thread ever saw it. Then nobody hears of it any more; only who
+    /// was told that it will finish is told that it did, with nothing.
     ///
     /// A transaction in a transaction is part of it. If the inner one fails the outer one is rolled back as well, even
     /// where its body went on and returned `Ok`: the result is then an error of kind [`ErrorKind::Callback`].
     ///
     /// It waits until other threads' transactions, and the listeners that they call, are done; and meanwhile other
-    /// threads' reads wait for `body`. So a body that itself waits for another thread which uses the store waits for
-    /// ever.
+    /// threads read what was there before. So a body that itself waits for another thread which writes to the store waits
+    /// for ever.
     ///
     /// ```
     /// use roommate::{Error, ErrorKind, Store};
@@ -51,6 +54,49 @@ impl Store {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn transaction<T, E: From<Error>>(&self, body: impl FnOnce(&Self) -> Result<T, E>) -> Result<T, E> {
+        self.run(body, None)
+    }
+
+    /// Runs `body` as one transaction that `do_rollback` may yet take back: TinyBase's `transaction` with `doRollback`.
+    ///
+    /// `do_rollback` is asked after the mutators, and looks at what the transaction has come to. If it returns true,
+    /// everything is as it was, while the result of `body` is returned all the same. Other than after a failure,
+    /// listeners hear of such a transaction: will-finish listeners, whose writes then are all that it does; those to what
+    /// could not be taken; and did-finish listeners. In a transaction in a transaction nobody asks.
+    ///
+    /// ```
+    /// use roommate::{Error, Store};
+    ///
+    /// let store = Store::new();
+    /// let add = |count| {
+    ///     store.transaction_or_rollback(
+    ///         |store| {
+    ///             (0..count).try_for_each(|_| store.add_row("pets", [("species", "dog")]).map(drop))?;
+    ///             Ok::<_, Error>(())
+    ///         },
+    ///         |event| event.log().changed_row_ids["pets"].len() > 2,
+    ///     )
+    /// };
+    /// add(3)?;
+    /// assert_eq!(store.row_count("pets"), 0);
+    /// add(2)?;
+    /// assert_eq!(store.row_count("pets"), 2);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn transaction_or_rollback<T, E: From<Error>>(
+        &self,
+        body: impl FnOnce(&Self) -> Result<T, E>,
+        do_rollback: impl FnOnce(&TransactionEvent<'_>) -> bool,
+    ) -> Result<T, E> {
+        let mut do_rollback = Some(do_rollback);
+        self.run(body, Some(&mut |event| do_rollback.take().is_some_and(|do_rollback| do_rollback(event))))
+    }
+
+    fn run<T, E: From<Error>>(
+        &self,
+        body: impl FnOnce(&Self) -> Result<T, E>,
+        do_rollback: Option<&mut DoRollback<'_>>,
+    ) -> Result<T, E> {
         let turn = self.shared.turn.take();
         match self.begin_or_join(true)? {
             Begin::Joined => return self.nested(body),
@@ -62,34 +108,50 @@ impl Store {
             Some(panic) => Err(panic),
             None => catch_unwind(AssertUnwindSafe(|| body(self))),
         };
-        let mut kept = matches!(result, Ok(Ok(_))) && !self.shared.state().failed;
-        if kept {
-            self.tell_stage(Kind::WillFinishTransaction, &mut panics);
-            kept = panics.is_empty() && !self.shared.state().failed;
-        }
-        match kept {
-            true => self.commit(None, &mut panics),
-            false => self.roll_back(),
-        }
-        self.end(&mut panics);
+        let kept = self.finish(matches!(result, Ok(Ok(_))), do_rollback, &mut panics);
         drop(turn);
 
         let result = result.unwrap_or_else(|panic| resume_unwind(panic));
         panics.resume();
-        if !kept && result.is_ok() {
-            return Err(E::from(Error::new(
-                ErrorKind::Callback,
-                "a transaction inside this one failed, so all of it was rolled back",
-            )));
+        if !kept && result.is_ok() { Err(E::from(failed_inside())) } else { result }
+    }
+
+    /// Ends the open transaction, in TinyBase's order; says whether it was committed.
+    pub(super) fn finish(&self, mut kept: bool, do_rollback: Option<&mut DoRollback<'_>>, panics: &mut Panics) -> bool {
+        let is_fine = |panics: &Panics| panics.is_empty() && !self.shared.state().failed;
+        kept = kept && is_fine(panics);
+        if kept && self.tell_mutators(panics) {
+            kept = is_fine(panics);
         }
-        result
+        if kept && let Some(do_rollback) = do_rollback {
+            let event = TransactionEvent { store: self, stage: Stage::Open };
+            if panics.catch(|| do_rollback(&event)) == Some(true) {
+                self.undo_stage();
+            }
+            kept = is_fine(panics);
+        }
+        let will_finish = kept;
+        if kept && self.tell_stage(Kind::WillFinishTransaction, panics) {
+            kept = is_fine(panics);
+        }
+        if kept {
+            self.commit(None, panics);
+        } else {
+            self.roll_back();
+            // Who heard that it will finish hears that it did, with nothing.
+            if will_finish && self.shared.listeners.has(Role::Listener, Kind::DidFinishTransaction) {
+                self.shared.state_mut().tell_later(Told::default());
+            }
+        }
+        self.end(panics);
+        kept
     }
 
     /// Runs `body` as one transaction of `origin`, which joins no other: to be called outside of transactions.
     ///
-    /// Only a panic of `body` rolls it back, and goes on to the caller. What listeners do does it no harm: when a
-    /// will-finish listener panics, what such listeners wrote is rolled back, and a panic of any listener ends here; the
-    /// flag says that there was one. The limit of rounds is not for it.
+    /// Only a panic of `body` rolls it back, and goes on to the caller. What listeners do does it no harm: when a mutator
+    /// or a will-finish listener panics, what such listeners wrote is rolled back, and a panic of any listener ends here;
+    /// the flag says that there was one. The limit of rounds is not for it.
     pub(crate) fn transact_as<R>(&self, origin: Origin, body: impl FnOnce(&Self) -> R) -> (R, bool) {
         let turn = self.shared.turn.take();
         match self.begin_or_join(false) {
@@ -111,7 +173,10 @@ impl Store {
         let result = catch_unwind(AssertUnwindSafe(|| body(self)));
         if result.is_ok() && !self.shared.state().failed {
             self.end_stage();
-            self.tell_stage(Kind::WillFinishTransaction, &mut derived);
+            self.tell_mutators(&mut derived);
+            if derived.is_empty() && !self.shared.state().failed {
+                self.tell_stage(Kind::WillFinishTransaction, &mut derived);
+            }
             if self.shared.state().failed || !derived.is_empty() {
                 self.undo_stage();
             }
@@ -126,24 +191,46 @@ impl Store {
     }
 
     /// Runs one write, as a transaction of its own where none is open.
-    pub(super) fn write<R>(&self, write: impl FnOnce(&mut Edit<'_>) -> R) -> Result<R, Error> {
-        self.transaction(|store| {
-            let mut state = store.shared.state_mut();
-            let State { data, log, .. } = &mut *state;
-            Ok(write(&mut Edit { data, log }))
-        })
-    }
-
-    /// What the open transaction has changed so far.
-    pub(super) fn open_net(&self) -> Net {
-        let state = self.shared.read();
-        let mut net = state.earlier.as_ref().map(|(net, _)| net.clone()).unwrap_or_default();
-        net.extend(state.log.net(&state.data));
-        net
+    ///
+    /// With nobody who is told in the middle of it, this is one lock for all of it; with nobody at all who would hear of
+    /// it, it needs no log either.
+    pub(super) fn write<R>(&self, write: impl FnOnce(&mut Writer<'_>) -> R) -> Result<R, Error> {
+        let turn = self.shared.turn.take();
+        let listeners = &self.shared.listeners;
+        let mark = listeners.mark();
+        let mut state = self.shared.state_mut();
+        if state.phase == Phase::Open {
+            return Ok(write(&mut state.writer()));
+        }
+        let is_told_within = listeners.has_any(Role::Listener, Kind::StartTransaction, Kind::WillFinishTransaction)
+            || listeners.has_any(Role::Mutator, Kind::StartTransaction, Kind::DidFinishTransaction)
+            || self.shared.is_traced();
+        if state.phase != Phase::Idle || is_told_within {
+            drop(state);
+            return self.transaction(|store| Ok(write(&mut store.shared.state_mut().writer())));
+        }
+        state.serial += 1;
+        if !listeners.has_any(Role::Listener, Kind::InvalidCell, Kind::DidFinishTransaction) {
+            let result = write(&mut state.unlogged_writer());
+            state.invalid = Invalid::default();
+            return Ok(result);
+        }
+        let result = write(&mut state.writer());
+        let told = Told::of_open(&state);
+        state.invalid = Invalid::default();
+        state.settle();
+        state.phase = Phase::Telling;
+        state.rounds = 1;
+        drop(state);
+        let mut panics = Panics::default();
+        self.tell_rounds(told, mark, &mut panics);
+        drop(turn);
+        panics.resume();
+        Ok(result)
     }
 
     /// Opens a transaction, unless this thread has one open. The caller has the turn.
-    fn begin_or_join(&self, limited: bool) -> Result<Begin, Error> {
+    pub(super) fn begin_or_join(&self, limited: bool) -> Result<Begin, Error> {
         let (phase, rounds) = {
             let state = self.shared.state();
             (state.phase, state.rounds)
@@ -161,10 +248,10 @@ impl Store {
             }
             Phase::Idle | Phase::Telling => {}
         }
-        self.shared.turn.begin_writing();
         let mut state = self.shared.state_mut();
-        state.writer = Some(thread::current().id());
+        state.writer = Some(this_thread());
         state.phase = Phase::Open;
+        state.serial += 1;
         Ok(Begin::Began)
     }
 
@@ -188,46 +275,65 @@ impl Store {
 
     fn roll_back(&self) {
         self.undo_stage();
-        self.shared.state_mut().earlier = None;
+        let mut state = self.shared.state_mut();
+        state.earlier = None;
+        state.invalid = Invalid::default();
     }
 
-    /// Undoes what was written since the last stage ended.
+    /// Undoes what was written since the last stage ended. What could not be written stays known.
     fn undo_stage(&self) {
         let mut state = self.shared.state_mut();
-        mem::take(&mut state.log).undo(&mut state.data);
+        let log = mem::take(&mut state.log);
+        log.undo(&mut state.data);
+        if state.earlier.is_none() {
+            log.compact(&mut state.data);
+        }
+        state.rules.undo();
         state.failed = false;
     }
 
     /// Puts what was written so far out of reach of [`Self::undo_stage`].
     fn end_stage(&self) {
         let mut state = self.shared.state_mut();
+        state.rules.commit();
         let log = mem::take(&mut state.log);
-        state.earlier = Some((log.net(&state.data), log.before(&state.data)));
+        let (net, before) = (log.net(&state.data), log.before(&state.data));
+        state.earlier = Some(Earlier { log, net, before });
     }
 
-    /// Makes what was written final, and tells the hooks.
+    /// Makes what was written final, and tells the hooks. Until they have heard of it nobody else sees it.
     fn commit(&self, origin: Option<Origin>, panics: &mut Panics) {
-        let hooks: Vec<Hook> = lock(&self.shared.hooks).list.iter().map(|(_, hook)| Arc::clone(hook)).collect();
-        let feeds = lock(&self.shared.feeds).clone();
-        let listened = lock(&self.shared.book).has_any_after_commit();
+        let traced = self.shared.is_traced();
+        let (mut hooks, mut feeds) = (Vec::new(), Vec::new());
+        if traced {
+            hooks.extend(lock(&self.shared.hooks).list.iter().map(|(_, hook)| Arc::clone(hook)));
+            feeds.extend(lock(&self.shared.feeds).iter().cloned());
+        }
+        let listened = self.shared.listeners.has_any(Role::Listener, Kind::InvalidCell, Kind::DidFinishTransaction);
         let mut state = self.shared.state_mut();
         state.phase = Phase::Sealed;
-        let log = mem::take(&mut state.log);
-        let earlier = state.earlier.take();
-        if hooks.is_empty() && feeds.is_empty() && !listened {
-            log.compact(&mut state.data);
+        let invalid = mem::take(&mut state.invalid);
+        if !traced && !listened {
+            state.settle();
             return;
         }
-        let net = log.net(&state.data);
-        let traced = !hooks.is_empty() || !feeds.is_empty();
-        let before = if traced { log.before(&state.data) } else { Before::default() };
-        log.compact(&mut state.data);
+        let net = state.log.net(&state.data);
+        let mut touched = state.log.touched();
+        let counts = (state.data.tables.len(), state.data.values.len());
+        let before = if traced { state.log.before(&state.data) } else { Before::default() };
+        // Its log stays: that is how others read what was there before.
+        let earlier =
+            state.earlier.as_mut().map(|earlier| (mem::take(&mut earlier.net), mem::take(&mut earlier.before)));
+        if !traced {
+            state.settle();
+        }
         drop(state);
 
         let (net, before, derived) = match earlier {
             None => (net, before, None),
             Some((mut all_net, mut all_before)) => {
                 let derived = (!net.is_empty()).then(|| (net.changes(), before.clone()));
+                touched.extend(Touched::by(&all_net));
                 all_net.extend(net);
                 all_before.extend(before);
                 (all_net, all_before, derived)
@@ -244,54 +350,80 @@ impl Store {
         for feed in feeds.iter().filter(|_| !net.is_empty()) {
             feed.push(before.clone());
         }
+        let mut state = self.shared.state_mut();
+        if traced {
+            state.settle();
+        }
         if listened {
-            let mut state = self.shared.state_mut();
-            let first = state.rounds == 0;
-            match &mut state.untold {
-                Some(untold) => untold.extend(net),
-                untold if first || !net.is_empty() => *untold = Some(net),
-                _ => {}
-            }
+            state.tell_later(Told { net, invalid, touched, counts });
         }
     }
 
     /// Ends a transaction that was committed or rolled back: lets the others read, and tells listeners, until none of
     /// them writes any more. Inside of a listener the telling is left to those who called it.
     fn end(&self, panics: &mut Panics) {
-        let mut mark = lock(&self.shared.book).mark();
-        let told_above = {
+        let mark = self.shared.listeners.mark();
+        let (told_above, told) = {
             let mut state = self.shared.state_mut();
             state.writer = None;
-            state.phase = Phase::Telling;
-            state.rounds > 0
+            let told_above = state.rounds > 0;
+            let told = if told_above { None } else { state.untold.take() };
+            state.rounds += usize::from(told.is_some());
+            state.phase = if told_above || told.is_some() { Phase::Telling } else { Phase::Idle };
+            (told_above, told)
         };
-        self.shared.turn.end_writing();
-        self.shared.wake_feeds(panics);
-        if told_above {
-            return;
+        if self.shared.is_traced() {
+            self.shared.wake_feeds(panics);
         }
+        if let (false, Some(told)) = (told_above, told) {
+            self.tell_rounds(told, mark, panics);
+        }
+    }
+
+    /// Tells those who listened before `mark`, and then of what listeners wrote, until none of them writes any more.
+    fn tell_rounds(&self, mut told: Told, mut mark: u64, panics: &mut Panics) {
         loop {
-            let net = {
-                let mut state = self.shared.state_mut();
-                let first = state.rounds == 0;
-                let net = state.untold.take().filter(|net| first || !net.is_empty());
-                if net.is_none() {
+            Round { store: self, told: &told, role: Role::Listener, mark, panics }.tell();
+            mark = self.shared.listeners.mark();
+            let mut state = self.shared.state_mut();
+            match state.untold.take().filter(|told| !told.is_empty()) {
+                Some(next) => {
+                    state.rounds += 1;
+                    told = next;
+                }
+                None => {
                     state.phase = Phase::Idle;
                     state.rounds = 0;
-                } else {
-                    state.rounds += 1;
+                    return;
                 }
-                net
-            };
-            let Some(net) = net else { return };
-            Round { store: self, net: &net, mark, panics }.tell();
-            mark = lock(&self.shared.book).mark();
+            }
         }
     }
 }
 
+impl State {
+    /// Adds to what listeners are to be told next. The first round tells even of nothing.
+    fn tell_later(&mut self, told: Told) {
+        if self.rounds > 0 && told.is_empty() {
+            return;
+        }
+        match &mut self.untold {
+            Some(untold) => untold.extend(told),
+            untold => *untold = Some(told),
+        }
+    }
+}
+
+/// What is said where the body of a transaction went on after a failure.
+pub(super) fn failed_inside() -> Error {
+    Error::new(ErrorKind::Callback, "a transaction inside this one failed, so all of it was rolled back")
+}
+
+/// Decides whether a transaction is to be taken back.
+pub(super) type DoRollback<'a> = dyn FnMut(&TransactionEvent<'_>) -> bool + 'a;
+
 /// How a transaction came to be under way.
-enum Begin {
+pub(super) enum Begin {
     /// It was opened, and is to be ended.
     Began,
     /// It was open already.

@@ -10,6 +10,7 @@ mod outbox;
 mod places;
 mod reviewed;
 mod saving;
+mod schemas;
 mod several;
 mod trouble;
 mod world;

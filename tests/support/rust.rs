@@ -146,9 +146,11 @@ fn entries(object: &Value) -> impl Iterator<Item = (&str, &Value)> {
 }
 
 fn table(object: &Value) -> roommate::Result<Table> {
-    map(object, |row| -> roommate::Result<Row> { map(row, |cell| Cell::try_from(cell)) })
+    map(object, |row| -> roommate::Result<Row> {
+        entries(row).map(|(id, cell)| Ok((id, Cell::try_from(cell)?))).collect()
+    })
 }
 
-fn map<V>(object: &Value, of: impl Fn(&Value) -> roommate::Result<V>) -> roommate::Result<Map<V>> {
+fn map<V: Clone>(object: &Value, of: impl Fn(&Value) -> roommate::Result<V>) -> roommate::Result<Map<V>> {
     entries(object).map(|(id, entry)| Ok((Id::from(id), of(entry)?))).collect()
 }

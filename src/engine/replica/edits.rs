@@ -87,12 +87,12 @@ pub(super) fn merge(first: &mut Changes, second: &Changes, base: &impl Base) {
         };
         match merged {
             Some(table) => first.tables.insert(table_id, table),
-            None => first.tables.swap_remove(table_id),
+            None => first.tables.remove(table_id),
         };
     }
     for (value_id, value) in &second.values {
         if first.values.contains(value_id) && base.value(value_id) == *value {
-            first.values.swap_remove(value_id);
+            first.values.remove(value_id);
         } else {
             first.values.insert(value_id, value.clone());
         }
@@ -146,7 +146,7 @@ fn merged_table(
         let changed = if is.is_empty() && !was.is_empty() { Some(None) } else { changed_cells(&was, &is).map(Some) };
         match changed {
             Some(row) => table.insert(row_id, row),
-            None => table.swap_remove(row_id),
+            None => table.remove(row_id),
         };
     }
     (!table.is_empty()).then_some(table)

@@ -92,16 +92,16 @@ impl Shadow {
             let Some(rows) = self.tables.get_mut(table_id) else { continue };
             for row_id in row_ids {
                 if !edits.iter().any(|edit| covers_row(&edit.changes, table_id, &row_id)) {
-                    rows.swap_remove(&row_id);
+                    rows.remove(&row_id);
                 }
             }
             if rows.is_empty() {
-                self.tables.swap_remove(table_id);
+                self.tables.remove(table_id);
             }
         }
         for value_id in changes.values.keys() {
             if !edits.iter().any(|edit| covers_value(&edit.changes, value_id)) {
-                self.values.swap_remove(value_id);
+                self.values.remove(value_id);
             }
         }
     }
@@ -111,7 +111,7 @@ impl Shadow {
         for (table_id, table) in &changes.tables {
             let Some(rows) = self.tables.get_mut(table_id) else { continue };
             match table {
-                None => rows.values_mut().for_each(Map::clear),
+                None => rows.values_mut().for_each(Row::clear),
                 Some(changed) => {
                     for (row_id, cells) in changed {
                         match (rows.get_mut(row_id), cells) {

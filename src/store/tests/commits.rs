@@ -5,7 +5,7 @@ use std::{
 
 use super::{order, pets};
 use crate::{
-    content::{Cell, Changes, Content, Map},
+    content::{Cell, Changes, Content, Row},
     error::{Error, ErrorKind, Result},
     store::{Before, Commit, CommitHook, Origin, Store},
 };
@@ -70,7 +70,7 @@ fn r3_a_hook_hears_net_changes_and_what_was_there_before() {
     expected.del_value("a");
     assert_eq!(changes, &expected);
     let mut pets = old.tables["pets"].clone();
-    pets.insert("new", Map::new());
+    pets.insert("new", Row::new());
     assert_eq!(before.tables["pets"], pets);
     assert_eq!(before.tables["species"], old.tables["species"]);
     assert_eq!(before.values, [("a", Some(Cell::from(1))), ("z", None)].into_iter().collect());

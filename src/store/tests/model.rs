@@ -1,11 +1,12 @@
 //! Random histories against the obvious model: a plain [`Content`], copied before each transaction.
 
-mod ops;
+pub(super) mod ops;
 
 use std::{
     mem,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, Mutex},
+    thread,
 };
 
 use futures_util::{FutureExt, StreamExt};
@@ -58,6 +59,8 @@ struct World {
     /// What the store held when the will-finish listener was called.
     body_done: Shared<Option<Content>>,
     answers: Shared<Vec<Transaction>>,
+    /// What the store held before the transaction that is open, if one is: what others see.
+    committed: Shared<Content>,
 }
 
 proptest! {
@@ -110,6 +113,7 @@ impl World {
     /// Runs one transaction on both.
     fn run(&self, Transaction { ops, derived, end }: Transaction) {
         let before = self.model.lock().unwrap().clone();
+        *self.committed.lock().unwrap() = before.clone();
         *self.derived.lock().unwrap() = derived;
         let body = |store: &Store| -> Result<()> {
             for (index, op) in ops.iter().enumerate() {
@@ -118,6 +122,7 @@ impl World {
                     _ => store.transaction(|_| self.write(op))?,
                 }
             }
+            others_see(store, &before);
             Ok(())
         };
         let no = || Error::new(ErrorKind::Invalid, "no");
@@ -151,13 +156,14 @@ impl World {
     /// The listeners that write.
     fn listen(&self) -> impl Sized {
         // Weak as to the store, which owns the listeners.
-        let Self { model, derived, body_done, answers, .. } = self.clone();
+        let Self { model, derived, body_done, answers, committed, .. } = self.clone();
         let world = move |store: &Store| Self {
             store: store.clone(),
             model: Arc::clone(&model),
             derived: Arc::clone(&derived),
             body_done: Arc::clone(&body_done),
             answers: Arc::clone(&answers),
+            committed: Arc::clone(&committed),
         };
         let derive = {
             let world = world.clone();
@@ -166,6 +172,7 @@ impl World {
                 *world.body_done.lock().unwrap() = Some(event.store.content());
                 let ops = mem::take(&mut *world.derived.lock().unwrap());
                 ops.iter().for_each(|op| world.write(op).unwrap());
+                others_see(event.store, &world.committed.lock().unwrap());
             })
         };
         let answer = self.store.add_value_listener("go", move |event| {
@@ -186,6 +193,26 @@ impl World {
         write_to_model(&mut self.model.lock().unwrap(), op, added);
         write_to_store(&self.store, op)
     }
+}
+
+/// Another thread sees nothing of the open transaction, in whatever way it looks.
+fn others_see(store: &Store, committed: &Content) {
+    let inside = store.content();
+    let look = || {
+        assert_eq!(order(store), format!("{committed:?}"));
+        assert_eq!(format!("{:?}", store.values()), format!("{:?}", committed.values));
+        for (table_id, table) in inside.tables.iter().chain(&committed.tables) {
+            for row_id in table.keys() {
+                let row = committed.row(table_id, row_id);
+                assert_eq!(
+                    format!("{:?}", store.row(table_id, row_id)),
+                    format!("{:?}", row.cloned().unwrap_or_default())
+                );
+                assert_eq!(store.has_row(table_id, row_id), row.is_some());
+            }
+        }
+    };
+    thread::scope(|scope| scope.spawn(look).join().unwrap());
 }
 
 /// One copy that cell and value listeners keep, from old and new alone; one of the changes of finished transactions.

@@ -1,6 +1,7 @@
-use super::{pets, row, table};
+use super::{Heard, pets, row, table};
 use crate::{
-    content::{Cell, Changes, Content, Map, Row, Table, Tables},
+    ANY,
+    content::{Cell, Changes, Content, Map, Row, Table, Tables, Values},
     error::ErrorKind,
     store::Store,
 };
@@ -82,7 +83,7 @@ fn what_is_empty_changes_nothing_but_for_a_content_which_clears() {
     // What is empty among others counts as not given.
     store.set_table("pets", &Map::from_iter([("fido", Row::new()), ("nemo", row(&[("fins", 3)]))])).unwrap();
     assert_eq!(store.table("pets"), table(&[("nemo", &[("fins", 3)])]));
-    store.set_content(&Content { tables: store.tables(), values: Map::new() }).unwrap();
+    store.set_content(&Content { tables: store.tables(), values: Values::new() }).unwrap();
     assert!(!store.has_values() && store.has_tables());
     store.set_content(&Content::new()).unwrap();
     assert!(store.content().is_empty());
@@ -151,6 +152,98 @@ fn new_rows_get_the_ids_that_tinybase_would_give() {
     store.del_row("t", "2").unwrap();
     store.del_table("t").unwrap();
     assert_eq!([add(), add()], ["0", "1"], "the pool is gone with the table");
+}
+
+#[test]
+fn any_text_is_an_id() {
+    let store = Store::new();
+    for id in ["", "__proto__", "constructor", "null", "a/b", "\u{FFFC}", "\u{FFFD}", "\u{1F600}"] {
+        store.set_cell(id, id, id, 1).unwrap();
+        store.set_value(id, 1).unwrap();
+        assert_eq!(store.cell(id, id, id), Some(1.into()));
+    }
+    assert_eq!((store.table_ids().len(), store.value_ids().len()), (8, 8));
+    let other = Store::new();
+    assert_eq!(other.set_json(&store.json()).unwrap(), 0);
+    assert_eq!(other.content(), store.content());
+    store.del_cell("", "", "").unwrap();
+    assert!(!store.has_table("") && store.has_table("__proto__"));
+}
+
+#[test]
+fn what_is_equal_as_javascript_has_it_is_no_change() {
+    let (store, heard) = (Store::new(), Heard::default());
+    store.set_cell("t", "r", "zero", 0).unwrap();
+    store.set_cell("t", "r", "json", serde_json::json!({"a": 1, "b": 2})).unwrap();
+    let log = heard.clone();
+    let cells = store.add_cell_listener(ANY, ANY, ANY, move |event| log.note(event.cell_id.to_string()));
+    store.set_cell("t", "r", "zero", -0.0).unwrap();
+    store.set_cell("t", "r", "zero", 0.0).unwrap();
+    store.set_cell("t", "r", "json", serde_json::json!({"a": 1, "b": 2})).unwrap();
+    assert!(heard.take().is_empty());
+    store.set_cell("t", "r", "json", serde_json::json!({"b": 2, "a": 1})).unwrap();
+    assert_eq!(heard.take(), ["json"], "objects are equal when their texts are");
+    drop(cells);
+}
+
+#[test]
+fn an_update_gets_what_is_there() {
+    let store = pets();
+    let more = |cell: Option<Cell>| cell.as_ref().and_then(Cell::as_f64).map_or(-1.0, |n| n + 1.0);
+    store.update_cell("pets", "fido", "legs", more).unwrap();
+    store.update_cell("pets", "fido", "wings", more).unwrap();
+    store.update_value("a", more).unwrap();
+    store.update_value("z", more).unwrap();
+    assert_eq!(store.row("pets", "fido"), row(&[("legs", 5), ("age", 1), ("weight", 2), ("wings", -1)]));
+    assert_eq!(store.values(), row(&[("a", 2), ("b", 2), ("c", 3), ("z", -1)]));
+}
+
+#[test]
+fn a_table_keeps_the_ids_of_a_thousand_deleted_rows() {
+    let store = Store::new();
+    (0..1002).for_each(|_| drop(store.add_row("t", [("c", 1)]).unwrap()));
+    store.set_cell("t", "stays", "c", 1).unwrap();
+    (0..1002).for_each(|n| store.del_row("t", &n.to_string()).unwrap());
+    let add = || store.add_row("t", [("c", 1)]).unwrap();
+    (0..1000).for_each(|n| assert_eq!(add(), *n.to_string()));
+    assert_eq!(add(), "1002", "the last two were not kept");
+}
+
+#[test]
+fn changes_are_applied_in_one_transaction_and_touch_nothing_else() {
+    let (store, heard) = (pets(), Heard::default());
+    let log = heard.clone();
+    let did = store.add_did_finish_transaction_listener(move |event| log.note(event.changes().to_json()));
+    let mut changes = Changes::new();
+    changes.del_table("species");
+    changes.del_row("pets", "nemo");
+    changes.del_cell("pets", "polly", "age");
+    changes.set_cell("pets", "polly", "wings", 2.into());
+    changes.del_value("a");
+    changes.set_value("b", 3.into());
+    store.apply_changes(&changes).unwrap();
+    assert_eq!(heard.take(), [changes.to_json()]);
+    assert_eq!(store.row_ids("pets"), ["fido", "polly"]);
+    assert_eq!(store.row("pets", "polly"), row(&[("legs", 2), ("weight", 2), ("wings", 2)]));
+    assert_eq!(store.values(), row(&[("b", 3), ("c", 3)]));
+    drop(did);
+}
+
+#[test]
+fn ids_that_look_like_indices_come_first_in_json_alone() {
+    let store = Store::new();
+    store.set_row("t", "b", [("x", 1), ("1", 1), ("0", 1)]).unwrap();
+    store.set_row("t", "10", [("x", 1)]).unwrap();
+    store.set_row("t", "2", [("x", 1)]).unwrap();
+    assert_eq!(store.row_ids("t"), ["b", "10", "2"]);
+    assert_eq!(store.cell_ids("t", "b"), ["x", "1", "0"]);
+    assert_eq!(store.table("t").keys().collect::<Vec<_>>(), ["b", "10", "2"]);
+    assert_eq!(store.tables_json(), r#"{"t":{"2":{"x":1},"10":{"x":1},"b":{"0":1,"1":1,"x":1}}}"#);
+    store.set_json(&store.json()).unwrap();
+    assert_eq!(store.row_ids("t"), ["b", "10", "2"], "what is there keeps its place");
+    let other = Store::new();
+    other.set_json(&store.json()).unwrap();
+    assert_eq!(other.row_ids("t"), ["2", "10", "b"]);
 }
 
 #[test]

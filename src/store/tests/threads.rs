@@ -220,3 +220,54 @@ fn a_stream_sums_up_to_the_store_whatever_many_threads_do() {
         assert_eq!(reader.join().unwrap(), content);
     }
 }
+
+#[test]
+fn another_thread_reads_what_was_there_before_while_a_transaction_is_open() {
+    let store = Store::new();
+    store.set_row("t", "old", [("a", 1), ("b", 2)]).unwrap();
+    store.set_row("t", "gone", [("a", 1)]).unwrap();
+    store.set_value("v", 1).unwrap();
+    let before = store.content();
+    let transaction = store.start_transaction().unwrap();
+    store.set_cell("t", "old", "a", 5).unwrap();
+    store.del_cell("t", "old", "b").unwrap();
+    store.del_row("t", "gone").unwrap();
+    store.set_cell("t", "new", "a", 5).unwrap();
+    store.set_cell("u", "new", "a", 5).unwrap();
+    store.del_value("v").unwrap();
+    let look = || {
+        assert_eq!(store.content(), before);
+        assert_eq!(store.cell("t", "old", "a"), Some(1.into()));
+        assert_eq!(store.cell_ids("t", "old"), ["a", "b"]);
+        assert_eq!(store.row_ids("t"), ["old", "gone"]);
+        assert_eq!(store.row_count("t"), 2);
+        assert!(store.has_row("t", "gone") && !store.has_row("t", "new") && !store.has_table("u"));
+        assert_eq!(store.value("v"), Some(1.into()));
+        assert!(store.transaction_changes().is_empty());
+    };
+    thread::scope(|scope| scope.spawn(look).join().unwrap());
+    transaction.finish().unwrap();
+    let after = thread::scope(|scope| scope.spawn(|| store.content()).join().unwrap());
+    assert_eq!(after.cell("t", "old", "a"), Some(&5.into()));
+    assert_eq!(after, store.content());
+}
+
+#[test]
+fn a_copy_of_the_content_stays_as_it_was_whatever_is_written_later() {
+    let store = Store::new();
+    store
+        .transaction(|store| (0..500).try_for_each(|n| store.set_row("t", format!("r{n}"), [("a", n), ("b", 0)])))
+        .unwrap();
+    let (copy, text) = (store.content(), store.json());
+    for n in (0..500).step_by(7) {
+        store.set_cell("t", format!("r{n}"), "a", -1).unwrap();
+        store.set_cell("t", format!("r{n}"), "c", -1).unwrap();
+        store.del_row("t", &format!("r{}", n + 1)).unwrap();
+    }
+    assert_eq!(copy.to_json(), text);
+    let mut other = copy.clone();
+    other.apply(&copy.diff(&store.content()));
+    assert_eq!(other, store.content());
+    store.set_content(&copy).unwrap();
+    assert_eq!(store.content(), copy);
+}

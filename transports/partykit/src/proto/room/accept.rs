@@ -85,7 +85,12 @@ impl Gate<'_> {
 }
 
 /// What is inside of what is allowed. What is not moves to `refused`.
-fn pass<'a, T>(allowed: bool, id: &Id, change: &'a mut Option<T>, refused: &mut Map<Option<T>>) -> Option<&'a mut T> {
+fn pass<'a, T: Clone>(
+    allowed: bool,
+    id: &Id,
+    change: &'a mut Option<T>,
+    refused: &mut Map<Option<T>>,
+) -> Option<&'a mut T> {
     if allowed {
         return change.as_mut();
     }
@@ -94,7 +99,7 @@ fn pass<'a, T>(allowed: bool, id: &Id, change: &'a mut Option<T>, refused: &mut 
 }
 
 /// Adds what was refused inside of something that is allowed.
-fn note<T>(inside: Map<T>, id: &Id, refused: &mut Map<Option<Map<T>>>) {
+fn note<T: Clone>(inside: Map<T>, id: &Id, refused: &mut Map<Option<Map<T>>>) {
     if !inside.is_empty() {
         refused.insert(id.clone(), Some(inside));
     }

@@ -1,0 +1,128 @@
+//! A short text in its place, or a long one shared.
+
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+/// Up to how many bytes a text is kept in its place. With them this is 16 bytes, and so is a cell.
+const SHORT: usize = 14;
+
+/// An immutable text of 16 bytes: a short one lies in them, a long one is shared when cloned.
+///
+/// A text of up to [`SHORT`] bytes is always short, so a short one never equals a long one. The bytes behind a short
+/// one's end are zero.
+#[derive(Clone)]
+pub(super) enum Str {
+    Short { len: u8, bytes: [u8; SHORT] },
+    // Two steps away, to be one word here: with two the cell would be half as large again.
+    Long(Arc<Box<str>>),
+}
+
+impl Str {
+    pub(super) fn new(text: impl AsRef<str> + Into<String>) -> Self {
+        Self::short(text.as_ref()).unwrap_or_else(|| Self::Long(Arc::new(text.into().into_boxed_str())))
+    }
+
+    #[inline]
+    fn short(text: &str) -> Option<Self> {
+        let mut bytes = [0; SHORT];
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(Self::Short { len: text.len() as u8, bytes })
+    }
+
+    #[inline]
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { len, bytes } => &bytes[..usize::from(*len).min(SHORT)],
+            Self::Long(text) => text.as_bytes(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            // It was a text when it came in; to look again takes less than to fetch it from elsewhere.
+            Self::Short { .. } => std::str::from_utf8(self.as_bytes()).unwrap_or_default(),
+            Self::Long(text) => text,
+        }
+    }
+}
+
+impl PartialEq for Str {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Short { len, bytes }, Self::Short { len: other_len, bytes: other }) => {
+                len == other_len && bytes == other
+            }
+            (Self::Long(text), Self::Long(other)) => Arc::ptr_eq(text, other) || text == other,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Str {}
+
+impl PartialOrd for Str {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Str {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+/// As a `str`, since both stand for one another in maps.
+impl Hash for Str {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl fmt::Debug for Str {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::{BuildHasher, RandomState};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::content::Cell;
+
+    #[test]
+    fn a_cell_is_no_larger_than_a_text() {
+        assert_eq!(size_of::<Str>(), 16);
+        assert_eq!(size_of::<Cell>(), 16);
+        assert_eq!(size_of::<Option<Cell>>(), 16);
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_the_text_that_it_was_made_of(a in "\\PC{0,24}", b in "[a\u{e4}\u{1F600}]{0,8}") {
+            let texts = [a.clone(), b.clone(), a.chars().take(13).collect(), format!("{b}{a}"), format!("{b}\0")];
+            let hasher = RandomState::new();
+            for one in &texts {
+                let str = Str::new(one.as_str());
+                prop_assert_eq!(str.as_str(), one.as_str());
+                prop_assert_eq!(str.as_bytes(), one.as_bytes());
+                prop_assert_eq!(hasher.hash_one(&str), hasher.hash_one(one.as_str()));
+                for other in &texts {
+                    let other_str = Str::new(other.clone());
+                    prop_assert_eq!(str == other_str, one == other);
+                    prop_assert_eq!(str.cmp(&other_str), one.cmp(other));
+                }
+            }
+        }
+    }
+}
