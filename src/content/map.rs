@@ -216,7 +216,7 @@ impl<V: Clone> Map<V> {
 
     /// All entries, mutable, in order.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        let full = self.full.iter_mut().flat_map(|chunk| Arc::make_mut(chunk));
+        let full = self.full.iter_mut().flat_map(Arc::make_mut);
         full.chain(&mut self.tail).flatten().map(|(_, value)| value)
     }
 

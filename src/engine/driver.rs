@@ -32,6 +32,7 @@ pub(super) type Action = BoxFuture<'static, Result<()>>;
 type NoticeStream = BoxStream<'static, Result<Notice>>;
 
 /// What has ended, of what was under way.
+#[expect(clippy::large_enum_variant, reason = "made once for each notice or call, and moved a few times")]
 enum Done {
     Input(Input),
     Watching(Result<NoticeStream>),

@@ -33,11 +33,9 @@ impl<'a, V> Iterator for Iter<'a, V> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            for entry in &mut self.now {
-                if let Some((id, value)) = entry {
-                    self.left -= 1;
-                    return Some((id, value));
-                }
+            if let Some((id, value)) = self.now.by_ref().flatten().next() {
+                self.left -= 1;
+                return Some((id, value));
             }
             self.now = match self.full.next() {
                 Some(chunk) => chunk.iter(),
