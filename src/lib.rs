@@ -54,6 +54,7 @@ mod runtime;
 mod store;
 mod subscription;
 mod sync;
+mod typed;
 
 pub use content::{
     Cell, CellKind, Changes, Content, Id, Json, Map, Number, Row, RowChanges, Table, TableChanges, Tables, Text, Values,
@@ -69,6 +70,12 @@ pub use store::{
     TableEvent, TableIdsEvent, TablesEvent, TransactionEvent, TransactionLog, ValueEvent, ValueIdsEvent, ValuesEvent,
 };
 pub use subscription::Subscription;
+#[doc(hidden)]
+pub use typed::__private;
+pub use typed::{CellId, Field, FromCell, ToCell, TypedRow, TypedRowEvent, TypedTable};
+
+#[cfg(feature = "derive")]
+pub use roommate_derive::{Cell, Row};
 
 /// The README's examples, as tests.
 #[cfg(doctest)]

@@ -10,6 +10,7 @@ mod listeners;
 mod log;
 mod net;
 mod readers;
+mod row_event;
 mod setters;
 mod shared;
 mod slots;

@@ -142,6 +142,11 @@ impl Store {
         net
     }
 
+    /// What listeners have written that nobody was told of yet.
+    pub(super) fn untold_net(&self) -> Net {
+        self.shared.read().untold.clone().unwrap_or_default()
+    }
+
     /// Opens a transaction, unless this thread has one open. The caller has the turn.
     fn begin_or_join(&self, limited: bool) -> Result<Begin, Error> {
         let (phase, rounds) = {
