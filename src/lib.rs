@@ -66,8 +66,11 @@ pub use memory::{Memory, MemoryPersister};
 pub use persister::{Capability, EditKey, Notice, Persister, Receipt, Save, Saved};
 pub use runtime::{Runtime, Threads, block_on};
 pub use store::{
-    ANY, CellChange, CellEvent, CellIdsEvent, ChangesStream, IdChange, Pattern, RowEvent, RowIdsEvent, Store,
-    TableEvent, TableIdsEvent, TablesEvent, TransactionEvent, TransactionLog, ValueEvent, ValueIdsEvent, ValuesEvent,
+    ANY, CellChange, CellEvent, CellIdsEvent, CellSchema, ChangesStream, HasCellEvent, HasRowEvent, HasTableCellEvent,
+    HasTableEvent, HasTablesEvent, HasValueEvent, HasValuesEvent, IdChange, InvalidCell, InvalidCellEvent,
+    InvalidValue, InvalidValueEvent, Mutators, OpenTransaction, Pattern, RowCountEvent, RowEvent, RowIdsEvent, Sort,
+    SortedRowIdsEvent, Store, TableCellIdsEvent, TableEvent, TableIdsEvent, TablesEvent, TablesSchema,
+    TransactionEvent, TransactionLog, ValueEvent, ValueIdsEvent, ValuesEvent, ValuesSchema,
 };
 pub use subscription::Subscription;
 #[doc(hidden)]

@@ -265,7 +265,7 @@ impl Shared {
     fn transact(&self, step: impl FnOnce(&mut Replica, &Store) -> Changes) {
         let (applied, panicked) = self.store.transact_as(self.origin, |store| {
             let apply = step(&mut self.replica(), store);
-            store.apply_changes(&apply)
+            store.apply_confirmed(&apply)
         });
         if let Err(error) = applied {
             self.report(error);

@@ -5,107 +5,206 @@ use crate::content::{Cell, Changes, Id, Map};
 use super::{
     Store,
     net::{CellChange, IdChange, Net, TransactionLog},
+    sorted::Sort,
+    told::Told,
 };
 
 macro_rules! events {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident),* })*) => {$(
-        $(#[$doc])*
+    ($($(#[$doc:meta])* $name:ident {
+        $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
+    } $(+ $net:ident: $net_type:ty)?)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, Debug)]
+            #[non_exhaustive]
+            pub struct $name<'a> {
+                /// The store, to read and to write.
+                pub store: &'a Store,
+                $($(#[$field_doc])* pub $field: $type,)*
+                $(pub(super) $net: $net_type,)?
+            }
+        )*
+
+        /// Any event, for those who carry them.
         #[derive(Clone, Copy, Debug)]
-        #[non_exhaustive]
-        pub struct $name<'a> {
-            /// The store, to read and to write.
-            pub store: &'a Store,
-            $($(#[$field_doc])* pub $field: &'a Id,)*
-            pub(super) net: &'a Net,
+        pub(super) enum Event<'a> {
+            $($name($name<'a>),)*
+            /// The order of some rows may have changed.
+            Unsorted(&'a Store),
+            TransactionEvent(TransactionEvent<'a>),
         }
-    )*};
+    };
 }
 
 events! {
-    /// Cells of one row changed.
-    RowEvent {
-        /// The row's table.
-        table_id,
-        /// The row.
-        row_id
+    /// A cell, a row, a table or a content was offered that a schema refuses, or that holds nothing.
+    ///
+    /// What could not be said of it (which cell, of a row that holds none) is `None`. Only [`ANY`](crate::ANY) hears of
+    /// it there.
+    InvalidCellEvent {
+        /// The table, if it was one table.
+        table_id: Option<&'a Id>,
+        /// The row, if it was one row that has an id already.
+        row_id: Option<&'a Id>,
+        /// The cell, if it was one cell.
+        cell_id: Option<&'a Id>,
+        /// What was offered in this transaction, one after the other; `None` where a cell was missing.
+        cells: &'a [Option<Cell>],
     }
-    /// Something in one table changed.
-    TableEvent {
-        /// The table.
-        table_id
+    /// The first table came, or the last one went.
+    HasTablesEvent {
+        /// Whether there are tables now.
+        has: bool,
     }
-    /// Something in the tables changed.
-    TablesEvent {}
-    /// Some of the values changed.
-    ValuesEvent {}
-}
-
-/// One cell changed.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct CellEvent<'a> {
-    /// The store, to read and to write.
-    pub store: &'a Store,
-    /// The cell's table.
-    pub table_id: &'a Id,
-    /// The cell's row.
-    pub row_id: &'a Id,
-    /// The cell.
-    pub cell_id: &'a Id,
-    /// What it held before the transaction; `None` if there was no such cell.
-    pub old: Option<&'a Cell>,
-    /// What it holds after it; `None` if there is no such cell.
-    pub new: Option<&'a Cell>,
-    pub(super) net: &'a Net,
-}
-
-/// One value changed.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct ValueEvent<'a> {
-    /// The store, to read and to write.
-    pub store: &'a Store,
-    /// The value.
-    pub value_id: &'a Id,
-    /// What it was before the transaction; `None` if there was no such value.
-    pub old: Option<&'a Cell>,
-    /// What it is after it; `None` if there is no such value.
-    pub new: Option<&'a Cell>,
-    pub(super) net: &'a Net,
-}
-
-macro_rules! id_events {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident),* })*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug)]
-        #[non_exhaustive]
-        pub struct $name<'a> {
-            /// The store, to read and to write.
-            pub store: &'a Store,
-            $($(#[$field_doc])* pub $field: &'a Id,)*
-            /// The ids that came or went, and which of both.
-            pub ids: &'a Map<IdChange>,
-        }
-    )*};
-}
-
-id_events! {
     /// Tables came or went.
-    TableIdsEvent {}
+    TableIdsEvent {
+        /// The ids that came or went, and which of both.
+        ids: &'a Map<IdChange>,
+    }
+    /// A table came or went.
+    HasTableEvent {
+        /// The table.
+        table_id: &'a Id,
+        /// Whether it is there now.
+        has: bool,
+    }
+    /// Cells came to the first row of a table that has them, or went from the last.
+    TableCellIdsEvent {
+        /// The table.
+        table_id: &'a Id,
+        /// The ids that came or went, and which of both.
+        ids: &'a Map<IdChange>,
+    }
+    /// A cell came to the first row of a table that has it, or went from the last.
+    HasTableCellEvent {
+        /// The table.
+        table_id: &'a Id,
+        /// The cell.
+        cell_id: &'a Id,
+        /// Whether some row has it now.
+        has: bool,
+    }
+    /// The number of rows of a table changed.
+    RowCountEvent {
+        /// The table.
+        table_id: &'a Id,
+        /// How many rows there are now.
+        count: usize,
+    }
     /// Rows of one table came or went.
     RowIdsEvent {
         /// The table.
-        table_id
+        table_id: &'a Id,
+        /// The ids that came or went, and which of both.
+        ids: &'a Map<IdChange>,
+    }
+    /// A row came or went.
+    HasRowEvent {
+        /// The row's table.
+        table_id: &'a Id,
+        /// The row.
+        row_id: &'a Id,
+        /// Whether it is there now.
+        has: bool,
     }
     /// Cells of one row came or went.
     CellIdsEvent {
         /// The row's table.
-        table_id,
+        table_id: &'a Id,
         /// The row.
-        row_id
+        row_id: &'a Id,
+        /// The ids that came or went, and which of both.
+        ids: &'a Map<IdChange>,
+    }
+    /// A cell came or went.
+    HasCellEvent {
+        /// The cell's table.
+        table_id: &'a Id,
+        /// The cell's row.
+        row_id: &'a Id,
+        /// The cell.
+        cell_id: &'a Id,
+        /// Whether it is there now.
+        has: bool,
+    }
+    /// One cell changed.
+    CellEvent {
+        /// The cell's table.
+        table_id: &'a Id,
+        /// The cell's row.
+        row_id: &'a Id,
+        /// The cell.
+        cell_id: &'a Id,
+        /// What it held before the transaction; `None` if there was no such cell.
+        old: Option<&'a Cell>,
+        /// What it holds after it; `None` if there is no such cell.
+        new: Option<&'a Cell>,
+    } + net: &'a Net
+    /// Cells of one row changed.
+    RowEvent {
+        /// The row's table.
+        table_id: &'a Id,
+        /// The row.
+        row_id: &'a Id,
+    } + net: &'a Net
+    /// Something in one table changed.
+    TableEvent {
+        /// The table.
+        table_id: &'a Id,
+    } + net: &'a Net
+    /// Something in the tables changed.
+    TablesEvent {
+    } + net: &'a Net
+    /// A value was offered that a schema refuses, or no values at all.
+    InvalidValueEvent {
+        /// The value, if it was one.
+        value_id: Option<&'a Id>,
+        /// What was offered in this transaction, one after the other; `None` where a value was missing.
+        values: &'a [Option<Cell>],
+    }
+    /// The first value came, or the last one went.
+    HasValuesEvent {
+        /// Whether there are values now.
+        has: bool,
     }
     /// Values came or went.
-    ValueIdsEvent {}
+    ValueIdsEvent {
+        /// The ids that came or went, and which of both.
+        ids: &'a Map<IdChange>,
+    }
+    /// A value came or went.
+    HasValueEvent {
+        /// The value.
+        value_id: &'a Id,
+        /// Whether it is there now.
+        has: bool,
+    }
+    /// One value changed.
+    ValueEvent {
+        /// The value.
+        value_id: &'a Id,
+        /// What it was before the transaction; `None` if there was no such value.
+        old: Option<&'a Cell>,
+        /// What it is after it; `None` if there is no such value.
+        new: Option<&'a Cell>,
+    } + net: &'a Net
+    /// Some of the values changed.
+    ValuesEvent {
+    } + net: &'a Net
+}
+
+/// The sorted ids of some rows are others than before.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct SortedRowIdsEvent<'a> {
+    /// The store, to read and to write.
+    pub store: &'a Store,
+    /// The table.
+    pub table_id: &'a Id,
+    /// How they are sorted, and which of them are asked for.
+    pub sort: &'a Sort,
+    /// The ids now.
+    pub row_ids: &'a [Id],
 }
 
 /// A transaction starts, is about to finish, or did finish.
@@ -119,31 +218,28 @@ pub struct TransactionEvent<'a> {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stage<'a> {
-    Start,
-    WillFinish,
-    DidFinish(&'a Net),
+    Open,
+    Over(&'a Told),
 }
 
 impl TransactionEvent<'_> {
     /// The net changes of the transaction: TinyBase's `getTransactionChanges`.
     ///
     /// A deleted table counts at the level of tables, a deleted row at that of rows, everything else at that of cells;
-    /// what was set and set back is not mentioned. At the start nothing has changed. When the transaction is about to
-    /// finish, these are the changes so far, other listeners' included.
+    /// what was set and set back is not mentioned. While the transaction is open these are the changes so far, other
+    /// listeners' included.
     pub fn changes(&self) -> Changes {
         match self.stage {
-            Stage::Start => Changes::new(),
-            Stage::WillFinish => self.store.open_net().changes(),
-            Stage::DidFinish(net) => net.changes(),
+            Stage::Open => self.store.transaction_changes(),
+            Stage::Over(told) => told.net.changes(),
         }
     }
 
     /// What the transaction changed at every level, as of when [`TransactionEvent::changes`] would tell it.
     pub fn log(&self) -> TransactionLog {
         match self.stage {
-            Stage::Start => TransactionLog::default(),
-            Stage::WillFinish => self.store.open_net().log(),
-            Stage::DidFinish(net) => net.log(),
+            Stage::Open => self.store.transaction_log(),
+            Stage::Over(told) => told.log(),
         }
     }
 }
@@ -171,19 +267,3 @@ macro_rules! value_change {
     )*};
 }
 value_change!(ValueEvent ValuesEvent);
-
-/// Any event, for those who carry them.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Event<'a> {
-    Cell(CellEvent<'a>),
-    CellIds(CellIdsEvent<'a>),
-    Row(RowEvent<'a>),
-    RowIds(RowIdsEvent<'a>),
-    Table(TableEvent<'a>),
-    TableIds(TableIdsEvent<'a>),
-    Tables(TablesEvent<'a>),
-    Value(ValueEvent<'a>),
-    ValueIds(ValueIdsEvent<'a>),
-    Values(ValuesEvent<'a>),
-    Transaction(TransactionEvent<'a>),
-}

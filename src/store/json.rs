@@ -43,14 +43,14 @@ impl Store {
     /// Sets all tables from an object, as [`Store::set_tables`] does, but for an empty one, which deletes them.
     pub fn set_tables_json(&self, json: &str) -> Result<usize> {
         let read = Content::from_json(&format!("[{json},{{}}]"))?;
-        self.write(|edit| edit.set_or_del_tables(&read.value.tables))?;
+        self.write(|writer| writer.set_or_del_tables(&read.value.tables))?;
         Ok(read.unrepresentable)
     }
 
     /// Sets all values from an object, as [`Store::set_values`] does, but for an empty one, which deletes them.
     pub fn set_values_json(&self, json: &str) -> Result<usize> {
         let read = Content::from_json(&format!("[{{}},{json}]"))?;
-        self.write(|edit| edit.set_or_del_values(&read.value.values))?;
+        self.write(|writer| writer.set_or_del_values(&read.value.values))?;
         Ok(read.unrepresentable)
     }
 }

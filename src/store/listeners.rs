@@ -2,14 +2,15 @@
 
 use std::{
     any::Any,
-    collections::HashMap,
     mem,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
+
+use indexmap::IndexMap;
 
 use crate::{content::Id, subscription::Subscription, sync::Mutex};
 
@@ -22,35 +23,67 @@ pub const ANY: Pattern = Pattern(None);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pattern(Option<Id>);
 
-/// What a listener listens to.
+/// What a listener listens to. Those that are told once a transaction is over come after the first two, in the order in
+/// which they are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     StartTransaction,
     WillFinishTransaction,
-    DidFinishTransaction,
-    Tables,
+    InvalidCell,
+    HasTables,
     TableIds,
-    Table,
+    HasTable,
+    TableCellIds,
+    HasTableCell,
+    RowCount,
     RowIds,
+    HasRow,
+    SortedRowIds,
     CellIds,
-    Row,
+    HasCell,
     Cell,
-    Values,
+    Row,
+    Table,
+    Tables,
+    InvalidValue,
+    HasValues,
     ValueIds,
+    HasValue,
     Value,
+    Values,
+    DidFinishTransaction,
+}
+
+/// How many kinds there are.
+const KINDS: usize = Kind::DidFinishTransaction as usize + 1;
+
+/// Whether a listener is told what was committed, or before that, and may change it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It is told once the transaction is committed.
+    Listener,
+    /// It is told in the transaction, and what it writes belongs to it: TinyBase's `mutator`.
+    Mutator,
 }
 
 /// The listeners of a store.
 #[derive(Default)]
-pub(super) struct Book {
-    next: u64,
-    trees: [Node; Kind::Value as usize + 1],
+pub(super) struct Listeners {
+    /// Which kinds have listeners: a bit for each, so that to ask costs nothing where nobody listens.
+    heard: AtomicU64,
+    /// The number of the next listener. Those with smaller ones listen already.
+    next: AtomicU64,
+    book: Mutex<Book>,
 }
+
+/// Listeners, and below them mutators, by kind.
+#[derive(Default)]
+struct Book([[Node; KINDS]; 2]);
 
 /// Listeners below one more id of their patterns.
 #[derive(Default)]
 struct Node {
-    exact: HashMap<Id, Self>,
+    exact: IndexMap<Id, Self>,
     any: Option<Box<Self>>,
     here: Vec<Arc<Entry>>,
 }
@@ -95,18 +128,19 @@ impl Panics {
     }
 }
 
-impl Book {
+impl Listeners {
     pub(super) fn add(
-        book: &Arc<Mutex<Self>>,
+        this: &Arc<Self>,
+        role: Role,
         kind: Kind,
         path: Vec<Pattern>,
         call: impl Fn(&Event<'_>) + Send + Sync + 'static,
     ) -> Subscription {
         let call = Box::new(call);
-        let mut this = lock(book);
-        let entry = Arc::new(Entry { number: this.next, ended: AtomicBool::new(false), call });
-        this.next += 1;
-        let mut node = &mut this.trees[kind as usize];
+        let mut book = lock(&this.book);
+        let number = this.next.fetch_add(1, Ordering::Relaxed);
+        let entry = Arc::new(Entry { number, ended: AtomicBool::new(false), call });
+        let mut node = book.tree(role, kind);
         for Pattern(id) in &path {
             node = match id {
                 Some(id) => node.exact.entry(id.clone()).or_default(),
@@ -114,50 +148,95 @@ impl Book {
             };
         }
         node.here.push(Arc::clone(&entry));
-        drop(this);
-        let book = Arc::downgrade(book);
+        this.heard.fetch_or(bit(role, kind), Ordering::Release);
+        drop(book);
+        let this = Arc::downgrade(this);
         Subscription::new(move || {
             entry.ended.store(true, Ordering::Release);
-            if let Some(book) = book.upgrade() {
-                let removed = lock(&book).trees[kind as usize].remove(&path, &entry);
-                // The closure's destructors may use the store: they run without the lock.
-                drop(removed);
+            if let Some(this) = this.upgrade() {
+                this.remove(role, kind, &path, &entry);
             }
         })
     }
 
+    fn remove(&self, role: Role, kind: Kind, path: &[Pattern], entry: &Arc<Entry>) {
+        let mut book = lock(&self.book);
+        let tree = book.tree(role, kind);
+        let removed = tree.remove(path, entry);
+        if tree.is_empty() {
+            self.heard.fetch_and(!bit(role, kind), Ordering::Release);
+        }
+        drop(book);
+        // The closure's destructors may use the store: they run without the lock.
+        drop(removed);
+    }
+
     /// A mark that separates those who listen already from those who will.
     pub(super) fn mark(&self) -> u64 {
-        self.next
+        self.next.load(Ordering::Relaxed)
     }
 
-    pub(super) fn has(&self, kind: Kind) -> bool {
-        !self.trees[kind as usize].is_empty()
+    pub(super) fn has(&self, role: Role, kind: Kind) -> bool {
+        self.heard.load(Ordering::Acquire) & bit(role, kind) != 0
     }
 
-    /// Whether anybody listens to what changes, or to transactions that did finish.
-    pub(super) fn has_any_after_commit(&self) -> bool {
-        self.trees[Kind::DidFinishTransaction as usize..].iter().any(|tree| !tree.is_empty())
+    /// Whether anybody listens to one of these kinds, both ends included.
+    pub(super) fn has_any(&self, role: Role, from: Kind, to: Kind) -> bool {
+        let bits = 2 * bit(role, to) - bit(role, from);
+        self.heard.load(Ordering::Acquire) & bits != 0
     }
 
-    /// Those who listen to `ids`: at each level the exact id before [`ANY`].
-    fn matching(&self, kind: Kind, ids: &[&Id]) -> Vec<Arc<Entry>> {
+    /// Those who listen to `ids`: at each level the exact id before [`ANY`]. What has no id only [`ANY`] hears of.
+    pub(super) fn matching(&self, role: Role, kind: Kind, ids: &[Option<&Id>]) -> Audience {
         let mut found = Vec::new();
-        self.trees[kind as usize].collect(ids, &mut found);
-        found
+        lock(&self.book).tree(role, kind).collect(ids, &mut found);
+        Audience(found)
+    }
+
+    /// Those whose patterns are `ids`, or begin with them: by what comes next, in the order in which each of those was
+    /// first listened to.
+    pub(super) fn below(&self, role: Role, kind: Kind, ids: &[&Id]) -> Audience {
+        let mut book = lock(&self.book);
+        let mut node = Some(&*book.tree(role, kind));
+        for id in ids {
+            node = node.and_then(|node| node.exact.get(id.as_str()));
+        }
+        let Some(node) = node else { return Audience::default() };
+        let mut groups: Vec<_> = node.exact.values().map(|node| &node.here).collect();
+        groups.push(&node.here);
+        groups.retain(|group| !group.is_empty());
+        groups.sort_by_key(|group| group.first().map(|entry| entry.number));
+        Audience(groups.into_iter().flatten().cloned().collect())
     }
 }
 
-/// Calls those who listened to `ids` before `mark`, one after the other.
-pub(super) fn tell(book: &Mutex<Book>, mark: u64, kind: Kind, ids: &[&Id], event: &Event<'_>, panics: &mut Panics) {
-    let entries = lock(book).matching(kind, ids);
-    for entry in entries {
-        // It may have been ended by the one before.
-        if entry.number < mark && !entry.ended.load(Ordering::Acquire) {
-            panics.catch(|| (entry.call)(event));
+/// Those who are to be told one thing, in order.
+#[derive(Default)]
+pub(super) struct Audience(Vec<Arc<Entry>>);
+
+impl Audience {
+    /// Calls those who listened before `mark`, one after the other, all of them; with [`Role::Mutator`] up to the first
+    /// that panics.
+    pub(super) fn tell(self, mark: u64, role: Role, event: &Event<'_>, panics: &mut Panics) {
+        for entry in self.0 {
+            let stopped = role == Role::Mutator && !panics.is_empty();
+            // It may have been ended by the one before.
+            if entry.number < mark && !stopped && !entry.ended.load(Ordering::Acquire) {
+                panics.catch(|| (entry.call)(event));
+            }
+            // This may be the last that holds the closure, whose destructors are somebody else's code too.
+            panics.catch(|| drop(entry));
         }
-        // This may be the last that holds the closure, whose destructors are somebody else's code too.
-        panics.catch(|| drop(entry));
+    }
+}
+
+fn bit(role: Role, kind: Kind) -> u64 {
+    1 << (kind as usize + 32 * usize::from(role == Role::Mutator))
+}
+
+impl Book {
+    fn tree(&mut self, role: Role, kind: Kind) -> &mut Node {
+        &mut self.0[usize::from(role == Role::Mutator)][kind as usize]
     }
 }
 
@@ -166,12 +245,12 @@ impl Node {
         self.exact.is_empty() && self.any.is_none() && self.here.is_empty()
     }
 
-    fn collect(&self, ids: &[&Id], found: &mut Vec<Arc<Entry>>) {
+    fn collect(&self, ids: &[Option<&Id>], found: &mut Vec<Arc<Entry>>) {
         let Some((id, rest)) = ids.split_first() else {
             found.extend(self.here.iter().cloned());
             return;
         };
-        if let Some(node) = self.exact.get(id.as_str()) {
+        if let Some(node) = id.and_then(|id| self.exact.get(id.as_str())) {
             node.collect(rest, found);
         }
         if let Some(node) = &self.any {
@@ -190,7 +269,7 @@ impl Node {
                 let node = self.exact.get_mut(id)?;
                 let removed = node.remove(rest, entry);
                 if node.is_empty() {
-                    self.exact.remove(id);
+                    self.exact.shift_remove(id);
                 }
                 removed
             }

@@ -6,6 +6,7 @@ use super::{
     commit::Before,
     data::{Data, TableData},
     net::{CellChange, Net, NetRow, NetTable},
+    told::Touched,
 };
 
 /// What was there when a transaction first touched it. Its size is that of what was touched.
@@ -44,6 +45,10 @@ pub(super) enum RowLog {
 impl Log {
     pub(super) fn is_empty(&self) -> bool {
         self.tables.is_empty() && self.values.is_empty()
+    }
+
+    pub(super) fn touched(&self) -> Touched {
+        Touched { cells: !self.tables.is_empty(), values: !self.values.is_empty() }
     }
 
     /// The log of a table that is about to be touched, and that stands at `slot` now.

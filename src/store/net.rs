@@ -2,6 +2,8 @@
 
 use crate::content::{Cell, Changes, Map};
 
+use super::invalid::{InvalidCell, InvalidValue};
+
 /// The net difference that one transaction made, or several.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Net {
@@ -43,10 +45,18 @@ pub struct CellChange {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct TransactionLog {
+    /// Whether any cell was written to, even if nothing came of it.
+    pub cells_touched: bool,
+    /// Whether any value was written to, even if nothing came of it.
+    pub values_touched: bool,
     /// Cells, by table, row and cell.
     pub changed_cells: Map<Map<Map<CellChange>>>,
+    /// What was offered for cells and could not be taken, by table, row and cell.
+    pub invalid_cells: Vec<InvalidCell>,
     /// Values.
     pub changed_values: Map<CellChange>,
+    /// What was offered for values and could not be taken.
+    pub invalid_values: Vec<InvalidValue>,
     /// Tables that came or went.
     pub changed_table_ids: Map<IdChange>,
     /// Rows that came or went, by table.

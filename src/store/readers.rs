@@ -2,7 +2,7 @@
 
 use crate::content::{Cell, Content, Id, Map, Row, Table, Tables, Values};
 
-use super::{Store, data::Data};
+use super::{Store, data::Data, sorted::Sort};
 
 /// Reading. Nothing is read in the middle of another thread's transaction: such a read waits for its end, though not
 /// for the listeners that are told of it. In a transaction of its own a thread reads what it wrote.
@@ -106,24 +106,43 @@ impl Store {
         self.look(|data| data.row(table_id, row_id).into_iter().flat_map(Map::keys).cloned().collect())
     }
 
-    /// The ids of the cells that any row of a table has, each once. Reads the whole table.
+    /// The ids of the cells that any row of a table has, each once, in the order of the rows and of their cells. Reads the
+    /// whole table.
     pub fn table_cell_ids(&self, table_id: &str) -> Vec<Id> {
+        self.table_cell_counts(table_id).into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// The cells that any row of a table has, and how many rows have them.
+    pub(super) fn table_cell_counts(&self, table_id: &str) -> Map<usize> {
         self.look(|data| {
-            let mut ids = Map::new();
+            let mut counts = Map::new();
             for (_, row) in data.tables.get(table_id).into_iter().flat_map(|table| table.rows.iter()) {
-                for cell_id in row.keys() {
-                    if !ids.contains(cell_id) {
-                        ids.insert(cell_id, ());
-                    }
-                }
+                row.keys().for_each(|cell_id| *counts.get_or_default(cell_id) += 1);
             }
-            ids.into_iter().map(|(id, ())| id).collect()
+            counts
         })
     }
 
     /// The ids of the values.
     pub fn value_ids(&self) -> Vec<Id> {
         self.look(|data| data.values.keys().cloned().collect())
+    }
+
+    /// How many rows have a cell, or `enough` if there are more.
+    pub(super) fn rows_with_cell(&self, table_id: &str, cell_id: &str, enough: usize) -> usize {
+        self.look(|data| {
+            let rows = data.tables.get(table_id).into_iter().flat_map(|table| table.rows.iter());
+            rows.filter(|(_, row)| row.contains(cell_id)).take(enough).count()
+        })
+    }
+
+    /// The ids of some of a table's rows, sorted as [`Sort`] says. None if there is no such table.
+    pub fn sorted_row_ids(&self, table_id: &str, sort: &Sort) -> Vec<Id> {
+        let rows = self.look(|data| {
+            let rows = data.tables.get(table_id).into_iter().flat_map(|table| table.rows.iter());
+            rows.map(|(id, row)| (sort.key(id, |cell_id| row.get(cell_id)), id.clone())).collect()
+        });
+        sort.sorted(rows)
     }
 
     /// Reads with the state locked: `look` is this crate's code alone.

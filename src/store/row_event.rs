@@ -1,10 +1,12 @@
-//! The row that a row listener is told of, before and after.
+//! The row that a row listener is told of, before and after. For listeners, and not for mutators, which are told of
+//! what is not over yet.
 
 use crate::content::{Cell, Id, Row};
 
 use super::{
     events::RowEvent,
-    net::{CellChange, NetRow},
+    net::{CellChange, Net, NetRow},
+    told::Told,
 };
 
 impl RowEvent<'_> {
@@ -21,28 +23,28 @@ impl RowEvent<'_> {
     /// Whether the row came or went, or one of these cells changed.
     pub(crate) fn concerns(&self, cell_ids: &[&str]) -> bool {
         let changed = |row: &NetRow| cell_ids.iter().any(|cell_id| row.cells.contains(cell_id));
-        self.changes().is_some_and(|row| row.before != row.after || changed(row))
-    }
-
-    fn changes(&self) -> Option<&NetRow> {
-        self.net.tables.get(self.table_id)?.rows.get(self.row_id)
+        self.changes_in(self.net).is_some_and(|row| row.before != row.after || changed(row))
     }
 
     /// The row as it is now, less what was written since the transaction, with one side of what that changed.
     fn row_with(&self, side: impl Fn(&CellChange) -> &Option<Cell>) -> Row {
         let mut row = self.store.row(self.table_id, self.row_id);
-        let open = self.store.open_net();
-        let untold = self.store.untold_net();
-        for later in [&open, &untold] {
-            let later = later.tables.get(self.table_id).and_then(|table| table.rows.get(self.row_id));
-            for (cell_id, change) in later.iter().flat_map(|row| &row.cells) {
+        let state = self.store.shared.read();
+        let open = Told::of_open(&state).net;
+        let untold = state.untold.as_ref().map(|told| &told.net);
+        for net in [Some(&open), untold].into_iter().flatten() {
+            for (cell_id, change) in self.changes_in(net).iter().flat_map(|row| &row.cells) {
                 put(&mut row, cell_id, &change.old);
             }
         }
-        for (cell_id, change) in self.changes().iter().flat_map(|row| &row.cells) {
+        for (cell_id, change) in self.changes_in(self.net).iter().flat_map(|row| &row.cells) {
             put(&mut row, cell_id, side(change));
         }
         row
+    }
+
+    fn changes_in<'a>(&self, net: &'a Net) -> Option<&'a NetRow> {
+        net.tables.get(self.table_id)?.rows.get(self.row_id)
     }
 }
 

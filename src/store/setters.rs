@@ -23,7 +23,7 @@ impl Store {
     ) -> Result<()> {
         let cell = cell.try_into().map_err(Into::into)?;
         let (table_id, row_id, cell_id) = (table_id.into(), row_id.into(), cell_id.into());
-        self.write(|edit| edit.set_cell(&table_id, &row_id, &cell_id, &cell))
+        self.write(|writer| writer.set_cell(&table_id, &row_id, &cell_id, &cell))
     }
 
     /// Sets one cell to what `update` makes of its present one: TinyBase's `setCell` with a function.
@@ -49,7 +49,7 @@ impl Store {
         row: impl IntoIterator<Item = (I, C)>,
     ) -> Result<()> {
         let (table_id, row_id, row) = (table_id.into(), row_id.into(), cells(row)?);
-        self.write(|edit| edit.set_row(&table_id, &row_id, &row))
+        self.write(|writer| writer.set_row(&table_id, &row_id, &row))
     }
 
     /// Sets the given cells of one row, and leaves the others.
@@ -60,7 +60,7 @@ impl Store {
         row: impl IntoIterator<Item = (I, C)>,
     ) -> Result<()> {
         let (table_id, row_id, row) = (table_id.into(), row_id.into(), cells(row)?);
-        self.write(|edit| edit.set_partial_row(&table_id, &row_id, &row))
+        self.write(|writer| writer.set_partial_row(&table_id, &row_id, &row))
     }
 
     /// Adds a row and returns its id, which is a number: that of a deleted row of the table, if there is one, or the
@@ -88,20 +88,20 @@ impl Store {
     /// Sets one table: the given rows are set, the others deleted. A table without cells changes nothing.
     pub fn set_table(&self, table_id: impl Into<Id>, table: &Table) -> Result<()> {
         let table_id = table_id.into();
-        self.write(|edit| edit.set_table(&table_id, table))
+        self.write(|writer| writer.set_table(&table_id, table))
     }
 
     /// Sets all tables: the given ones are set, the others deleted. Tables without cells change nothing; to delete all
     /// there is [`Store::del_tables`].
     pub fn set_tables(&self, tables: &Tables) -> Result<()> {
-        self.write(|edit| edit.set_tables(tables))
+        self.write(|writer| writer.set_tables(tables))
     }
 
     /// Sets one value.
     pub fn set_value<C: TryInto<Cell, Error: Into<Error>>>(&self, value_id: impl Into<Id>, value: C) -> Result<()> {
         let value = value.try_into().map_err(Into::into)?;
         let value_id = value_id.into();
-        self.write(|edit| edit.set_value(&value_id, &value))
+        self.write(|writer| writer.set_value(&value_id, &value))
     }
 
     /// Sets one value to what `update` makes of the present one: TinyBase's `setValue` with a function.
@@ -124,7 +124,7 @@ impl Store {
         values: impl IntoIterator<Item = (I, C)>,
     ) -> Result<()> {
         let values: Values = cells(values)?;
-        self.write(|edit| edit.set_values(&values))
+        self.write(|writer| writer.set_values(&values))
     }
 
     /// Sets the given values, and leaves the others.
@@ -133,48 +133,59 @@ impl Store {
         values: impl IntoIterator<Item = (I, C)>,
     ) -> Result<()> {
         let values: Values = cells(values)?;
-        self.write(|edit| edit.set_partial_values(&values))
+        self.write(|writer| writer.set_partial_values(&values))
     }
 
     /// Sets everything. Here an empty half clears: `Content::new()` leaves nothing. A half that mentions tables
     /// without a single cell changes nothing in that half, as in TinyBase.
     pub fn set_content(&self, content: &Content) -> Result<()> {
-        self.write(|edit| edit.set_content(content))
+        self.write(|writer| writer.set_content(content))
     }
 
     /// Applies changes, all of them, and touches nothing that they do not mention.
     pub fn apply_changes(&self, changes: &Changes) -> Result<()> {
-        self.write(|edit| edit.apply(changes))
+        self.write(|writer| writer.apply(changes))
+    }
+
+    /// Applies what a place holds now, to the letter: no schema refuses any of it, or adds to it.
+    pub(crate) fn apply_confirmed(&self, changes: &Changes) -> Result<()> {
+        self.write(|writer| writer.apply_confirmed(changes))
     }
 
     /// Deletes one cell. A row does not outlive its last cell, nor a table its last row.
     pub fn del_cell(&self, table_id: &str, row_id: &str, cell_id: &str) -> Result<()> {
-        self.write(|edit| edit.del_cell(table_id, row_id, cell_id))
+        self.write(|writer| writer.del_cell(table_id, row_id, cell_id))
+    }
+
+    /// Deletes one cell even if it has a default, which [`Store::del_cell`] would set it to. The other cells of the row
+    /// stay, where TinyBase's `delCell` with `forceDel` deletes them all.
+    pub fn force_del_cell(&self, table_id: &str, row_id: &str, cell_id: &str) -> Result<()> {
+        self.write(|writer| writer.edit.del_cell(table_id, row_id, cell_id))
     }
 
     /// Deletes one row.
     pub fn del_row(&self, table_id: &str, row_id: &str) -> Result<()> {
-        self.write(|edit| edit.del_row(table_id, row_id))
+        self.write(|writer| writer.edit.del_row(table_id, row_id))
     }
 
     /// Deletes one table.
     pub fn del_table(&self, table_id: &str) -> Result<()> {
-        self.write(|edit| edit.del_table(table_id))
+        self.write(|writer| writer.edit.del_table(table_id))
     }
 
     /// Deletes all tables.
     pub fn del_tables(&self) -> Result<()> {
-        self.write(|edit| edit.del_tables())
+        self.write(|writer| writer.edit.del_tables())
     }
 
     /// Deletes one value.
     pub fn del_value(&self, value_id: &str) -> Result<()> {
-        self.write(|edit| edit.del_value(value_id))
+        self.write(|writer| writer.del_value(value_id))
     }
 
     /// Deletes all values.
     pub fn del_values(&self) -> Result<()> {
-        self.write(|edit| edit.del_values())
+        self.write(|writer| writer.del_values())
     }
 
     /// One transaction whose inner failure is that of the whole, and no more than that: inside an open transaction an
@@ -184,10 +195,9 @@ impl Store {
     }
 
     fn add(&self, table_id: Id, row: Row, reuse: bool) -> Result<Id> {
-        if row.is_empty() {
-            return Err(Error::new(ErrorKind::Invalid, "a row needs at least one cell"));
-        }
-        self.write(|edit| edit.add_row(&table_id, &row, reuse))
+        self.write(|writer| writer.add_row(&table_id, &row, reuse))?.ok_or_else(|| {
+            Error::new(ErrorKind::Invalid, "a row needs at least one cell, and whatever the schema requires of it")
+        })
     }
 }
 

@@ -13,12 +13,16 @@ use crate::sync::{
 
 use super::{
     commit::{Before, Hooks},
-    data::Data,
-    listeners::Book,
+    data::{Data, Edit},
+    invalid::Invalid,
+    listeners::Listeners,
     log::Log,
     net::Net,
+    rules::Rules,
     stream::Feed,
+    told::Told,
     turn::Turn,
+    writer::Writer,
 };
 
 /// Everything that the clones of a store share. No lock here is held while anybody else's code runs.
@@ -26,7 +30,7 @@ use super::{
 pub(super) struct Shared {
     pub(super) turn: Turn,
     state: RwLock<State>,
-    pub(super) book: Arc<Mutex<Book>>,
+    pub(super) listeners: Arc<Listeners>,
     pub(super) hooks: Mutex<Hooks>,
     pub(super) feeds: Mutex<Vec<Arc<Feed>>>,
 }
@@ -39,17 +43,22 @@ pub(super) struct Handle(Arc<Shared>);
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) data: Data,
+    pub(super) rules: Rules,
     /// The thread whose transaction is open: nobody else may read.
     pub(super) writer: Option<ThreadId>,
     pub(super) phase: Phase,
+    /// Which transaction is open, or was.
+    pub(super) serial: u64,
     /// What the open transaction replaced, or its current stage.
     pub(super) log: Log,
+    /// What was offered in the open transaction and could not be taken.
+    pub(super) invalid: Invalid,
     /// What earlier stages of the open transaction did.
     pub(super) earlier: Option<(Net, Before)>,
     /// Whether something inside the open transaction failed, so that it will be rolled back.
     pub(super) failed: bool,
     /// What listeners are to be told next.
-    pub(super) untold: Option<Net>,
+    pub(super) untold: Option<Told>,
     /// How many rounds of telling listeners there were in this turn.
     pub(super) rounds: usize,
 }
@@ -66,6 +75,14 @@ pub(super) enum Phase {
     Sealed,
     /// Listeners are being told: a write is a transaction of its own.
     Telling,
+}
+
+impl State {
+    /// The open transaction's way to write.
+    pub(super) fn writer(&mut self) -> Writer<'_> {
+        let Self { data, rules, log, invalid, .. } = self;
+        Writer { edit: Edit { data, log }, rules, invalid }
+    }
 }
 
 impl Shared {

@@ -5,17 +5,55 @@ use crate::subscription::Subscription;
 use super::{
     Store,
     events::{
-        CellEvent, CellIdsEvent, Event, RowEvent, RowIdsEvent, TableEvent, TableIdsEvent, TablesEvent,
-        TransactionEvent, ValueEvent, ValueIdsEvent, ValuesEvent,
+        CellEvent, CellIdsEvent, Event, HasCellEvent, HasRowEvent, HasTableCellEvent, HasTableEvent, HasTablesEvent,
+        HasValueEvent, HasValuesEvent, InvalidCellEvent, InvalidValueEvent, RowCountEvent, RowEvent, RowIdsEvent,
+        TableCellIdsEvent, TableEvent, TableIdsEvent, TablesEvent, TransactionEvent, ValueEvent, ValueIdsEvent,
+        ValuesEvent,
     },
-    listeners::{Book, Kind, Pattern},
+    listeners::{Kind, Listeners, Pattern, Role},
 };
 
+/// Where listeners are added that may change what they hear of: TinyBase's `mutator` flag. See [`Store::mutators`].
+#[derive(Clone, Copy, Debug)]
+pub struct Mutators<'a>(pub(super) &'a Store);
+
+impl Store {
+    /// Where listeners are added that are told before a transaction is committed, and whose writes belong to it.
+    ///
+    /// ```
+    /// use roommate::{ANY, Cell, Store};
+    ///
+    /// let store = Store::new();
+    /// let at_most_100 = store.mutators().add_cell_listener("pets", ANY, "weight", |event| {
+    ///     if event.new.and_then(Cell::as_f64).is_some_and(|weight| weight > 100.0) {
+    ///         let _ = event.store.set_cell(event.table_id, event.row_id, event.cell_id, 100);
+    ///     }
+    /// });
+    /// store.set_cell("pets", "fido", "weight", 120)?;
+    /// assert_eq!(store.cell("pets", "fido", "weight"), Some(100.into()));
+    /// # drop(at_most_100);
+    /// # Ok::<(), roommate::Error>(())
+    /// ```
+    pub fn mutators(&self) -> Mutators<'_> {
+        Mutators(self)
+    }
+}
+
+macro_rules! add {
+    ($store:expr, $role:ident, $kind:ident, $event:ident, $path:expr, $listener:ident) => {
+        Listeners::add(&$store.shared.listeners, Role::$role, Kind::$kind, $path, move |event| {
+            if let Event::$event(event) = event {
+                $listener(event);
+            }
+        })
+    };
+}
+
 macro_rules! listeners {
-    ($($(#[$doc:meta])* $name:ident($($id:ident),*): $kind:ident => $event:ident as $variant:ident;)*) => {
+    ($($(#[$doc:meta])* $name:ident($($id:ident),*): $kind:ident => $event:ident;)*) => {
         /// Listening. Each listener is called until its [`Subscription`] is dropped, in the order that
         /// [`Store`](Store#listeners) tells. A call that is under way on another thread goes on after the drop; none
-        /// begins after it.
+        /// begins after it. Each id may be [`ANY`](crate::ANY).
         ///
         /// A listener owns what its closure captured. If that is a store, and the subscription lives in it too, both
         /// live for ever; the store that an event carries is enough for most.
@@ -26,42 +64,86 @@ macro_rules! listeners {
                 $($id: impl Into<Pattern>,)*
                 listener: impl Fn(&$event<'_>) + Send + Sync + 'static,
             ) -> Subscription {
-                Book::add(&self.shared.book, Kind::$kind, vec![$($id.into()),*], move |event| {
-                    if let Event::$variant(event) = event {
-                        listener(event);
-                    }
-                })
+                add!(self, Listener, $kind, $event, vec![$($id.into()),*], listener)
+            }
+        )*}
+
+        /// The same listeners as those of [`Store`], as mutators.
+        impl Mutators<'_> {$(
+            $(#[$doc])*
+            pub fn $name(
+                &self,
+                $($id: impl Into<Pattern>,)*
+                listener: impl Fn(&$event<'_>) + Send + Sync + 'static,
+            ) -> Subscription {
+                add!(self.0, Mutator, $kind, $event, vec![$($id.into()),*], listener)
             }
         )*}
     };
 }
 
 listeners! {
-    /// Calls `listener` for each cell that a transaction changed. Each id may be [`ANY`](crate::ANY).
-    add_cell_listener(table_id, row_id, cell_id): Cell => CellEvent as Cell;
-    /// Calls `listener` when cells came to or went from a row.
-    add_cell_ids_listener(table_id, row_id): CellIds => CellIdsEvent as CellIds;
-    /// Calls `listener` for each row of which cells changed.
-    add_row_listener(table_id, row_id): Row => RowEvent as Row;
-    /// Calls `listener` when rows came to or went from a table.
-    add_row_ids_listener(table_id): RowIds => RowIdsEvent as RowIds;
-    /// Calls `listener` for each table in which something changed.
-    add_table_listener(table_id): Table => TableEvent as Table;
+    /// Calls `listener` for each cell that was offered and could not be taken.
+    add_invalid_cell_listener(table_id, row_id, cell_id): InvalidCell => InvalidCellEvent;
+    /// Calls `listener` when the first table came or the last one went.
+    add_has_tables_listener(): HasTables => HasTablesEvent;
     /// Calls `listener` when tables came or went.
-    add_table_ids_listener(): TableIds => TableIdsEvent as TableIds;
+    add_table_ids_listener(): TableIds => TableIdsEvent;
+    /// Calls `listener` for each table that came or went.
+    add_has_table_listener(table_id): HasTable => HasTableEvent;
+    /// Calls `listener` when cells came to the first row of a table that has them, or went from the last.
+    add_table_cell_ids_listener(table_id): TableCellIds => TableCellIdsEvent;
+    /// Calls `listener` for each cell that came to the first row of a table that has it, or went from the last.
+    add_has_table_cell_listener(table_id, cell_id): HasTableCell => HasTableCellEvent;
+    /// Calls `listener` when the number of rows of a table changed.
+    add_row_count_listener(table_id): RowCount => RowCountEvent;
+    /// Calls `listener` when rows came to or went from a table.
+    add_row_ids_listener(table_id): RowIds => RowIdsEvent;
+    /// Calls `listener` for each row that came or went.
+    add_has_row_listener(table_id, row_id): HasRow => HasRowEvent;
+    /// Calls `listener` when cells came to or went from a row.
+    add_cell_ids_listener(table_id, row_id): CellIds => CellIdsEvent;
+    /// Calls `listener` for each cell that came or went.
+    add_has_cell_listener(table_id, row_id, cell_id): HasCell => HasCellEvent;
+    /// Calls `listener` for each cell that a transaction changed.
+    add_cell_listener(table_id, row_id, cell_id): Cell => CellEvent;
+    /// Calls `listener` for each row of which cells changed.
+    add_row_listener(table_id, row_id): Row => RowEvent;
+    /// Calls `listener` for each table in which something changed.
+    add_table_listener(table_id): Table => TableEvent;
     /// Calls `listener` when something in the tables changed.
-    add_tables_listener(): Tables => TablesEvent as Tables;
-    /// Calls `listener` for each value that a transaction changed.
-    add_value_listener(value_id): Value => ValueEvent as Value;
+    add_tables_listener(): Tables => TablesEvent;
+    /// Calls `listener` for each value that was offered and could not be taken.
+    add_invalid_value_listener(value_id): InvalidValue => InvalidValueEvent;
+    /// Calls `listener` when the first value came or the last one went.
+    add_has_values_listener(): HasValues => HasValuesEvent;
     /// Calls `listener` when values came or went.
-    add_value_ids_listener(): ValueIds => ValueIdsEvent as ValueIds;
+    add_value_ids_listener(): ValueIds => ValueIdsEvent;
+    /// Calls `listener` for each value that came or went.
+    add_has_value_listener(value_id): HasValue => HasValueEvent;
+    /// Calls `listener` for each value that a transaction changed.
+    add_value_listener(value_id): Value => ValueEvent;
     /// Calls `listener` when some of the values changed.
-    add_values_listener(): Values => ValuesEvent as Values;
+    add_values_listener(): Values => ValuesEvent;
+}
+
+macro_rules! transaction_listeners {
+    ($($(#[$doc:meta])* $name:ident: $kind:ident;)*) => {
+        impl Store {$(
+            $(#[$doc])*
+            pub fn $name(&self, listener: impl Fn(&TransactionEvent<'_>) + Send + Sync + 'static) -> Subscription {
+                add!(self, Listener, $kind, TransactionEvent, vec![], listener)
+            }
+        )*}
+    };
+}
+
+transaction_listeners! {
     /// Calls `listener` when a transaction has started. What it writes belongs to the transaction.
-    add_start_transaction_listener(): StartTransaction => TransactionEvent as Transaction;
+    add_start_transaction_listener: StartTransaction;
     /// Calls `listener` when a transaction is about to finish. What it writes belongs to the transaction, and if it
     /// panics, the transaction is rolled back.
-    add_will_finish_transaction_listener(): WillFinishTransaction => TransactionEvent as Transaction;
+    add_will_finish_transaction_listener: WillFinishTransaction;
     /// Calls `listener` when a transaction did finish, after everybody else was told what it changed.
-    add_did_finish_transaction_listener(): DidFinishTransaction => TransactionEvent as Transaction;
+    add_did_finish_transaction_listener: DidFinishTransaction;
 }

@@ -1,90 +1,208 @@
 //! Telling listeners what changed, in TinyBase's order.
 
-use crate::content::{Id, Map};
+use indexmap::IndexSet;
+
+use crate::content::Id;
 
 use super::{
     Store,
     events::{
-        CellEvent, CellIdsEvent, Event, RowEvent, RowIdsEvent, Stage, TableEvent, TableIdsEvent, TablesEvent,
-        TransactionEvent, ValueEvent, ValueIdsEvent, ValuesEvent,
+        CellEvent, CellIdsEvent, Event, HasCellEvent, HasRowEvent, HasTableCellEvent, HasTableEvent, HasTablesEvent,
+        HasValueEvent, HasValuesEvent, InvalidCellEvent, InvalidValueEvent, RowCountEvent, RowEvent, RowIdsEvent,
+        Stage, TableCellIdsEvent, TableEvent, TableIdsEvent, TablesEvent, TransactionEvent, ValueEvent, ValueIdsEvent,
+        ValuesEvent,
     },
-    listeners::{Kind, Panics, tell},
-    net::{CellChange, Net, cell_ids},
-    shared::lock,
+    listeners::{Audience, Kind, Panics, Role},
+    net::{CellChange, IdChange, cell_ids},
+    told::{Told, balance},
 };
 
 /// One round of telling those who listened before it.
 pub(super) struct Round<'a> {
     pub(super) store: &'a Store,
-    pub(super) net: &'a Net,
+    pub(super) told: &'a Told,
+    pub(super) role: Role,
     /// Separates those who listened already from those who will.
     pub(super) mark: u64,
     pub(super) panics: &'a mut Panics,
 }
 
-impl Store {
-    /// Tells those who listen to the stages of transactions.
-    pub(super) fn tell_stage(&self, kind: Kind, panics: &mut Panics) {
-        let mark = {
-            let book = lock(&self.shared.book);
-            if !book.has(kind) {
-                return;
+/// Tells which ids came or went, if any did, and then of each of them.
+macro_rules! tell_ids {
+    (
+        $round:ident, $changed:expr, $ids_kind:ident => $ids_event:ident,
+        $has_kind:ident => $has_event:ident($id:ident), [$($path:ident),*]
+    ) => {
+        if $round.has(Kind::$ids_kind) || $round.has(Kind::$has_kind) {
+            let ids = &$changed;
+            if !ids.is_empty() {
+                let store = $round.store;
+                let event = Event::$ids_event($ids_event { store, $($path,)* ids });
+                $round.call(Kind::$ids_kind, &[$($path),*], &event);
+                for ($id, change) in ids {
+                    let has = *change == IdChange::Added;
+                    let event = Event::$has_event($has_event { store, $($path,)* $id, has });
+                    $round.call(Kind::$has_kind, &[$($path,)* $id], &event);
+                }
             }
-            book.mark()
+        }
+    };
+}
+
+impl Store {
+    /// Tells those who listen to the stages of an open transaction.
+    /// Says whether there may be any.
+    pub(super) fn tell_stage(&self, kind: Kind, panics: &mut Panics) -> bool {
+        let listeners = &self.shared.listeners;
+        if !listeners.has(Role::Listener, kind) {
+            return false;
+        }
+        let mark = listeners.mark();
+        let event = Event::TransactionEvent(TransactionEvent { store: self, stage: Stage::Open });
+        listeners.matching(Role::Listener, kind, &[]).tell(mark, Role::Listener, &event, panics);
+        true
+    }
+
+    /// Tells the mutators what the open transaction has come to. Each of the four groups is told what it is when that
+    /// group's turn comes, and hears nothing of what its own members write. The first that panics is the last that is
+    /// told. Says whether there may be any.
+    pub(super) fn tell_mutators(&self, panics: &mut Panics) -> bool {
+        let listeners = &self.shared.listeners;
+        if !listeners.has_any(Role::Mutator, Kind::InvalidCell, Kind::Values) {
+            return false;
+        }
+        let mark = listeners.mark();
+        let mut group = |from, to, tell: for<'r, 's> fn(&'r mut Round<'s>)| {
+            if listeners.has_any(Role::Mutator, from, to) && panics.is_empty() {
+                tell(&mut Round { store: self, told: &self.open(), role: Role::Mutator, mark, panics });
+            }
         };
-        let stage = if kind == Kind::StartTransaction { Stage::Start } else { Stage::WillFinish };
-        let event = Event::Transaction(TransactionEvent { store: self, stage });
-        tell(&self.shared.book, mark, kind, &[], &event, panics);
+        group(Kind::InvalidCell, Kind::InvalidCell, |round| round.tell_invalid_cells());
+        group(Kind::HasTables, Kind::Tables, |round| round.tell_tables());
+        group(Kind::InvalidValue, Kind::InvalidValue, |round| round.tell_invalid_values());
+        group(Kind::HasValues, Kind::Values, |round| round.tell_values());
+        true
     }
 }
 
 impl Round<'_> {
-    /// Tells everything: first who came and went, from tables to cells, then cells, rows, tables; then values; last that
-    /// the transaction did finish.
+    /// Tells what was committed, and last that the transaction did finish.
     pub(super) fn tell(mut self) {
-        let net = self.net;
-        if !net.tables.is_empty() {
-            self.tell_ids();
-            self.tell_cells();
-        }
-        if !net.values.is_empty() {
-            self.tell_values(&net.values);
-        }
-        let event = TransactionEvent { store: self.store, stage: Stage::DidFinish(net) };
-        self.call(Kind::DidFinishTransaction, &[], &Event::Transaction(event));
+        self.tell_invalid_cells();
+        self.tell_tables();
+        self.tell_invalid_values();
+        self.tell_values();
+        let event = TransactionEvent { store: self.store, stage: Stage::Over(self.told) };
+        self.call(Kind::DidFinishTransaction, &[], &Event::TransactionEvent(event));
     }
 
-    fn tell_ids(&mut self) {
-        let Self { store, net, .. } = *self;
-        if self.has(Kind::TableIds) {
-            let ids = &net.table_ids();
-            if !ids.is_empty() {
-                self.call(Kind::TableIds, &[], &Event::TableIds(TableIdsEvent { store, ids }));
+    fn tell_invalid_cells(&mut self) {
+        let Self { store, told, .. } = *self;
+        if !self.has(Kind::InvalidCell) {
+            return;
+        }
+        for cell in told.invalid.cells() {
+            let (table_id, row_id, cell_id) = (cell.table_id.as_ref(), cell.row_id.as_ref(), cell.cell_id.as_ref());
+            let event = InvalidCellEvent { store, table_id, row_id, cell_id, cells: &cell.cells };
+            let event = Event::InvalidCellEvent(event);
+            self.call_some(Kind::InvalidCell, &[table_id, row_id, cell_id], &event);
+        }
+    }
+
+    fn tell_invalid_values(&mut self) {
+        let Self { store, told, .. } = *self;
+        if !self.has(Kind::InvalidValue) {
+            return;
+        }
+        for value in told.invalid.values() {
+            let value_id = value.value_id.as_ref();
+            let event = InvalidValueEvent { store, value_id, values: &value.values };
+            self.call_some(Kind::InvalidValue, &[value_id], &Event::InvalidValueEvent(event));
+        }
+    }
+
+    /// First who came and went, from tables to cells; then cells, rows, tables.
+    fn tell_tables(&mut self) {
+        if !self.told.net.tables.is_empty() && self.has_any(Kind::HasTables, Kind::Tables) {
+            self.tell_presence_of_tables();
+            self.tell_table_cell_ids();
+            self.tell_row_counts();
+            self.tell_row_ids();
+            self.tell_unsorted();
+            self.tell_cell_ids();
+            self.tell_cells();
+        }
+    }
+
+    fn tell_presence_of_tables(&mut self) {
+        let Self { store, told, .. } = *self;
+        if let Some(has) = told.has_tables() {
+            self.call(Kind::HasTables, &[], &Event::HasTablesEvent(HasTablesEvent { store, has }));
+        }
+        tell_ids!(self, told.net.table_ids(), TableIds => TableIdsEvent, HasTable => HasTableEvent(table_id), []);
+    }
+
+    fn tell_table_cell_ids(&mut self) {
+        let Self { store, told, .. } = *self;
+        for (table_id, table) in &told.net.tables {
+            tell_ids!(self, store.table_cell_ids_changed(table_id, table), TableCellIds => TableCellIdsEvent, HasTableCell => HasTableCellEvent(cell_id), [table_id]);
+        }
+    }
+
+    fn tell_row_counts(&mut self) {
+        let Self { store, told, .. } = *self;
+        if !self.has(Kind::RowCount) {
+            return;
+        }
+        for (table_id, table) in &told.net.tables {
+            if balance(&table.row_ids()) != 0 {
+                let count = store.row_count(table_id);
+                let event = Event::RowCountEvent(RowCountEvent { store, table_id, count });
+                self.call(Kind::RowCount, &[table_id], &event);
             }
         }
-        if self.has(Kind::RowIds) {
-            for (table_id, table) in &net.tables {
-                let ids = &table.row_ids();
-                if !ids.is_empty() {
-                    self.call(Kind::RowIds, &[table_id], &Event::RowIds(RowIdsEvent { store, table_id, ids }));
-                }
+    }
+
+    /// Tells of rows that came or went, and of the order in such a table.
+    fn tell_row_ids(&mut self) {
+        let Self { store, told, .. } = *self;
+        for (table_id, table) in &told.net.tables {
+            tell_ids!(self, table.row_ids(), RowIds => RowIdsEvent, HasRow => HasRowEvent(row_id), [table_id]);
+            if self.has(Kind::SortedRowIds) && !table.row_ids().is_empty() {
+                let listeners = store.shared.listeners.below(self.role, Kind::SortedRowIds, &[table_id]);
+                self.tell_audience(listeners, &Event::Unsorted(store));
             }
         }
-        if self.has(Kind::CellIds) {
-            for (table_id, table) in &net.tables {
-                for (row_id, row) in &table.rows {
-                    let ids = &cell_ids(&row.cells);
-                    if !ids.is_empty() {
-                        let event = CellIdsEvent { store, table_id, row_id, ids };
-                        self.call(Kind::CellIds, &[table_id, row_id], &Event::CellIds(event));
-                    }
-                }
+    }
+
+    /// Tells of the order in tables whose rows are the same, by the cells that changed.
+    fn tell_unsorted(&mut self) {
+        let Self { store, told, .. } = *self;
+        if !self.has(Kind::SortedRowIds) {
+            return;
+        }
+        for (table_id, table) in told.net.tables.iter().filter(|(_, table)| table.row_ids().is_empty()) {
+            let cell_ids: IndexSet<&Id> = table.rows.values().flat_map(|row| row.cells.keys()).collect();
+            for cell_id in cell_ids {
+                self.call(Kind::SortedRowIds, &[table_id, cell_id], &Event::Unsorted(store));
+            }
+        }
+    }
+
+    fn tell_cell_ids(&mut self) {
+        let told = self.told;
+        if !self.has(Kind::CellIds) && !self.has(Kind::HasCell) {
+            return;
+        }
+        for (table_id, table) in &told.net.tables {
+            for (row_id, row) in &table.rows {
+                tell_ids!(self, cell_ids(&row.cells), CellIds => CellIdsEvent, HasCell => HasCellEvent(cell_id), [table_id, row_id]);
             }
         }
     }
 
     fn tell_cells(&mut self) {
-        let Self { store, net, .. } = *self;
+        let Self { store, told: Told { net, .. }, .. } = *self;
         let (cells, rows, tables) = (self.has(Kind::Cell), self.has(Kind::Row), self.has(Kind::Table));
         for (table_id, table) in &net.tables {
             if cells || rows {
@@ -92,43 +210,62 @@ impl Round<'_> {
                     for (cell_id, CellChange { old, new }) in row.cells.iter().filter(|_| cells) {
                         let (old, new) = (old.as_ref(), new.as_ref());
                         let event = CellEvent { store, table_id, row_id, cell_id, old, new, net };
-                        self.call(Kind::Cell, &[table_id, row_id, cell_id], &Event::Cell(event));
+                        self.call(Kind::Cell, &[table_id, row_id, cell_id], &Event::CellEvent(event));
                     }
                     if rows {
                         let event = RowEvent { store, table_id, row_id, net };
-                        self.call(Kind::Row, &[table_id, row_id], &Event::Row(event));
+                        self.call(Kind::Row, &[table_id, row_id], &Event::RowEvent(event));
                     }
                 }
             }
             if tables {
-                self.call(Kind::Table, &[table_id], &Event::Table(TableEvent { store, table_id, net }));
+                self.call(Kind::Table, &[table_id], &Event::TableEvent(TableEvent { store, table_id, net }));
             }
         }
-        self.call(Kind::Tables, &[], &Event::Tables(TablesEvent { store, net }));
+        self.call(Kind::Tables, &[], &Event::TablesEvent(TablesEvent { store, net }));
     }
 
-    fn tell_values(&mut self, values: &Map<CellChange>) {
-        let Self { store, net, .. } = *self;
-        if self.has(Kind::ValueIds) {
-            let ids = &cell_ids(values);
-            if !ids.is_empty() {
-                self.call(Kind::ValueIds, &[], &Event::ValueIds(ValueIdsEvent { store, ids }));
-            }
+    fn tell_values(&mut self) {
+        let Self { store, told, .. } = *self;
+        let Told { net, .. } = told;
+        if net.values.is_empty() || !self.has_any(Kind::HasValues, Kind::Values) {
+            return;
         }
+        if let Some(has) = told.has_values() {
+            self.call(Kind::HasValues, &[], &Event::HasValuesEvent(HasValuesEvent { store, has }));
+        }
+        tell_ids!(self, told.value_ids(), ValueIds => ValueIdsEvent, HasValue => HasValueEvent(value_id), []);
         if self.has(Kind::Value) {
-            for (value_id, CellChange { old, new }) in values {
+            for (value_id, CellChange { old, new }) in &net.values {
                 let event = ValueEvent { store, value_id, old: old.as_ref(), new: new.as_ref(), net };
-                self.call(Kind::Value, &[value_id], &Event::Value(event));
+                self.call(Kind::Value, &[value_id], &Event::ValueEvent(event));
             }
         }
-        self.call(Kind::Values, &[], &Event::Values(ValuesEvent { store, net }));
+        self.call(Kind::Values, &[], &Event::ValuesEvent(ValuesEvent { store, net }));
     }
 
     fn has(&self, kind: Kind) -> bool {
-        lock(&self.store.shared.book).has(kind)
+        self.store.shared.listeners.has(self.role, kind)
+    }
+
+    fn has_any(&self, from: Kind, to: Kind) -> bool {
+        self.store.shared.listeners.has_any(self.role, from, to)
     }
 
     fn call(&mut self, kind: Kind, ids: &[&Id], event: &Event<'_>) {
-        tell(&self.store.shared.book, self.mark, kind, ids, event, self.panics);
+        if self.has(kind) {
+            let ids: Vec<_> = ids.iter().copied().map(Some).collect();
+            self.call_some(kind, &ids, event);
+        }
+    }
+
+    /// The same with ids that may be missing.
+    fn call_some(&mut self, kind: Kind, ids: &[Option<&Id>], event: &Event<'_>) {
+        let audience = self.store.shared.listeners.matching(self.role, kind, ids);
+        self.tell_audience(audience, event);
+    }
+
+    fn tell_audience(&mut self, audience: Audience, event: &Event<'_>) {
+        audience.tell(self.mark, self.role, event, self.panics);
     }
 }

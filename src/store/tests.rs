@@ -6,10 +6,15 @@ use super::Store;
 use crate::content::{Cell, Row, Table};
 
 mod commits;
+mod kinds;
 mod listeners;
+mod manual;
 mod model;
+mod mutators;
 mod rounds;
+mod schemas;
 mod setters;
+mod sorted;
 mod threads;
 mod transactions;
 

@@ -14,11 +14,13 @@ use crate::{
 use super::{
     Store,
     commit::{Before, Commit, Hook, Origin},
-    data::Edit,
-    listeners::{Kind, Panics},
-    net::Net,
+    events::{Stage, TransactionEvent},
+    invalid::Invalid,
+    listeners::{Kind, Panics, Role},
     shared::{Phase, State, lock},
     telling::Round,
+    told::{Told, Touched},
+    writer::Writer,
 };
 
 /// How many rounds of listeners' answers to each other's writes there may be: enough for any that come to an end.
@@ -28,7 +30,8 @@ impl Store {
     /// Runs `body` as one transaction: what it writes takes effect together, or not at all.
     ///
     /// The transaction is rolled back, to the order of rows and cells, when `body` returns an error or panics, or a
-    /// will-finish listener panics; then no other listener hears of it, and no other thread ever saw it.
+    /// mutator or a will-finish listener panics; no other thread ever saw it. Then nobody hears of it any more; only who
+    /// was told that it will finish is told that it did, with nothing.
     ///
     /// A transaction in a transaction is part of it. If the inner one fails the outer one is rolled back as well, even
     /// where its body went on and returned `Ok`: the result is then an error of kind [`ErrorKind::Callback`].
@@ -51,6 +54,49 @@ impl Store {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn transaction<T, E: From<Error>>(&self, body: impl FnOnce(&Self) -> Result<T, E>) -> Result<T, E> {
+        self.run(body, None)
+    }
+
+    /// Runs `body` as one transaction that `do_rollback` may yet take back: TinyBase's `transaction` with `doRollback`.
+    ///
+    /// `do_rollback` is asked after the mutators, and looks at what the transaction has come to. If it returns true,
+    /// everything is as it was, while the result of `body` is returned all the same. Other than after a failure,
+    /// listeners hear of such a transaction: will-finish listeners, whose writes then are all that it does; those to what
+    /// could not be taken; and did-finish listeners. In a transaction in a transaction nobody asks.
+    ///
+    /// ```
+    /// use roommate::{Error, Store};
+    ///
+    /// let store = Store::new();
+    /// let add = |count| {
+    ///     store.transaction_or_rollback(
+    ///         |store| {
+    ///             (0..count).try_for_each(|_| store.add_row("pets", [("species", "dog")]).map(drop))?;
+    ///             Ok::<_, Error>(())
+    ///         },
+    ///         |event| event.log().changed_row_ids["pets"].len() > 2,
+    ///     )
+    /// };
+    /// add(3)?;
+    /// assert_eq!(store.row_count("pets"), 0);
+    /// add(2)?;
+    /// assert_eq!(store.row_count("pets"), 2);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn transaction_or_rollback<T, E: From<Error>>(
+        &self,
+        body: impl FnOnce(&Self) -> Result<T, E>,
+        do_rollback: impl FnOnce(&TransactionEvent<'_>) -> bool,
+    ) -> Result<T, E> {
+        let mut do_rollback = Some(do_rollback);
+        self.run(body, Some(&mut |event| do_rollback.take().is_some_and(|do_rollback| do_rollback(event))))
+    }
+
+    fn run<T, E: From<Error>>(
+        &self,
+        body: impl FnOnce(&Self) -> Result<T, E>,
+        do_rollback: Option<&mut DoRollback<'_>>,
+    ) -> Result<T, E> {
         let turn = self.shared.turn.take();
         match self.begin_or_join(true)? {
             Begin::Joined => return self.nested(body),
@@ -62,34 +108,50 @@ impl Store {
             Some(panic) => Err(panic),
             None => catch_unwind(AssertUnwindSafe(|| body(self))),
         };
-        let mut kept = matches!(result, Ok(Ok(_))) && !self.shared.state().failed;
-        if kept {
-            self.tell_stage(Kind::WillFinishTransaction, &mut panics);
-            kept = panics.is_empty() && !self.shared.state().failed;
-        }
-        match kept {
-            true => self.commit(None, &mut panics),
-            false => self.roll_back(),
-        }
-        self.end(&mut panics);
+        let kept = self.finish(matches!(result, Ok(Ok(_))), do_rollback, &mut panics);
         drop(turn);
 
         let result = result.unwrap_or_else(|panic| resume_unwind(panic));
         panics.resume();
-        if !kept && result.is_ok() {
-            return Err(E::from(Error::new(
-                ErrorKind::Callback,
-                "a transaction inside this one failed, so all of it was rolled back",
-            )));
+        if !kept && result.is_ok() { Err(E::from(failed_inside())) } else { result }
+    }
+
+    /// Ends the open transaction, in TinyBase's order; says whether it was committed.
+    pub(super) fn finish(&self, mut kept: bool, do_rollback: Option<&mut DoRollback<'_>>, panics: &mut Panics) -> bool {
+        let is_fine = |panics: &Panics| panics.is_empty() && !self.shared.state().failed;
+        kept = kept && is_fine(panics);
+        if kept && self.tell_mutators(panics) {
+            kept = is_fine(panics);
         }
-        result
+        if kept && let Some(do_rollback) = do_rollback {
+            let event = TransactionEvent { store: self, stage: Stage::Open };
+            if panics.catch(|| do_rollback(&event)) == Some(true) {
+                self.undo_stage();
+            }
+            kept = is_fine(panics);
+        }
+        let will_finish = kept;
+        if kept && self.tell_stage(Kind::WillFinishTransaction, panics) {
+            kept = is_fine(panics);
+        }
+        if kept {
+            self.commit(None, panics);
+        } else {
+            self.roll_back();
+            // Who heard that it will finish hears that it did, with nothing.
+            if will_finish && self.shared.listeners.has(Role::Listener, Kind::DidFinishTransaction) {
+                self.shared.state_mut().tell_later(Told::default());
+            }
+        }
+        self.end(panics);
+        kept
     }
 
     /// Runs `body` as one transaction of `origin`, which joins no other: to be called outside of transactions.
     ///
-    /// Only a panic of `body` rolls it back, and goes on to the caller. What listeners do does it no harm: when a
-    /// will-finish listener panics, what such listeners wrote is rolled back, and a panic of any listener ends here; the
-    /// flag says that there was one. The limit of rounds is not for it.
+    /// Only a panic of `body` rolls it back, and goes on to the caller. What listeners do does it no harm: when a mutator
+    /// or a will-finish listener panics, what such listeners wrote is rolled back, and a panic of any listener ends here;
+    /// the flag says that there was one. The limit of rounds is not for it.
     pub(crate) fn transact_as<R>(&self, origin: Origin, body: impl FnOnce(&Self) -> R) -> (R, bool) {
         let turn = self.shared.turn.take();
         match self.begin_or_join(false) {
@@ -111,7 +173,10 @@ impl Store {
         let result = catch_unwind(AssertUnwindSafe(|| body(self)));
         if result.is_ok() && !self.shared.state().failed {
             self.end_stage();
-            self.tell_stage(Kind::WillFinishTransaction, &mut derived);
+            self.tell_mutators(&mut derived);
+            if derived.is_empty() && !self.shared.state().failed {
+                self.tell_stage(Kind::WillFinishTransaction, &mut derived);
+            }
             if self.shared.state().failed || !derived.is_empty() {
                 self.undo_stage();
             }
@@ -126,29 +191,12 @@ impl Store {
     }
 
     /// Runs one write, as a transaction of its own where none is open.
-    pub(super) fn write<R>(&self, write: impl FnOnce(&mut Edit<'_>) -> R) -> Result<R, Error> {
-        self.transaction(|store| {
-            let mut state = store.shared.state_mut();
-            let State { data, log, .. } = &mut *state;
-            Ok(write(&mut Edit { data, log }))
-        })
-    }
-
-    /// What the open transaction has changed so far.
-    pub(super) fn open_net(&self) -> Net {
-        let state = self.shared.read();
-        let mut net = state.earlier.as_ref().map(|(net, _)| net.clone()).unwrap_or_default();
-        net.extend(state.log.net(&state.data));
-        net
-    }
-
-    /// What listeners have written that nobody was told of yet.
-    pub(super) fn untold_net(&self) -> Net {
-        self.shared.read().untold.clone().unwrap_or_default()
+    pub(super) fn write<R>(&self, write: impl FnOnce(&mut Writer<'_>) -> R) -> Result<R, Error> {
+        self.transaction(|store| Ok(write(&mut store.shared.state_mut().writer())))
     }
 
     /// Opens a transaction, unless this thread has one open. The caller has the turn.
-    fn begin_or_join(&self, limited: bool) -> Result<Begin, Error> {
+    pub(super) fn begin_or_join(&self, limited: bool) -> Result<Begin, Error> {
         let (phase, rounds) = {
             let state = self.shared.state();
             (state.phase, state.rounds)
@@ -170,6 +218,7 @@ impl Store {
         let mut state = self.shared.state_mut();
         state.writer = Some(thread::current().id());
         state.phase = Phase::Open;
+        state.serial += 1;
         Ok(Begin::Began)
     }
 
@@ -193,13 +242,16 @@ impl Store {
 
     fn roll_back(&self) {
         self.undo_stage();
-        self.shared.state_mut().earlier = None;
+        let mut state = self.shared.state_mut();
+        state.earlier = None;
+        state.invalid = Invalid::default();
     }
 
-    /// Undoes what was written since the last stage ended.
+    /// Undoes what was written since the last stage ended. What could not be written stays known.
     fn undo_stage(&self) {
         let mut state = self.shared.state_mut();
         mem::take(&mut state.log).undo(&mut state.data);
+        state.rules.undo();
         state.failed = false;
     }
 
@@ -214,16 +266,20 @@ impl Store {
     fn commit(&self, origin: Option<Origin>, panics: &mut Panics) {
         let hooks: Vec<Hook> = lock(&self.shared.hooks).list.iter().map(|(_, hook)| Arc::clone(hook)).collect();
         let feeds = lock(&self.shared.feeds).clone();
-        let listened = lock(&self.shared.book).has_any_after_commit();
+        let listened = self.shared.listeners.has_any(Role::Listener, Kind::InvalidCell, Kind::DidFinishTransaction);
         let mut state = self.shared.state_mut();
         state.phase = Phase::Sealed;
+        state.rules.commit();
         let log = mem::take(&mut state.log);
+        let invalid = mem::take(&mut state.invalid);
         let earlier = state.earlier.take();
         if hooks.is_empty() && feeds.is_empty() && !listened {
             log.compact(&mut state.data);
             return;
         }
         let net = log.net(&state.data);
+        let mut touched = log.touched();
+        let counts = (state.data.tables.len(), state.data.values.len());
         let traced = !hooks.is_empty() || !feeds.is_empty();
         let before = if traced { log.before(&state.data) } else { Before::default() };
         log.compact(&mut state.data);
@@ -233,6 +289,7 @@ impl Store {
             None => (net, before, None),
             Some((mut all_net, mut all_before)) => {
                 let derived = (!net.is_empty()).then(|| (net.changes(), before.clone()));
+                touched.extend(Touched::by(&all_net));
                 all_net.extend(net);
                 all_before.extend(before);
                 (all_net, all_before, derived)
@@ -250,20 +307,14 @@ impl Store {
             feed.push(before.clone());
         }
         if listened {
-            let mut state = self.shared.state_mut();
-            let first = state.rounds == 0;
-            match &mut state.untold {
-                Some(untold) => untold.extend(net),
-                untold if first || !net.is_empty() => *untold = Some(net),
-                _ => {}
-            }
+            self.shared.state_mut().tell_later(Told { net, invalid, touched, counts });
         }
     }
 
     /// Ends a transaction that was committed or rolled back: lets the others read, and tells listeners, until none of
     /// them writes any more. Inside of a listener the telling is left to those who called it.
     fn end(&self, panics: &mut Panics) {
-        let mut mark = lock(&self.shared.book).mark();
+        let mut mark = self.shared.listeners.mark();
         let told_above = {
             let mut state = self.shared.state_mut();
             state.writer = None;
@@ -276,27 +327,47 @@ impl Store {
             return;
         }
         loop {
-            let net = {
+            let told = {
                 let mut state = self.shared.state_mut();
                 let first = state.rounds == 0;
-                let net = state.untold.take().filter(|net| first || !net.is_empty());
-                if net.is_none() {
+                let told = state.untold.take().filter(|told| first || !told.is_empty());
+                if told.is_none() {
                     state.phase = Phase::Idle;
                     state.rounds = 0;
                 } else {
                     state.rounds += 1;
                 }
-                net
+                told
             };
-            let Some(net) = net else { return };
-            Round { store: self, net: &net, mark, panics }.tell();
-            mark = lock(&self.shared.book).mark();
+            let Some(told) = told else { return };
+            Round { store: self, told: &told, role: Role::Listener, mark, panics }.tell();
+            mark = self.shared.listeners.mark();
         }
     }
 }
 
+impl State {
+    /// Adds to what listeners are to be told next. The first round tells even of nothing.
+    fn tell_later(&mut self, told: Told) {
+        let first = self.rounds == 0;
+        match &mut self.untold {
+            Some(untold) => untold.extend(told),
+            untold if first || !told.is_empty() => *untold = Some(told),
+            _ => {}
+        }
+    }
+}
+
+/// What is said where the body of a transaction went on after a failure.
+pub(super) fn failed_inside() -> Error {
+    Error::new(ErrorKind::Callback, "a transaction inside this one failed, so all of it was rolled back")
+}
+
+/// Decides whether a transaction is to be taken back.
+pub(super) type DoRollback<'a> = dyn FnMut(&TransactionEvent<'_>) -> bool + 'a;
+
 /// How a transaction came to be under way.
-enum Begin {
+pub(super) enum Begin {
     /// It was opened, and is to be ended.
     Began,
     /// It was open already.

@@ -9,6 +9,7 @@ mod loading;
 mod places;
 mod reviewed;
 mod saving;
+mod schemas;
 mod several;
 mod trouble;
 mod world;

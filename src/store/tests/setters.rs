@@ -154,6 +154,23 @@ fn new_rows_get_the_ids_that_tinybase_would_give() {
 }
 
 #[test]
+fn ids_that_look_like_indices_come_first_in_json_alone() {
+    let store = Store::new();
+    store.set_row("t", "b", [("x", 1), ("1", 1), ("0", 1)]).unwrap();
+    store.set_row("t", "10", [("x", 1)]).unwrap();
+    store.set_row("t", "2", [("x", 1)]).unwrap();
+    assert_eq!(store.row_ids("t"), ["b", "10", "2"]);
+    assert_eq!(store.cell_ids("t", "b"), ["x", "1", "0"]);
+    assert_eq!(store.table("t").keys().collect::<Vec<_>>(), ["b", "10", "2"]);
+    assert_eq!(store.tables_json(), r#"{"t":{"2":{"x":1},"10":{"x":1},"b":{"0":1,"1":1,"x":1}}}"#);
+    store.set_json(&store.json()).unwrap();
+    assert_eq!(store.row_ids("t"), ["b", "10", "2"], "what is there keeps its place");
+    let other = Store::new();
+    other.set_json(&store.json()).unwrap();
+    assert_eq!(other.row_ids("t"), ["2", "10", "b"]);
+}
+
+#[test]
 fn readers_tell_what_is_there() {
     let store = pets();
     store.set_cell("pets", "polly", "wings", 2).unwrap();

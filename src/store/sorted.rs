@@ -1,0 +1,200 @@
+//! The ids of rows, sorted by a cell.
+
+use std::{cmp::Ordering, mem};
+
+use crate::{
+    content::{Cell, Id},
+    subscription::Subscription,
+    sync::Mutex,
+};
+
+use super::{
+    Store,
+    events::{Event, SortedRowIdsEvent},
+    listeners::{Kind, Listeners, Role},
+    shared::lock,
+    subscribe::Mutators,
+};
+
+/// How to sort the rows of a table, and which of them are asked for: the arguments of TinyBase's `getSortedRowIds`.
+///
+/// The order is that of JavaScript's `<`, made a total one. First come numbers, by size, and with them what JavaScript
+/// takes for a number: false, null and a missing cell as 0, true as 1. Then texts, by UTF-16 units; then objects and
+/// arrays, by their JSON. Rows that are equal stay in the order of insertion; a descending order is the reverse of the
+/// ascending one, equal rows included.
+///
+/// ```
+/// use roommate::{Sort, Store};
+///
+/// let store = Store::new();
+/// for (pet, price) in [("fido", 5), ("felix", 4), ("cujo", 4), ("polly", 2)] {
+///     store.set_cell("pets", pet, "price", price)?;
+/// }
+/// assert_eq!(store.sorted_row_ids("pets", &Sort::by_cell("price")), ["polly", "felix", "cujo", "fido"]);
+/// let dearest = Sort::by_cell("price").descending().with_limit(2);
+/// assert_eq!(store.sorted_row_ids("pets", &dearest), ["fido", "cujo"]);
+/// # Ok::<(), roommate::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sort {
+    cell_id: Option<Id>,
+    descending: bool,
+    offset: usize,
+    limit: Option<usize>,
+}
+
+/// What a row is sorted by.
+#[derive(Debug)]
+enum Key {
+    Number(f64),
+    Text(Cell),
+    Id(Id),
+}
+
+impl Sort {
+    /// By one cell, ascending.
+    pub fn by_cell(cell_id: impl Into<Id>) -> Self {
+        Self { cell_id: Some(cell_id.into()), ..Self::by_row_id() }
+    }
+
+    /// By the id of the row, ascending.
+    pub fn by_row_id() -> Self {
+        Self { cell_id: None, descending: false, offset: 0, limit: None }
+    }
+
+    /// The same, the last first.
+    pub fn descending(self) -> Self {
+        Self { descending: true, ..self }
+    }
+
+    /// The same without the first `offset` rows.
+    pub fn with_offset(self, offset: usize) -> Self {
+        Self { offset, ..self }
+    }
+
+    /// The same up to `limit` rows.
+    pub fn with_limit(self, limit: usize) -> Self {
+        Self { limit: Some(limit), ..self }
+    }
+
+    /// The cell, unless it is by the id of the row.
+    pub fn cell_id(&self) -> Option<&Id> {
+        self.cell_id.as_ref()
+    }
+
+    /// Whether the last comes first.
+    pub fn is_descending(&self) -> bool {
+        self.descending
+    }
+
+    /// How many rows are left out at the beginning.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// How many rows there are at most.
+    pub fn limit(&self) -> Option<usize> {
+        self.limit
+    }
+
+    pub(super) fn key<'a>(&self, row_id: &Id, cell: impl FnOnce(&str) -> Option<&'a Cell>) -> SortKey {
+        SortKey(match &self.cell_id {
+            None => Key::Id(row_id.clone()),
+            Some(cell_id) => match cell(cell_id) {
+                None | Some(Cell::Null | Cell::Bool(false)) => Key::Number(0.0),
+                Some(Cell::Bool(true)) => Key::Number(1.0),
+                Some(Cell::Number(number)) => Key::Number(number.get()),
+                Some(cell @ (Cell::String(_) | Cell::Json(_))) => Key::Text(cell.clone()),
+            },
+        })
+    }
+
+    pub(super) fn sorted(&self, mut rows: Vec<(SortKey, Id)>) -> Vec<Id> {
+        rows.sort_by(|(one, _), (other, _)| one.compare(other));
+        if self.descending {
+            rows.reverse();
+        }
+        let rows = rows.into_iter().map(|(_, row_id)| row_id).skip(self.offset);
+        rows.take(self.limit.unwrap_or(usize::MAX)).collect()
+    }
+}
+
+/// What a row is sorted by.
+#[derive(Debug)]
+pub(super) struct SortKey(Key);
+
+impl SortKey {
+    fn compare(&self, other: &Self) -> Ordering {
+        match (&self.0, &other.0) {
+            (Key::Number(one), Key::Number(other)) => one.partial_cmp(other).unwrap_or(Ordering::Equal),
+            (one, other) => one.rank().cmp(&other.rank()).then_with(|| compare_utf16(one.text(), other.text())),
+        }
+    }
+}
+
+impl Key {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Number(_) => 0,
+            Self::Id(_) | Self::Text(Cell::String(_)) => 1,
+            Self::Text(_) => 2,
+        }
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Number(_) => "",
+            Self::Id(id) => id,
+            Self::Text(cell) => cell.as_str().or_else(|| cell.as_json().map(|json| json.as_str())).unwrap_or_default(),
+        }
+    }
+}
+
+/// The order of JavaScript's strings: that of code points, but for what lies beyond U+FFFF, which sorts as surrogates.
+fn compare_utf16(one: &str, other: &str) -> Ordering {
+    one.encode_utf16().cmp(other.encode_utf16())
+}
+
+impl Store {
+    /// Calls `listener` when the sorted ids of a table's rows are others than they were: when it was added, or at the
+    /// last call. It sorts anew when rows came or went, or the cell changed that it sorts by.
+    pub fn add_sorted_row_ids_listener(
+        &self,
+        table_id: impl Into<Id>,
+        sort: Sort,
+        listener: impl Fn(&SortedRowIdsEvent<'_>) + Send + Sync + 'static,
+    ) -> Subscription {
+        self.listen_to_order(Role::Listener, table_id.into(), sort, listener)
+    }
+
+    fn listen_to_order(
+        &self,
+        role: Role,
+        table_id: Id,
+        sort: Sort,
+        listener: impl Fn(&SortedRowIdsEvent<'_>) + Send + Sync + 'static,
+    ) -> Subscription {
+        let path = [Some(&table_id), sort.cell_id()].into_iter().flatten().map(Into::into).collect();
+        let known = Mutex::new(self.sorted_row_ids(&table_id, &sort));
+        Listeners::add(&self.shared.listeners, role, Kind::SortedRowIds, path, move |event| {
+            let Event::Unsorted(store) = *event else { return };
+            let row_ids = &store.sorted_row_ids(&table_id, &sort);
+            if mem::replace(&mut *lock(&known), row_ids.clone()) != *row_ids {
+                listener(&SortedRowIdsEvent { store, table_id: &table_id, sort: &sort, row_ids });
+            }
+        })
+    }
+}
+
+impl Mutators<'_> {
+    /// Calls `listener` when the sorted ids of a table's rows are others than they were: when it was added, or at the
+    /// last call. It sorts anew when rows came or went, or the cell changed that it sorts by.
+    pub fn add_sorted_row_ids_listener(
+        &self,
+        table_id: impl Into<Id>,
+        sort: Sort,
+        listener: impl Fn(&SortedRowIdsEvent<'_>) + Send + Sync + 'static,
+    ) -> Subscription {
+        self.0.listen_to_order(Role::Mutator, table_id.into(), sort, listener)
+    }
+}
