@@ -6,13 +6,15 @@
 use std::fmt;
 
 use crate::{
-    content::{Id, Row},
+    content::{Id, Map, Row},
     error::{Error, Result},
+    store::CellSchema,
 };
 
 mod cell;
 mod event;
 mod field;
+mod schema;
 mod table;
 
 pub use cell::{FromCell, ToCell};
@@ -31,7 +33,7 @@ pub mod __private {
 /// To be derived, with the feature `derive`; or written by hand, field by field:
 ///
 /// ```
-/// use roommate::{CellId, Result, Row, TypedRow};
+/// use roommate::{CellId, CellSchema, Map, Result, Row, TypedRow};
 ///
 /// struct Pet {
 ///     species: String,
@@ -56,6 +58,11 @@ pub mod __private {
 ///     fn from_row(row: &Row) -> Result<Self> {
 ///         Ok(Self { species: Self::SPECIES.read(row)?, sold: Self::SOLD.read(row)? })
 ///     }
+///
+///     fn schema() -> Result<Map<CellSchema>> {
+///         let cells = [(Self::SPECIES.as_str(), Self::SPECIES.schema()?), (Self::SOLD.as_str(), Self::SOLD.schema()?)];
+///         Ok(cells.into_iter().collect())
+///     }
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
@@ -76,6 +83,9 @@ pub trait TypedRow: Sized {
     ///
     /// Fails with [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) where a cell does not fit, or is missing.
     fn from_row(row: &Row) -> Result<Self>;
+
+    /// What each cell may be, for a schema: see [`TablesSchema::with_table_of`](crate::TablesSchema::with_table_of).
+    fn schema() -> Result<Map<CellSchema>>;
 }
 
 /// The struct of a row; `None` of an empty one, which is none.

@@ -9,7 +9,7 @@ use syn::{Data, DataEnum, DataStruct, DeriveInput, Error, Fields, LitStr, Result
 use crate::attributes::{Container, Member, VARIANT, add, name};
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
-    let (to_cell, from_cell) = match &input.data {
+    let [to_cell, from_cell, schema] = match &input.data {
         Data::Enum(data) => of_enum(input, data)?,
         Data::Struct(data) => of_newtype(input, data)?,
         Data::Union(data) => return Err(Error::new(data.union_token.span, "a union is no cell")),
@@ -28,11 +28,15 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             fn from_cell(cell: &::roommate::Cell) -> ::roommate::Result<Self> {
                 #from_cell
             }
+
+            fn schema() -> ::roommate::Result<::roommate::CellSchema> {
+                #schema
+            }
         }
     })
 }
 
-fn of_enum(input: &DeriveInput, data: &DataEnum) -> Result<(TokenStream, TokenStream)> {
+fn of_enum(input: &DeriveInput, data: &DataEnum) -> Result<[TokenStream; 3]> {
     let container = Container::parse(&input.attrs, "cell")?;
     let mut errors = None;
     let mut known = HashSet::new();
@@ -83,10 +87,11 @@ fn of_enum(input: &DeriveInput, data: &DataEnum) -> Result<(TokenStream, TokenSt
             _ => ::core::result::Result::Err(::roommate::__private::no_such_variant(cell, &[#(#texts),*])),
         }
     };
-    Ok((to_cell, from_cell))
+    let schema = quote!(::roommate::CellSchema::one_of([#(#texts),*]));
+    Ok([to_cell, from_cell, schema])
 }
 
-fn of_newtype(input: &DeriveInput, data: &DataStruct) -> Result<(TokenStream, TokenStream)> {
+fn of_newtype(input: &DeriveInput, data: &DataStruct) -> Result<[TokenStream; 3]> {
     let Fields::Unnamed(fields) = &data.fields else {
         let message = "a cell holds one thing: `#[derive(Row)]` makes a row of this, `#[row(json)]` keeps it as JSON";
         return Err(Error::new_spanned(&input.ident, message));
@@ -101,5 +106,6 @@ fn of_newtype(input: &DeriveInput, data: &DataStruct) -> Result<(TokenStream, To
     let ty = &field.ty;
     let to_cell = quote!(<#ty as ::roommate::ToCell>::to_cell(&self.0));
     let from_cell = quote!(<#ty as ::roommate::FromCell>::from_cell(cell).map(Self));
-    Ok((to_cell, from_cell))
+    let schema = quote!(<#ty as ::roommate::FromCell>::schema());
+    Ok([to_cell, from_cell, schema])
 }

@@ -68,7 +68,8 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
 fn tokens(input: &DeriveInput, columns: &[Column<'_>], skipped: &[(&Field, &Ident, Member)]) -> TokenStream {
     let (struct_ident, (generics, of, bounds)) = (&input.ident, input.generics.split_for_impl());
     let constants = columns.iter().map(Column::constant);
-    let (idents, names) = (columns.iter().map(|c| c.ident), columns.iter().map(|c| &c.constant));
+    let idents = columns.iter().map(|c| c.ident);
+    let names: Vec<_> = columns.iter().map(|c| &c.constant).collect();
     let (ids, writes) = (columns.iter().map(|c| &c.id), columns.iter().map(|c| (&c.constant, c.ident)));
     let writes = writes.map(|(constant, ident)| quote!(Self::#constant.write(&self.#ident, &mut row)?;));
     let skipped = skipped.iter().map(|(field, ident, attributes)| {
@@ -97,6 +98,12 @@ fn tokens(input: &DeriveInput, columns: &[Column<'_>], skipped: &[(&Field, &Iden
                     #(#idents: Self::#names.read(row)?,)*
                     #(#skipped,)*
                 })
+            }
+
+            fn schema() -> ::roommate::Result<::roommate::Map<::roommate::CellSchema>> {
+                let mut schema = ::roommate::Map::new();
+                #(schema.insert(Self::#names.as_str(), Self::#names.schema()?);)*
+                ::core::result::Result::Ok(schema)
             }
         }
     }

@@ -3,8 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    content::{Cell, Id, Json, Number, Text},
+    content::{Cell, CellKind, Id, Json, Number, Text},
     error::{Error, ErrorKind, Result},
+    store::CellSchema,
 };
 
 /// A type whose every value is a cell, or an error: a text that is reserved, an integer beyond 2^53.
@@ -60,37 +61,52 @@ pub trait ToCell {
 pub trait FromCell: Sized {
     /// The value. Fails with [`ErrorKind::Invalid`] where the cell is of another type, or out of range.
     fn from_cell(cell: &Cell) -> Result<Self>;
+
+    /// What a schema may say of such a cell. Anything, unless the type says more.
+    fn schema() -> Result<CellSchema> {
+        any_cell()
+    }
+}
+
+/// What any cell is, but null.
+pub(super) fn any_cell() -> Result<CellSchema> {
+    use CellKind::{Array, Boolean, Number, Object, String};
+    CellSchema::any_of([String, Number, Boolean, Object, Array])
 }
 
 /// Up to here, every whole `f64` is one integer.
 const MAX_SAFE: f64 = 9_007_199_254_740_992.0;
 
 macro_rules! from_cell {
-    ($($type:ty: $expected:literal, $cell:ident => $read:expr;)*) => {$(
+    ($($type:ty: $expected:literal, $schema:expr, $cell:ident => $read:expr;)*) => {$(
         impl FromCell for $type {
             fn from_cell($cell: &Cell) -> Result<Self> {
                 $read.ok_or_else(|| unfit($expected, $cell))
+            }
+
+            fn schema() -> Result<CellSchema> {
+                $schema
             }
         }
     )*};
 }
 from_cell! {
-    Cell: "a cell", cell => Some(cell.clone());
-    bool: "a boolean", cell => cell.as_bool();
-    f64: "a number", cell => cell.as_f64();
-    f32: "a number that an f32 can hold", cell => {
+    Cell: "a cell", any_cell().map(CellSchema::allow_null), cell => Some(cell.clone());
+    bool: "a boolean", Ok(CellSchema::boolean()), cell => cell.as_bool();
+    f64: "a number", Ok(CellSchema::number()), cell => cell.as_f64();
+    f32: "a number that an f32 can hold", Ok(CellSchema::number()), cell => {
         cell.as_f64().map(|number| number as Self).filter(|nearest| nearest.is_finite())
     };
-    Number: "a number", cell => cell.as_f64().and_then(Self::new);
-    String: "a text", cell => cell.as_str().map(Self::from);
-    Box<str>: "a text", cell => cell.as_str().map(Self::from);
-    Arc<str>: "a text", cell => cell.as_str().map(Self::from);
-    Id: "a text", cell => cell.as_str().map(Self::from);
-    Text: "a text", cell => match cell {
+    Number: "a number", Ok(CellSchema::number()), cell => cell.as_f64().and_then(Self::new);
+    String: "a text", Ok(CellSchema::string()), cell => cell.as_str().map(Self::from);
+    Box<str>: "a text", Ok(CellSchema::string()), cell => cell.as_str().map(Self::from);
+    Arc<str>: "a text", Ok(CellSchema::string()), cell => cell.as_str().map(Self::from);
+    Id: "a text", Ok(CellSchema::string()), cell => cell.as_str().map(Self::from);
+    Text: "a text", Ok(CellSchema::string()), cell => match cell {
         Cell::String(text) => Some(text.clone()),
         _ => None,
     };
-    Json: "an object or array", cell => cell.as_json().cloned();
+    Json: "an object or array", CellSchema::any_of([CellKind::Object, CellKind::Array]), cell => cell.as_json().cloned();
 }
 
 macro_rules! to_cell {
@@ -136,6 +152,10 @@ macro_rules! integers {
                     let (min, max) = ((Self::MIN as f64).max(-MAX_SAFE), (Self::MAX as f64).min(MAX_SAFE));
                     unfit(format_args!("a whole number from {min} to {max}"), cell)
                 })
+            }
+
+            fn schema() -> Result<CellSchema> {
+                Ok(CellSchema::number())
             }
         }
     )*};

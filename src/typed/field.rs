@@ -6,13 +6,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Error as JsonError, Value};
 
 use super::{
-    cell::{FromCell, ToCell},
+    cell::{FromCell, ToCell, any_cell},
     within,
 };
 use crate::{
     content::{Cell, Id, Row},
     error::{Error, ErrorKind, Result},
-    store::Pattern,
+    store::{CellSchema, Pattern},
 };
 
 /// What a field of a typed row may be: what a cell holds ([`ToCell`] and [`FromCell`]), or an `Option` of that.
@@ -31,6 +31,9 @@ pub trait Field: Sized {
 
     /// The value of the cell, or of its absence. Fails with [`ErrorKind::Invalid`].
     fn from_field(cell: Option<&Cell>) -> Result<Self>;
+
+    /// What a schema may say of the cell, where there is one.
+    fn schema() -> Result<CellSchema>;
 }
 
 impl<T: ToCell + FromCell> Field for T {
@@ -40,6 +43,10 @@ impl<T: ToCell + FromCell> Field for T {
 
     fn from_field(cell: Option<&Cell>) -> Result<Self> {
         Self::from_cell(cell.ok_or_else(missing)?)
+    }
+
+    fn schema() -> Result<CellSchema> {
+        <T as FromCell>::schema()
     }
 }
 
@@ -54,6 +61,10 @@ impl<T: ToCell + FromCell> Field for Option<T> {
             Some((_, value)) => value.map(Some),
         }
     }
+
+    fn schema() -> Result<CellSchema> {
+        <T as FromCell>::schema()
+    }
 }
 
 /// The id of a cell that holds a `T`, in rows that are an `R`.
@@ -65,6 +76,7 @@ pub struct CellId<R, T> {
     id: &'static str,
     to_cell: fn(&T) -> Result<Option<Cell>>,
     from_cell: fn(Option<&Cell>) -> Result<T>,
+    schema: fn() -> Result<CellSchema>,
     default: Option<fn() -> T>,
     row: PhantomData<fn() -> R>,
 }
@@ -75,7 +87,8 @@ impl<R, T> CellId<R, T> {
     where
         T: Field,
     {
-        Self { id, to_cell: T::to_field, from_cell: T::from_field, default: None, row: PhantomData }
+        let (to_cell, from_cell, schema) = (T::to_field, T::from_field, <T as Field>::schema);
+        Self { id, to_cell, from_cell, schema, default: None, row: PhantomData }
     }
 
     /// A field that is kept as JSON: an object or array, a text, a number or a boolean, as serde writes the type. What
@@ -87,7 +100,8 @@ impl<R, T> CellId<R, T> {
     where
         T: Serialize + DeserializeOwned,
     {
-        Self { id, to_cell: to_json, from_cell: from_json, default: None, row: PhantomData }
+        let (to_cell, from_cell, schema) = (to_json, from_json, any_cell);
+        Self { id, to_cell, from_cell, schema, default: None, row: PhantomData }
     }
 
     /// The same, with what the field is where there is no such cell.
@@ -113,6 +127,22 @@ impl<R, T> CellId<R, T> {
             None => row.remove(self.id),
         };
         Ok(())
+    }
+
+    /// What a schema says of the cell: of its type; required, unless it may be absent; with the default, if there is one.
+    pub fn schema(&self) -> Result<CellSchema> {
+        let schema = || {
+            let schema = (self.schema)()?;
+            match self.default {
+                Some(default) => match (self.to_cell)(&default())? {
+                    Some(default) => schema.with_default(default),
+                    None => Ok(schema),
+                },
+                None if (self.from_cell)(None).is_err() => Ok(schema.required()),
+                None => Ok(schema),
+            }
+        };
+        schema().map_err(|error| self.name(error))
     }
 
     pub(super) fn cell(&self, value: &T) -> Result<Option<Cell>> {

@@ -12,12 +12,56 @@ use crate::{
 
 /// One table of a store, whose rows are read and written as `R`: see [`Store::table_of`].
 ///
+/// ```
+/// use roommate::{ANY, Cell, Id, Row, Store};
+///
+/// #[derive(Row)]
+/// #[row(rename_all = "camelCase")]
+/// struct Pet {
+///     name: String,
+///     species: Species,
+///     #[row(default = 4)]
+///     legs: u8,
+///     sold_to: Option<Id>,
+/// }
+///
+/// #[derive(Cell, Debug)]
+/// #[cell(rename_all = "lowercase")]
+/// enum Species {
+///     Dog,
+///     Cat,
+/// }
+///
+/// let store = Store::new();
+/// let pets = store.table_of::<Pet>("pets");
+/// let _listener = pets.add_row_listener(ANY, |event| match event.new_row() {
+///     Ok(Some(pet)) => println!("{} is a {:?} on {} legs", pet.name, pet.species, pet.legs),
+///     Ok(None) => println!("{} is gone", event.row_id),
+///     Err(error) => eprintln!("{error}"),
+/// });
+///
+/// pets.set("fido", &Pet { name: "Fido".into(), species: Species::Dog, legs: 4, sold_to: None })?;
+/// pets.update("fido", |pet| pet.legs = 3)?; // writes this one cell
+/// pets.set_cell("fido", Pet::SOLD_TO, Some("ann".into()))?;
+/// assert_eq!(store.cell("pets", "fido", "soldTo"), Some("ann".try_into()?));
+///
+/// store.set_cell("pets", "felix", "legs", "four")?; // what a web page may do
+/// let error = pets.cell("felix", Pet::LEGS).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     r#"row "felix" of table "pets": cell "legs": expected a whole number from 0 to 255, found the text "four""#
+/// );
+/// # Ok::<(), roommate::Error>(())
+/// ```
+///
 /// It is the store's table, and no copy: what it writes everybody sees and hears of, and whatever is written otherwise
 /// (by another client, a web page, code without types) is read here. Where that does not fit `R`, reading it is an error
 /// of kind [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) that names the table, the row and the cell, and nothing else
 /// comes of it.
 ///
-/// Each call is one transaction, or a part of the one that is open, as with [`Store`]. What fails writes nothing.
+/// Each call is one transaction, or a part of the one that is open, as with [`Store`]. What fails writes nothing. Under a
+/// schema, what that refuses is written here no more than by [`Store`]; one that refuses nothing of `R` is made by
+/// [`TablesSchema::with_table_of`](crate::TablesSchema::with_table_of).
 ///
 /// It holds its store; clones are cheap.
 pub struct TypedTable<R> {
@@ -130,7 +174,6 @@ impl<R: TypedRow> TypedTable<R> {
     /// cells that `R` does not know stay.
     ///
     /// ```
-    /// # #[cfg(feature = "derive")] {
     /// use roommate::{Row, Store};
     ///
     /// #[derive(Row)]
@@ -144,7 +187,6 @@ impl<R: TypedRow> TypedTable<R> {
     /// pets.set("fido", &Pet { name: "Fido".into(), visits: 0 })?;
     /// pets.update("fido", |pet| pet.visits += 1)?;
     /// assert_eq!(pets.cell("fido", Pet::VISITS)?, Some(1));
-    /// # }
     /// # Ok::<(), roommate::Error>(())
     /// ```
     pub fn update(&self, row_id: &str, update: impl FnOnce(&mut R)) -> Result<Option<R>> {
@@ -197,7 +239,6 @@ impl<R: TypedRow + 'static> TypedTable<R> {
     /// dropped. The id may be [`ANY`](crate::ANY). The order is that of [row listeners](Store#listeners).
     ///
     /// ```
-    /// # #[cfg(feature = "derive")] {
     /// use roommate::{ANY, Row, Store};
     ///
     /// #[derive(Row)]
@@ -214,7 +255,6 @@ impl<R: TypedRow + 'static> TypedTable<R> {
     ///     _ => {}
     /// });
     /// pets.set("fido", &Pet { name: "Fido".into() })?;
-    /// # }
     /// # Ok::<(), roommate::Error>(())
     /// ```
     pub fn add_row_listener(

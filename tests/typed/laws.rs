@@ -1,7 +1,7 @@
 //! What holds of every struct and of every row.
 
 use proptest::{collection::vec, option, prelude::*};
-use roommate::{Cell, ErrorKind, Json, Row, Store, TypedRow};
+use roommate::{Cell, ErrorKind, Json, Row, Store, TablesSchema, TypedRow};
 
 use super::{Chip, Pet, Species};
 
@@ -58,6 +58,15 @@ proptest! {
         let there = Store::new();
         prop_assert_eq!(there.set_json(&here.json()).unwrap(), 0);
         prop_assert_eq!(there.table_of("pets").get("fido").unwrap(), Some(pet));
+    }
+
+    #[test]
+    fn a_struct_is_what_its_own_schema_takes(pet in pet()) {
+        let store = Store::new();
+        store.set_tables_schema(TablesSchema::new().with_table_of::<Pet>("pets").unwrap()).unwrap();
+        store.table_of("pets").set("fido", &pet).unwrap();
+        prop_assert_eq!(store.table_of("pets").get("fido").unwrap(), Some(pet.clone()));
+        prop_assert_eq!(store.row("pets", "fido"), pet.to_row().unwrap());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use roommate::{ANY, Changes, Engine, Error, ErrorKind, Memory, Row, Store, TypedRow, block_on};
+use roommate::{ANY, Changes, Engine, Error, ErrorKind, Memory, Row, Store, TablesSchema, TypedRow, block_on};
 
 use super::{Chip, LEAST, Pet, Species, fido, pets};
 
@@ -304,4 +304,39 @@ fn clients_that_update_different_fields_of_a_row_keep_both() {
         assert_eq!(ann_pets.get("fido").unwrap(), Some(both.clone()));
         assert_eq!(ben_pets.get("fido").unwrap(), Some(both));
     });
+}
+
+#[test]
+fn a_schema_says_what_the_struct_can_read() {
+    let schema = TablesSchema::new().with_table_of::<Pet>("pets").unwrap();
+    let any = r#""type":["string","number","boolean","object","array"]"#;
+    let expected = concat!(
+        r#"{"pets":{"name":{"type":"string","required":true},"#,
+        r#""species":{"enum":["dog","felis catus"],"required":true},"legs":{"type":"number","required":true},"#,
+        r#""weight":{"type":"number","required":true},"isIndoors":{"type":"boolean","default":true},"#,
+        r#""soldTo":{"type":"string"},"tags":{ANY,"default":[]},"chip":{ANY},"#,
+        r#""favourite toy":{ANY,"allowNull":true}}}"#
+    );
+    assert_eq!(schema.to_json(), expected.replace("ANY", any));
+
+    let store = Store::new();
+    store.set_tables_schema(schema).unwrap();
+    let pets = store.table_of::<Pet>("pets");
+    store.set_row("pets", "nameless", [("legs", 4)]).unwrap();
+    assert!(pets.is_empty());
+    store.set_tables_json(&format!(r#"{{"pets":{{"felix":{LEAST}}}}}"#)).unwrap();
+    store.set_cell("pets", "felix", "species", "cow").unwrap();
+    assert_eq!(pets.get("felix").unwrap().unwrap().species, Species::Cat);
+    assert_eq!(store.cell("pets", "felix", "isIndoors"), Some(true.into()));
+}
+
+#[test]
+fn a_default_that_no_cell_can_hold_is_found_by_the_schema() {
+    #[derive(Row, Debug)]
+    struct Note {
+        #[row(default = f64::NAN)]
+        weight: f64,
+    }
+    let error = TablesSchema::new().with_table_of::<Note>("notes").unwrap_err();
+    assert!(error.to_string().starts_with(r#"table "notes": cell "weight": a cell cannot hold NaN"#), "{error}");
 }
