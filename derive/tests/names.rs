@@ -7,6 +7,7 @@ macro_rules! as_serde {
     ($($test:ident: $case:literal;)*) => {$(
         #[test]
         fn $test() {
+            #[expect(non_snake_case, reason = "serde takes two underscores too")]
             #[derive(Row, Serialize)]
             #[row(rename_all = $case)]
             #[serde(rename_all = $case)]
