@@ -110,11 +110,11 @@ fn a_row_that_does_not_fit_is_an_error_in_its_place_and_ends_nothing() {
 fn what_no_cell_can_stand_for_is_an_error_and_writes_nothing() {
     let (store, pets) = pets(&format!(r#"{{"felix":{LEAST}}}"#));
     let before = store.content();
-    let cases: [(&str, &dyn Fn(&mut Pet)); 4] = [
-        ("weight", &|pet| pet.weight = f64::NAN),
-        ("name", &|pet| pet.name = "\u{FFFC}".into()),
-        ("chip", &|pet| pet.chip = Some(Chip { number: u64::MAX, clinic: None })),
-        ("chip", &|pet| pet.chip = Some(Chip { number: (1 << 53) + 1, clinic: None })),
+    let cases: [(&str, fn(&mut Pet)); 4] = [
+        ("weight", |pet| pet.weight = f64::NAN),
+        ("name", |pet| pet.name = "\u{FFFC}".into()),
+        ("chip", |pet| pet.chip = Some(Chip { number: u64::MAX, clinic: None })),
+        ("chip", |pet| pet.chip = Some(Chip { number: (1 << 53) + 1, clinic: None })),
     ];
     for (cell, spoil) in cases {
         let mut spoilt = fido();
@@ -123,7 +123,7 @@ fn what_no_cell_can_stand_for_is_an_error_and_writes_nothing() {
         for error in [
             pets.set("felix", &spoilt).unwrap_err(),
             pets.set_partial("felix", &spoilt).unwrap_err(),
-            pets.update("felix", |pet| spoil(pet)).unwrap_err(),
+            pets.update("felix", spoil).unwrap_err(),
         ] {
             assert!(error.to_string().starts_with(&at), "{error}");
             assert_eq!(error.kind(), ErrorKind::Invalid);
@@ -173,7 +173,7 @@ fn an_update_that_fails_leaves_the_transaction_around_it_and_one_that_panics_rol
             pets.update("bad", |_| ()).is_err() && pets.update("felix", |pet| pet.weight = f64::NAN).is_err(),
         )
     });
-    assert_eq!(failed.unwrap(), true);
+    assert!(failed.unwrap());
     assert!(store.has_value("kept"));
 
     let before = store.content();
