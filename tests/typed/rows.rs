@@ -108,9 +108,11 @@ fn a_row_that_does_not_fit_is_an_error_in_its_place_and_ends_nothing() {
 
 #[test]
 fn what_no_cell_can_stand_for_is_an_error_and_writes_nothing() {
+    type Spoil = fn(&mut Pet);
+
     let (store, pets) = pets(&format!(r#"{{"felix":{LEAST}}}"#));
     let before = store.content();
-    let cases: [(&str, fn(&mut Pet)); 4] = [
+    let cases: [(&str, Spoil); 4] = [
         ("weight", |pet| pet.weight = f64::NAN),
         ("name", |pet| pet.name = "\u{FFFC}".into()),
         ("chip", |pet| pet.chip = Some(Chip { number: u64::MAX, clinic: None })),
