@@ -54,6 +54,7 @@ mod runtime;
 mod store;
 mod subscription;
 mod sync;
+mod typed;
 
 pub use content::{
     Cell, CellKind, Changes, Content, Id, Json, Map, Number, Row, RowChanges, Table, TableChanges, Tables, Text, Values,
@@ -74,6 +75,12 @@ pub use store::{
     TransactionEvent, TransactionLog, ValueEvent, ValueIdsEvent, ValuesEvent, ValuesSchema,
 };
 pub use subscription::Subscription;
+#[doc(hidden)]
+pub use typed::__private;
+pub use typed::{CellId, Field, FromCell, ToCell, TypedRow, TypedRowEvent, TypedTable};
+
+#[cfg(feature = "derive")]
+pub use roommate_derive::{Cell, Row};
 
 /// The README's examples, as tests.
 #[cfg(doctest)]

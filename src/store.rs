@@ -13,6 +13,7 @@ mod log;
 mod manual;
 mod net;
 mod readers;
+mod row_event;
 mod rules;
 mod schema;
 mod setters;

@@ -1,0 +1,8 @@
+use roommate::Row;
+
+#[derive(Row)]
+struct Pet {
+    name: Option<Option<String>>,
+}
+
+fn main() {}

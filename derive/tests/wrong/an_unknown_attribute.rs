@@ -1,0 +1,9 @@
+use roommate::Row;
+
+#[derive(Row)]
+#[row(rename = "animal")]
+struct Pet {
+    name: String,
+}
+
+fn main() {}
