@@ -183,7 +183,8 @@ use shared::Handle;
 /// values. Each group hears what the body and the groups before it did, and no group hears of its own writes. A mutator
 /// that panics rolls the transaction back.
 ///
-/// Mutators are called for what an engine takes from its place, too; what they write then is an edit, and is saved.
+/// Mutators are called for what an engine takes from its place, too; what they write then is an edit, and is saved. Two
+/// clients of one place whose mutators do not agree answer each other for ever.
 ///
 /// ```
 /// # use roommate::{ANY, Cell, Store};

@@ -6,24 +6,20 @@ use super::Store;
 
 /// Going through a store: TinyBase's `forEach` forms.
 ///
-/// No lock is held between two items, so the loop may do what it likes, and write too. The ids are those that were there
-/// when the iterator was made; each item is read when it is reached, and left out if it is gone by then. In a
-/// transaction nobody else can change anything meanwhile. A cell is shared, not copied.
+/// Each goes through what was there when it was made. That shares rows and cells with the store and copies none of them;
+/// and no lock is held between two items, so the loop may take its time, and write.
 impl Store {
-    /// The tables, each copied when it is reached.
-    pub fn iter_tables(&self) -> impl Iterator<Item = (Id, Table)> {
-        self.table_ids().into_iter().filter_map(|table_id| {
-            let table = self.table(&table_id);
-            (!table.is_empty()).then_some((table_id, table))
-        })
+    /// The tables.
+    pub fn iter_tables(&self) -> impl Iterator<Item = (Id, Table)> + use<> {
+        self.tables().into_iter()
     }
 
     /// The cells that any row of a table has, and how many rows have them. Reads the whole table.
-    pub fn iter_table_cells(&self, table_id: &str) -> impl Iterator<Item = (Id, usize)> {
+    pub fn iter_table_cells(&self, table_id: &str) -> impl Iterator<Item = (Id, usize)> + use<> {
         self.table_cell_counts(table_id).into_iter()
     }
 
-    /// The rows of a table, each copied when it is reached.
+    /// The rows of a table.
     ///
     /// ```
     /// use roommate::{Cell, Store};
@@ -35,20 +31,17 @@ impl Store {
     /// assert_eq!(legs, 6.0);
     /// # Ok::<(), roommate::Error>(())
     /// ```
-    pub fn iter_rows<'a>(&'a self, table_id: &'a str) -> impl Iterator<Item = (Id, Row)> + 'a {
-        self.row_ids(table_id).into_iter().filter_map(move |row_id| {
-            let row = self.row(table_id, &row_id);
-            (!row.is_empty()).then_some((row_id, row))
-        })
+    pub fn iter_rows(&self, table_id: &str) -> impl Iterator<Item = (Id, Row)> + use<> {
+        self.table(table_id).into_iter()
     }
 
-    /// The cells of a row, as they are now.
-    pub fn iter_cells(&self, table_id: &str, row_id: &str) -> impl Iterator<Item = (Id, Cell)> {
+    /// The cells of a row.
+    pub fn iter_cells(&self, table_id: &str, row_id: &str) -> impl Iterator<Item = (Id, Cell)> + use<> {
         self.row(table_id, row_id).into_iter()
     }
 
-    /// The values, as they are now.
-    pub fn iter_values(&self) -> impl Iterator<Item = (Id, Cell)> {
+    /// The values.
+    pub fn iter_values(&self) -> impl Iterator<Item = (Id, Cell)> + use<> {
         self.values().into_iter()
     }
 }

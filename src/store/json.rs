@@ -114,6 +114,16 @@ mod tests {
     }
 
     #[test]
+    fn a_listener_that_panics_is_heard_of_by_who_set_json() {
+        let store = Store::new();
+        let listener = store.add_tables_listener(|_| panic!("no"));
+        let set = || store.set_tables_json(r#"{"t":{"r":{"c":1}}}"#);
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(set)).is_err());
+        assert!(store.has_table("t"), "what was committed is kept");
+        drop(listener);
+    }
+
+    #[test]
     fn what_nothing_can_stand_for_is_left_out_and_counted() {
         let store = Store::new();
         assert_eq!(store.set_json(r#"[{"t":{"r":{"a":1e999,"b":2}}},{"v":1e999}]"#).unwrap(), 2);

@@ -18,6 +18,12 @@ use super::{
 /// Dropping it rolls it back, as an error in the body of [`Store::transaction`] would. While it lives, other threads'
 /// writes wait, as they wait for such a body; so it stays on its thread, and forgetting it
 /// ([`std::mem::forget`]) locks the store for ever.
+///
+/// ```compile_fail
+/// let store = roommate::Store::new();
+/// let transaction = store.start_transaction().unwrap();
+/// std::thread::scope(|scope| scope.spawn(move || transaction.finish()));
+/// ```
 #[derive(Debug)]
 #[must_use = "the transaction is rolled back when this is dropped"]
 pub struct OpenTransaction<'a> {
@@ -71,13 +77,13 @@ impl OpenTransaction<'_> {
     /// Fails where a transaction inside of it failed, so that it was rolled back ([`ErrorKind::Callback`]), and where it
     /// was part of a transaction that is over ([`ErrorKind::Closed`]).
     pub fn finish(self) -> Result<()> {
-        self.end(true, None)
+        self.end(None)
     }
 
     /// The same, unless `do_rollback` takes it back, as in [`Store::transaction_or_rollback`].
     pub fn finish_or_rollback(self, do_rollback: impl FnOnce(&TransactionEvent<'_>) -> bool) -> Result<()> {
         let mut do_rollback = Some(do_rollback);
-        self.end(true, Some(&mut |event| do_rollback.take().is_some_and(|do_rollback| do_rollback(event))))
+        self.end(Some(&mut |event| do_rollback.take().is_some_and(|do_rollback| do_rollback(event))))
     }
 
     /// Rolls the transaction back; one that is part of another, together with that.
@@ -85,7 +91,7 @@ impl OpenTransaction<'_> {
         drop(self);
     }
 
-    fn end(mut self, kept: bool, do_rollback: Option<&mut DoRollback<'_>>) -> Result<()> {
+    fn end(mut self, do_rollback: Option<&mut DoRollback<'_>>) -> Result<()> {
         if !self.is_open() {
             return Err(Error::new(ErrorKind::Closed, "the transaction that this was part of is over"));
         }
@@ -94,7 +100,7 @@ impl OpenTransaction<'_> {
             return Ok(());
         }
         let mut panics = Panics::default();
-        let kept = self.store.finish(kept, do_rollback, &mut panics);
+        let kept = self.store.finish(true, do_rollback, &mut panics);
         drop(self);
         panics.resume();
         if kept { Ok(()) } else { Err(failed_inside()) }

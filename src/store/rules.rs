@@ -64,8 +64,8 @@ impl Rules {
 /// default would be an edit that nobody made, and undo others' deletions. To make a store that has just loaded fit its
 /// schema, set the schema again: what that changes is an edit like any other, and saved.
 impl Store {
-    /// Sets which tables and cells there may be, and sets all tables anew under it: what it refuses is gone, and rows
-    /// get their defaults.
+    /// Sets which tables and cells there may be, and sets all tables anew under it: what it refuses is gone, rows that
+    /// lack a required cell too, and the others get their defaults.
     ///
     /// Fails, and changes nothing, if the schema has no tables: to have none there is [`Store::del_tables_schema`].
     pub fn set_tables_schema(&self, schema: TablesSchema) -> Result<()> {
@@ -80,7 +80,7 @@ impl Store {
     }
 
     /// Sets which values there may be, and sets all values anew under it: what it refuses is gone, and those with a
-    /// default are there from now on.
+    /// default are there from now on. Where a required one is missing, all are gone, as in TinyBase.
     ///
     /// Fails, and changes nothing, if the schema has no values: to have none there is [`Store::del_values_schema`].
     pub fn set_values_schema(&self, schema: ValuesSchema) -> Result<()> {

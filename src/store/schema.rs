@@ -6,6 +6,9 @@ mod cell_schema;
 mod json;
 mod validate;
 
+#[cfg(test)]
+mod tests;
+
 pub use cell_schema::CellSchema;
 
 /// Which tables there may be, and which cells in their rows: TinyBase's `TablesSchema`.

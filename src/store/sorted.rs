@@ -150,9 +150,17 @@ impl Key {
     }
 }
 
-/// The order of JavaScript's strings: that of code points, but for what lies beyond U+FFFF, which sorts as surrogates.
+/// The order of JavaScript's strings: that of their UTF-16 units.
+///
+/// It is that of UTF-8 bytes, but that what lies beyond U+FFFF (whose first byte is F0 or more) is a pair of surrogates
+/// there, and comes before U+E000 (whose first byte is EE).
 fn compare_utf16(one: &str, other: &str) -> Ordering {
-    one.encode_utf16().cmp(other.encode_utf16())
+    let rank = |byte: u8| if byte < 0xF0 { (byte, 0) } else { (0xED, byte) };
+    let mut bytes = one.bytes().zip(other.bytes());
+    match bytes.find(|(one, other)| one != other) {
+        Some((one, other)) => rank(one).cmp(&rank(other)),
+        None => one.len().cmp(&other.len()),
+    }
 }
 
 impl Store {
@@ -196,5 +204,24 @@ impl Mutators<'_> {
         listener: impl Fn(&SortedRowIdsEvent<'_>) + Send + Sync + 'static,
     ) -> Subscription {
         self.0.listen_to_order(Role::Mutator, table_id.into(), sort, listener)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn bytes_are_compared_as_utf16_units_would_be(
+            one in "[a\u{7F}\u{80}\u{7FF}\u{D7FF}\u{E000}\u{FFFF}\u{10000}\u{10FFFF}]{0,3}",
+            other in "[a\u{7F}\u{80}\u{7FF}\u{D7FF}\u{E000}\u{FFFF}\u{10000}\u{10FFFF}]{0,3}",
+        ) {
+            prop_assert_eq!(compare_utf16(&one, &other), one.encode_utf16().cmp(other.encode_utf16()));
+        }
     }
 }

@@ -38,11 +38,11 @@ macro_rules! tell_ids {
             if !ids.is_empty() {
                 let store = $round.store;
                 let event = Event::$ids_event($ids_event { store, $($path,)* ids });
-                $round.call(Kind::$ids_kind, &[$($path),*], &event);
+                $round.call(Kind::$ids_kind, [$($path),*], &event);
                 for ($id, change) in ids {
                     let has = *change == IdChange::Added;
                     let event = Event::$has_event($has_event { store, $($path,)* $id, has });
-                    $round.call(Kind::$has_kind, &[$($path,)* $id], &event);
+                    $round.call(Kind::$has_kind, [$($path,)* $id], &event);
                 }
             }
         }
@@ -93,7 +93,7 @@ impl Round<'_> {
         self.tell_invalid_values();
         self.tell_values();
         let event = TransactionEvent { store: self.store, stage: Stage::Over(self.told) };
-        self.call(Kind::DidFinishTransaction, &[], &Event::TransactionEvent(event));
+        self.call(Kind::DidFinishTransaction, [], &Event::TransactionEvent(event));
     }
 
     fn tell_invalid_cells(&mut self) {
@@ -137,7 +137,7 @@ impl Round<'_> {
     fn tell_presence_of_tables(&mut self) {
         let Self { store, told, .. } = *self;
         if let Some(has) = told.has_tables() {
-            self.call(Kind::HasTables, &[], &Event::HasTablesEvent(HasTablesEvent { store, has }));
+            self.call(Kind::HasTables, [], &Event::HasTablesEvent(HasTablesEvent { store, has }));
         }
         tell_ids!(self, told.net.table_ids(), TableIds => TableIdsEvent, HasTable => HasTableEvent(table_id), []);
     }
@@ -158,7 +158,7 @@ impl Round<'_> {
             if balance(&table.row_ids()) != 0 {
                 let count = store.row_count(table_id);
                 let event = Event::RowCountEvent(RowCountEvent { store, table_id, count });
-                self.call(Kind::RowCount, &[table_id], &event);
+                self.call(Kind::RowCount, [table_id], &event);
             }
         }
     }
@@ -184,7 +184,7 @@ impl Round<'_> {
         for (table_id, table) in told.net.tables.iter().filter(|(_, table)| table.row_ids().is_empty()) {
             let cell_ids: IndexSet<&Id> = table.rows.values().flat_map(|row| row.cells.keys()).collect();
             for cell_id in cell_ids {
-                self.call(Kind::SortedRowIds, &[table_id, cell_id], &Event::Unsorted(store));
+                self.call(Kind::SortedRowIds, [table_id, cell_id], &Event::Unsorted(store));
             }
         }
     }
@@ -210,19 +210,19 @@ impl Round<'_> {
                     for (cell_id, CellChange { old, new }) in row.cells.iter().filter(|_| cells) {
                         let (old, new) = (old.as_ref(), new.as_ref());
                         let event = CellEvent { store, table_id, row_id, cell_id, old, new, net };
-                        self.call(Kind::Cell, &[table_id, row_id, cell_id], &Event::CellEvent(event));
+                        self.call(Kind::Cell, [table_id, row_id, cell_id], &Event::CellEvent(event));
                     }
                     if rows {
                         let event = RowEvent { store, table_id, row_id, net };
-                        self.call(Kind::Row, &[table_id, row_id], &Event::RowEvent(event));
+                        self.call(Kind::Row, [table_id, row_id], &Event::RowEvent(event));
                     }
                 }
             }
             if tables {
-                self.call(Kind::Table, &[table_id], &Event::TableEvent(TableEvent { store, table_id, net }));
+                self.call(Kind::Table, [table_id], &Event::TableEvent(TableEvent { store, table_id, net }));
             }
         }
-        self.call(Kind::Tables, &[], &Event::TablesEvent(TablesEvent { store, net }));
+        self.call(Kind::Tables, [], &Event::TablesEvent(TablesEvent { store, net }));
     }
 
     fn tell_values(&mut self) {
@@ -232,16 +232,16 @@ impl Round<'_> {
             return;
         }
         if let Some(has) = told.has_values() {
-            self.call(Kind::HasValues, &[], &Event::HasValuesEvent(HasValuesEvent { store, has }));
+            self.call(Kind::HasValues, [], &Event::HasValuesEvent(HasValuesEvent { store, has }));
         }
         tell_ids!(self, told.value_ids(), ValueIds => ValueIdsEvent, HasValue => HasValueEvent(value_id), []);
         if self.has(Kind::Value) {
             for (value_id, CellChange { old, new }) in &net.values {
                 let event = ValueEvent { store, value_id, old: old.as_ref(), new: new.as_ref(), net };
-                self.call(Kind::Value, &[value_id], &Event::ValueEvent(event));
+                self.call(Kind::Value, [value_id], &Event::ValueEvent(event));
             }
         }
-        self.call(Kind::Values, &[], &Event::ValuesEvent(ValuesEvent { store, net }));
+        self.call(Kind::Values, [], &Event::ValuesEvent(ValuesEvent { store, net }));
     }
 
     fn has(&self, kind: Kind) -> bool {
@@ -252,12 +252,9 @@ impl Round<'_> {
         self.store.shared.listeners.has_any(self.role, from, to)
     }
 
-    fn call(&mut self, kind: Kind, ids: &[&Id], event: &Event<'_>) {
+    fn call<const N: usize>(&mut self, kind: Kind, ids: [&Id; N], event: &Event<'_>) {
         if self.has(kind) {
-            // No event has more than a cell's three.
-            let mut some = [None; 3];
-            some.iter_mut().zip(ids).for_each(|(some, id)| *some = Some(*id));
-            self.call_some(kind, &some[..ids.len()], event);
+            self.call_some(kind, &ids.map(Some), event);
         }
     }
 

@@ -12,6 +12,7 @@ mod manual;
 mod model;
 mod mutators;
 mod rounds;
+mod schema_laws;
 mod schemas;
 mod setters;
 mod sorted;

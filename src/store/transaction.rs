@@ -295,6 +295,7 @@ impl Store {
     /// Puts what was written so far out of reach of [`Self::undo_stage`].
     fn end_stage(&self) {
         let mut state = self.shared.state_mut();
+        state.rules.commit();
         let log = mem::take(&mut state.log);
         let (net, before) = (log.net(&state.data), log.before(&state.data));
         state.earlier = Some(Earlier { log, net, before });
@@ -403,11 +404,12 @@ impl Store {
 impl State {
     /// Adds to what listeners are to be told next. The first round tells even of nothing.
     fn tell_later(&mut self, told: Told) {
-        let first = self.rounds == 0;
+        if self.rounds > 0 && told.is_empty() {
+            return;
+        }
         match &mut self.untold {
             Some(untold) => untold.extend(told),
-            untold if first || !told.is_empty() => *untold = Some(told),
-            _ => {}
+            untold => *untold = Some(told),
         }
     }
 }

@@ -332,12 +332,12 @@ fn going_through_a_store_tells_what_is_there() {
     assert_eq!(ids(store.iter_values().map(|(id, _)| id).collect()), "a b c");
     let mut seen = Vec::new();
     for (row_id, pet) in store.iter_rows("pets") {
-        assert_eq!(pet, store.row("pets", &row_id));
-        // A loop may write: what is gone is not reached.
+        // A loop may write, and goes on through what was there when it began.
         store.del_row("pets", "polly").unwrap();
         store.set_row("pets", "rex", [("legs", 4)]).unwrap();
+        assert!(pet.contains("legs"));
         seen.push(row_id);
     }
-    assert_eq!(ids(seen), "fido nemo");
+    assert_eq!(ids(seen), "fido polly nemo");
     assert_eq!(store.iter_rows("no").count() + store.iter_table_cells("no").count(), 0);
 }

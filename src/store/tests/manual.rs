@@ -199,6 +199,25 @@ fn who_heard_that_it_will_finish_hears_that_it_did_even_after_a_panic() {
 }
 
 #[test]
+fn after_a_panic_nothing_is_left_of_what_was_invalid() {
+    let (store, heard) = (Store::new(), Heard::default());
+    let strict = store.add_will_finish_transaction_listener(|event| {
+        assert!(event.log().invalid_cells.is_empty(), "nothing invalid is taken");
+    });
+    let log = heard.clone();
+    let did = store.add_did_finish_transaction_listener(move |event| {
+        log.note(format!("{} invalid", event.log().invalid_cells.len()));
+    });
+    let panic = catch_unwind(AssertUnwindSafe(|| store.set_row("t", "r", row(&[]))));
+    assert!(panic.is_err());
+    assert_eq!(heard.take(), ["0 invalid"]);
+    drop(strict);
+    store.set_row("t", "r", row(&[])).unwrap();
+    assert_eq!(heard.take(), ["1 invalid"]);
+    drop(did);
+}
+
+#[test]
 fn the_open_transaction_tells_what_it_has_come_to() {
     let store = pets();
     assert!(store.transaction_changes().is_empty());

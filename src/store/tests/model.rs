@@ -1,6 +1,6 @@
 //! Random histories against the obvious model: a plain [`Content`], copied before each transaction.
 
-mod ops;
+pub(super) mod ops;
 
 use std::{
     mem,

@@ -65,6 +65,20 @@ fn each_group_of_mutators_hears_what_the_groups_before_it_wrote() {
 }
 
 #[test]
+fn a_mutator_looks_up_what_was_when_its_group_was_called() {
+    let (store, heard) = (Store::new(), Heard::default());
+    let first = store.mutators().add_value_listener("a", |event| event.store.set_value("a", 2).unwrap());
+    let log = heard.clone();
+    let second = store.mutators().add_values_listener(move |event| {
+        let change = event.value_change("a").map(|change| number(change.new.as_ref()));
+        log.note(format!("{change:?} {}", number(event.store.value("a").as_ref())));
+    });
+    store.set_value("a", 1).unwrap();
+    assert_eq!(heard.take(), ["Some(1.0) 2"], "the event is of then, the store of now");
+    drop((first, second));
+}
+
+#[test]
 fn a_mutator_that_panics_rolls_back_and_silences_those_behind_it() {
     let (store, heard) = (Store::new(), Heard::default());
     store.set_value("n", 1).unwrap();

@@ -10,7 +10,7 @@ use crate::{
 
 /// A write.
 #[derive(Clone, Debug)]
-pub(super) enum Op {
+pub(in crate::store::tests) enum Op {
     SetCell(Id, Id, Id, Cell),
     SetRow(Id, Id, Row),
     SetPartialRow(Id, Id, Row),
@@ -31,7 +31,7 @@ pub(super) enum Op {
 }
 
 /// Writes to a store, but for rows whose ids it chooses.
-pub(super) fn write_to_store(store: &Store, op: &Op) -> Result<()> {
+pub(in crate::store::tests) fn write_to_store(store: &Store, op: &Op) -> Result<()> {
     match op {
         Op::SetCell(t, r, c, cell) => store.set_cell(t, r, c, cell),
         Op::SetRow(t, r, row) => store.set_row(t, r, row),
@@ -54,7 +54,7 @@ pub(super) fn write_to_store(store: &Store, op: &Op) -> Result<()> {
 }
 
 /// Writes the same to a model, given the id of a row that was added.
-pub(super) fn write_to_model(model: &mut Content, op: &Op, added: Option<Result<Id>>) {
+pub(in crate::store::tests) fn write_to_model(model: &mut Content, op: &Op, added: Option<Result<Id>>) {
     match op {
         Op::SetCell(t, r, c, cell) => set_cell(model, t, r, c, cell),
         Op::SetRow(t, r, row) => set_row(model, t, r, row),
@@ -167,7 +167,7 @@ fn set_values(model: &mut Content, values: &Values) {
     }
 }
 
-pub(super) fn op() -> impl Strategy<Value = Op> {
+pub(in crate::store::tests) fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         6 => (id(), id(), id(), cell()).prop_map(|(t, r, c, cell)| Op::SetCell(t, r, c, cell)),
         4 => (id(), id(), id()).prop_map(|(t, r, c)| Op::DelCell(t, r, c)),
@@ -190,11 +190,11 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
 }
 
 /// Few ids, so that they meet; two that the pool of row ids gives out as well.
-fn id() -> impl Strategy<Value = Id> {
+pub(in crate::store::tests) fn id() -> impl Strategy<Value = Id> {
     prop_oneof![Just("a"), Just("b"), Just("0"), Just("1")].prop_map(Id::from)
 }
 
-fn cell() -> impl Strategy<Value = Cell> {
+pub(in crate::store::tests) fn cell() -> impl Strategy<Value = Cell> {
     prop_oneof![Just(Cell::Null), any::<bool>().prop_map(Cell::from), (0..3).prop_map(Cell::from)]
 }
 
