@@ -2,8 +2,6 @@
 
 use std::{fmt, mem, ops::Index as IndexOf, sync::Arc};
 
-use smallvec::SmallVec;
-
 use super::Id;
 
 mod index;
@@ -30,8 +28,7 @@ const UNINDEXED: usize = 12;
 #[derive(Clone)]
 pub struct Map<V> {
     full: Vec<Arc<[Entry<V>]>>,
-    /// A single entry lies here, which is what most maps of changes have.
-    tail: Tail<V>,
+    tail: Vec<Entry<V>>,
     /// The slots by id; none while there are no more than [`UNINDEXED`].
     index: Option<Arc<Index>>,
     len: usize,
@@ -39,12 +36,11 @@ pub struct Map<V> {
 
 /// A slot: an entry or a hole.
 type Entry<V> = Option<(Id, V)>;
-type Tail<V> = SmallVec<[Entry<V>; 1]>;
 
 impl<V> Map<V> {
     /// An empty map.
-    pub fn new() -> Self {
-        Self { full: Vec::new(), tail: Tail::new(), index: None, len: 0 }
+    pub const fn new() -> Self {
+        Self { full: Vec::new(), tail: Vec::new(), index: None, len: 0 }
     }
 
     /// An empty map with room for `capacity` entries.
@@ -151,7 +147,7 @@ impl<V> Map<V> {
             None => {}
         }
         if self.tail.len() == CHUNK {
-            self.full.push(mem::replace(&mut self.tail, Tail::with_capacity(CHUNK)).into_vec().into());
+            self.full.push(mem::replace(&mut self.tail, Vec::with_capacity(CHUNK)).into());
         }
         self.len += 1;
         self.tail.push(None);
@@ -257,7 +253,7 @@ impl<V: Clone> Map<V> {
             if self.tail.pop().is_none()
                 && let Some(chunk) = self.full.pop()
             {
-                self.tail = chunk.to_vec().into();
+                self.tail = chunk.to_vec();
             }
         }
     }

@@ -1,12 +1,14 @@
 //! What there is to tell of a transaction, or of several that are told together.
 
+use std::mem;
+
 use crate::content::{Changes, Id, Map};
 
 use super::{
     Store,
     invalid::Invalid,
     net::{IdChange, Net, NetTable, TransactionLog, cell_ids},
-    shared::{Earlier, State},
+    shared::State,
 };
 
 /// What there is to tell.
@@ -41,12 +43,12 @@ impl Touched {
 impl Told {
     /// What the open transaction has come to so far.
     pub(super) fn of_open(state: &State) -> Self {
-        let (mut net, mut touched) = match &state.earlier {
-            Some(Earlier { net, .. }) => (net.clone(), Touched::by(net)),
-            None => Default::default(),
-        };
-        net.extend(state.log.net(&state.data));
-        touched.extend(state.log.touched());
+        let (mut net, mut touched) = (state.log.net(&state.data), state.log.touched());
+        if let Some(earlier) = &state.earlier {
+            touched.extend(Touched::by(&earlier.net));
+            let later = mem::replace(&mut net, earlier.net.clone());
+            net.extend(later);
+        }
         let counts = (state.data.tables.len(), state.data.values.len());
         Self { net, invalid: state.invalid.clone(), touched, counts }
     }

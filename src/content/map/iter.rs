@@ -2,7 +2,7 @@
 
 use std::{fmt, iter::FusedIterator, mem, slice, sync::Arc, vec};
 
-use super::{Entry, Id, Map, Tail};
+use super::{Entry, Id, Map};
 
 /// The entries of a [`Map`], in order.
 #[derive(Debug)]
@@ -16,8 +16,8 @@ pub struct Iter<'a, V> {
 /// The entries of a [`Map`], in order, owned.
 pub struct IntoIter<V> {
     full: vec::IntoIter<Arc<[Entry<V>]>>,
-    now: smallvec::IntoIter<[Entry<V>; 1]>,
-    tail: Tail<V>,
+    now: vec::IntoIter<Entry<V>>,
+    tail: Vec<Entry<V>>,
     left: usize,
 }
 
@@ -69,7 +69,7 @@ impl<V: Clone> Iterator for IntoIter<V> {
                 return Some(entry);
             }
             self.now = match self.full.next() {
-                Some(chunk) => Tail::from_vec(owned(chunk)).into_iter(),
+                Some(chunk) => owned(chunk).into_iter(),
                 None if self.tail.is_empty() => return None,
                 None => mem::take(&mut self.tail).into_iter(),
             };
@@ -95,7 +95,7 @@ impl<V: Clone> IntoIterator for Map<V> {
     type IntoIter = IntoIter<V>;
 
     fn into_iter(self) -> IntoIter<V> {
-        IntoIter { full: self.full.into_iter(), now: Tail::new().into_iter(), tail: self.tail, left: self.len }
+        IntoIter { full: self.full.into_iter(), now: Vec::new().into_iter(), tail: self.tail, left: self.len }
     }
 }
 
