@@ -78,8 +78,11 @@ struct Run<'a> {
     steps: std::slice::Iter<'a, Op>,
     subscriptions: Vec<Option<Subscription>>,
     depth: usize,
-    look: Box<dyn FnMut(&World, Step) + 'a>,
+    look: Look<'a>,
 }
+
+/// Who looks at the store after each step.
+type Look<'a> = Box<dyn FnMut(&World, Step) + 'a>;
 
 /// What a script's own failures panic with.
 struct Failed;
