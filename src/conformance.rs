@@ -288,7 +288,7 @@ impl<P: Persister> Client<P> {
             Notice::Content(content) => self.shown = content,
             Notice::Changes(changes) => self.shown.apply(&changes),
             Notice::Stale => self.shown = self.persister.load().await.expect("the place is there").unwrap_or_default(),
-            Notice::Confirmed { receipt, refused } => {
+            Notice::Confirmed { receipt, refused } | Notice::Missing { receipt, missing: refused } => {
                 assert!(refused.is_empty(), "nobody refuses anything here, and {refused:?} was");
                 let index = self.sent.iter().position(|(sent, _)| *sent == receipt);
                 let (_, changes) =

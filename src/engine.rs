@@ -16,7 +16,7 @@ use futures_util::{FutureExt, future};
 use crate::{
     content::{Changes, Content},
     error::{Error, ErrorKind, Result},
-    persister::Persister,
+    persister::{Certainty, Persister, Report},
     runtime::{Runtime, Threads},
     store::Store,
     subscription::Subscription,
@@ -108,6 +108,9 @@ pub struct EngineBuilder {
 pub struct Refused {
     /// The refused part of an edit.
     pub changes: Changes,
+    /// Whether it was refused for sure. Always, where a place answers each save: with a room on a stock server it need not
+    /// be, once a connection was lost.
+    pub certainty: Certainty,
 }
 
 /// A call under way. Await it for the outcome, or drop it; the call goes on either way.
@@ -374,6 +377,15 @@ impl EngineBuilder {
             seed: self.seed.unwrap_or_else(|| random.hash_one("jitter")),
         };
         let shared = Arc::new(Shared::new(self.store, self.persister, self.on_ignored_error));
+        let told = Arc::downgrade(&shared);
+        let report: Report = Arc::new(move |error| {
+            if let Some(shared) = told.upgrade() {
+                shared.report(error);
+            }
+        });
+        for persister in [Some(&shared.persister), self.outbox.as_ref()].into_iter().flatten() {
+            persister.report_to(report.clone());
+        }
         let client_id = self.client_id.map_or_else(
             || format!("{:016x}{:016x}", random.hash_one("client"), random.hash_one("and its other half")),
             |client_id| {

@@ -62,7 +62,9 @@ pub use engine::{Engine, EngineBuilder, Events, Pending, Refused, Stats, Status}
 pub use error::{Error, ErrorKind, Result};
 pub use json::{Decoded, Payload};
 pub use memory::{Memory, MemoryPersister};
-pub use persister::{Capability, EditKey, Notice, Persister, Receipt, Save, Saved};
+pub use persister::{
+    Capability, Certainty, EditKey, MOST_UNCONFIRMED, Notice, Persister, Receipt, Report, Save, Saved,
+};
 pub use runtime::{Runtime, Threads, block_on};
 pub use store::{
     ANY, CellChange, CellEvent, CellIdsEvent, ChangesStream, IdChange, Pattern, RowEvent, RowIdsEvent, Store,

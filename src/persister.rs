@@ -4,14 +4,14 @@
 //! the way to it. It only carries: whether to retry, what to do with an edit made meanwhile, which of two contents
 //! wins, is decided by the [`Engine`](crate::Engine) that uses it, once, for all persisters alike.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Arc};
 
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 
 use crate::{
     content::{Changes, Content},
-    error::Result,
+    error::{Error, Result},
 };
 
 /// The way to a place.
@@ -26,6 +26,8 @@ use crate::{
 /// * [`close`](Self::close) is called exactly once, last.
 /// * An error of kind [`Unavailable`](crate::ErrorKind::Unavailable) passes by itself: the engine tries again, with
 ///   back-off. Any other error is for a person to see, and is reported.
+/// * While a save runs the engine does not read the stream. So a save may wait for the place, but never for the stream to
+///   be read: of the saves that were answered with [`Saved::Later`] up to [`MOST_UNCONFIRMED`] may be unread.
 ///
 /// What makes it converge:
 ///
@@ -98,13 +100,19 @@ pub trait Persister: Debug + Send + Sync + 'static {
     ///   is saved again by the engine, and must not be sent by the persister any more.
     /// * Without [`Capability::watch`] it is never called; the default answers `Unsupported`.
     async fn watch(&self) -> Result<BoxStream<'static, Result<Notice>>> {
-        Err(crate::Error::new(crate::ErrorKind::Unsupported, "this persister cannot watch its place"))
+        Err(Error::new(crate::ErrorKind::Unsupported, "this persister cannot watch its place"))
     }
 
     /// Tells whose edits will be saved ([`EditKey::client`]). Called before each [`watch`](Self::watch), so that a place that
     /// remembers its clients need not wait for the first edit. The default does nothing.
     fn introduce(&self, client: &str) {
         let _ = client;
+    }
+
+    /// Where to tell errors that no call is answered with and no stream tells, such as why [`watch`](Self::watch) takes its
+    /// time: it is the engine's `on_ignored_error`. Called once, before everything else. The default does nothing.
+    fn report_to(&self, report: Report) {
+        let _ = report;
     }
 
     /// Ends what the persister has open. Called exactly once, after everything else. The default does nothing.
@@ -153,9 +161,35 @@ pub enum Notice {
         /// The part of it that was refused; empty if none was.
         refused: Changes,
     },
+    /// A save that was answered with [`Saved::Later`] is over, here in the order, and the place does not show all of it: it was
+    /// refused, or accepted and overwritten by somebody who was not heard. As [`Notice::Confirmed`], but the application
+    /// is told that nobody knows ([`Certainty::Presumed`]). For places that answer no save.
+    Missing {
+        /// Which save.
+        receipt: Receipt,
+        /// The part of it that the place does not show, and no later edit of this client's covers.
+        missing: Changes,
+    },
     /// Something happened that cannot be told: the engine loads.
     Stale,
 }
+
+/// How sure it is that an edit was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Certainty {
+    /// The place did not take it, when it was sent last.
+    Certain,
+    /// The place shows something else. It may have taken the edit, and somebody overwrote it, while the connection that
+    /// listens was away.
+    Presumed,
+}
+
+/// How many saves an engine leaves unconfirmed at most, of those that were answered with [`Saved::Later`]: so many
+/// confirmations may wait in the stream of [`Persister::watch`] while another save runs.
+pub const MOST_UNCONFIRMED: usize = 256;
+
+/// Tells an error to whoever hears of those that no call is answered with. See [`Persister::report_to`].
+pub type Report = Arc<dyn Fn(Error) + Send + Sync>;
 
 /// Names a save whose outcome is told later, by [`Notice::Confirmed`]. Chosen by the persister, unique over its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -28,6 +28,8 @@ mod rust;
 
 #[path = "interop/away.rs"]
 mod away;
+#[path = "interop/contention.rs"]
+mod contention;
 #[path = "interop/example.rs"]
 mod example;
 #[path = "interop/frames.rs"]

@@ -15,7 +15,7 @@ use futures_util::future::poll_fn;
 use crate::{
     content::Content,
     error::{Error, Result},
-    persister::{Capability, Notice, Persister, Save, Saved},
+    persister::{Capability, Notice, Persister, Report, Save, Saved},
 };
 
 /// Another persister, with the faults that [`Faults`] puts into it.
@@ -244,6 +244,14 @@ impl<P: Persister> Persister for Flaky<P> {
         let number = state.stream;
         drop(state);
         Ok(Box::pin(Notices { inner: Some(inner), faults: self.faults.clone(), number }))
+    }
+
+    fn introduce(&self, client: &str) {
+        self.inner.introduce(client);
+    }
+
+    fn report_to(&self, report: Report) {
+        self.inner.report_to(report);
     }
 
     async fn close(&self) -> Result<()> {

@@ -10,7 +10,7 @@ use super::replica::{EditId, Show};
 use crate::{
     content::{Changes, Content},
     error::{Error, ErrorKind, Result},
-    persister::{Capability, Notice, Receipt, Saved},
+    persister::{Capability, Certainty, MOST_UNCONFIRMED, Notice, Receipt, Saved},
 };
 
 mod backoff;
@@ -19,9 +19,6 @@ mod calls;
 pub(super) use backoff::Backoff;
 pub(crate) use calls::{Call, CallId};
 use calls::{Queued, Step};
-
-/// How many edits may be on their way, unconfirmed, before further ones wait and are merged.
-const MAX_SENT: usize = 256;
 
 /// How often in a row a place may answer a save with "found" before that counts as a failure.
 const MAX_FOUND: u32 = 3;
@@ -102,7 +99,7 @@ pub(crate) enum Effect {
 pub(crate) enum Apply {
     Content(Content),
     Changes(Changes, Show),
-    Confirmed(Receipt, Changes, Show),
+    Confirmed(Receipt, Changes, Certainty, Show),
     SaveDone(Show),
     SaveSent(Receipt),
     SaveFailed,
@@ -346,7 +343,7 @@ impl Core {
             self.effects.push_back(Effect::Unwatch);
         } else if self.stale && self.auto_load {
             self.begin_load(false);
-        } else if saves && summary.is_ready && (summary.is_retry || !self.held) && summary.sent < MAX_SENT {
+        } else if saves && summary.is_ready && (summary.is_retry || !self.held) && summary.sent < MOST_UNCONFIRMED {
             let whole = self.is_whole(false);
             if whole || waits {
                 if !summary.is_retry {
@@ -369,7 +366,7 @@ impl Core {
             if !summary.is_ready {
                 return;
             }
-            if summary.next.is_some() && summary.sent < MAX_SENT {
+            if summary.next.is_some() && summary.sent < MOST_UNCONFIRMED {
                 return self.begin_save(self.is_whole(false), false);
             }
             if summary.sent > 0 && self.watching {
@@ -409,7 +406,10 @@ impl Core {
                 self.stale = true;
             }
             Notice::Confirmed { receipt, refused } => {
-                self.apply(Apply::Confirmed(receipt, refused, self.show()));
+                self.apply(Apply::Confirmed(receipt, refused, Certainty::Certain, self.show()));
+            }
+            Notice::Missing { receipt, missing } => {
+                self.apply(Apply::Confirmed(receipt, missing, Certainty::Presumed, self.show()));
             }
             // A place that was empty and tells changes was made by somebody: there is more than these changes.
             Notice::Changes(_) if self.known == Some(false) => self.stale = true,

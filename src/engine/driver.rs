@@ -22,7 +22,7 @@ use super::{
 use crate::{
     content::Changes,
     error::{Error, ErrorKind, Result},
-    persister::{EditKey, Notice, Save},
+    persister::{Certainty, EditKey, Notice, Save},
     runtime::Runtime,
 };
 
@@ -238,10 +238,14 @@ impl Driver {
     }
 
     fn apply(&self, apply: Apply) {
+        let certainty = match &apply {
+            Apply::Confirmed(_, _, certainty, _) => *certainty,
+            _ => Certainty::Certain,
+        };
         let mut refused = Changes::new();
         self.shared.apply(apply, &mut refused);
         if !refused.is_empty() {
-            let refused = Refused { changes: refused };
+            let refused = Refused { changes: refused, certainty };
             self.guarded("a listener of refusals", |shared| shared.refusals.tell(&refused));
         }
     }

@@ -146,7 +146,7 @@ impl Shared {
             }
             Apply::Changes(changes, show) => self.transact(|replica, store| replica.changed(&changes, store, show)),
             Apply::SaveDone(show) => self.transact(|replica, store| replica.save_done(store, show)),
-            Apply::Confirmed(receipt, named, show) => self.transact(|replica, store| {
+            Apply::Confirmed(receipt, named, _, show) => self.transact(|replica, store| {
                 let step = replica.confirmed(receipt, &named, store, show);
                 *refused = step.refused;
                 step.apply

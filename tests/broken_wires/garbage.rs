@@ -24,7 +24,8 @@ async fn a_get_answered_with_no_http_is_tried_again() {
         until("the load has failed", || !client.errors().is_empty()).await;
         client.set("mine", 1);
         client.done("joining", joining).await;
-        assert_eq!(client.errors().len(), 3, "{client:?}");
+        // A machine that is too busy to answer in time adds to it.
+        assert!(client.errors().len() >= 3, "{client:?}");
         assert!(client.errors().iter().all(|error| error.kind() == ErrorKind::Unavailable), "{client:?}");
         place.agree([client], r#"[{},{"seed":1,"mine":1}]"#).await;
     }

@@ -61,6 +61,13 @@ impl Room {
         state.tell(Notice::Confirmed { receipt, refused });
     }
 
+    /// Shows nothing of the n-th of what is open, and does not know why.
+    pub(crate) fn lose(&self, n: usize) {
+        let mut state = lock(&self.0);
+        let (receipt, missing) = state.open.remove(n);
+        state.tell(Notice::Missing { receipt, missing });
+    }
+
     /// Accepts somebody's changes.
     pub(crate) fn others_write(&self, changes: Changes) {
         let mut state = lock(&self.0);

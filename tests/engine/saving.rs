@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use roommate::{
-    Cell, Changes, ErrorKind, Refused, Stats, Status, Store,
+    Cell, Certainty, Changes, ErrorKind, Refused, Stats, Status, Store,
     conformance::{Fault, Gate, Op},
 };
 
@@ -338,8 +338,16 @@ fn a_refusal_is_told_and_the_store_shows_what_the_place_has() {
     assert_eq!(told.lock().unwrap().len(), 1);
     assert_eq!(told.lock().unwrap()[0].changes, changes(&[("x", 2)]));
     let streamed = world.clock.block_on(futures_util::StreamExt::next(&mut stream)).unwrap();
-    assert_eq!(streamed.changes, changes(&[("x", 2)]));
+    assert_eq!((streamed.changes, streamed.certainty), (changes(&[("x", 2)]), Certainty::Certain));
     assert_eq!(client.engine.stats().saves, 1, "what the place has is no edit");
+
+    client.set("x", 3);
+    world.run();
+    room.lose(0);
+    world.run();
+    assert_eq!(client.values(), content(&[("x", 1)]));
+    let streamed = world.clock.block_on(futures_util::StreamExt::next(&mut stream)).unwrap();
+    assert_eq!((streamed.changes, streamed.certainty), (changes(&[("x", 3)]), Certainty::Presumed));
 }
 
 #[test]

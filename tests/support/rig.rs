@@ -123,7 +123,8 @@ impl Rig {
         self.peer(self.direction.to, room).await
     }
 
-    async fn peer(&self, language: Language, room: &Room) -> Peer {
+    /// A client of some language, connected to `room`.
+    pub(crate) async fn peer(&self, language: Language, room: &Room) -> Peer {
         match language {
             Language::JavaScript => Peer::JavaScript(self.js(room).await),
             Language::Rust => Peer::Rust(RustClient::open(room)),

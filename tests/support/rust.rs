@@ -60,6 +60,11 @@ impl RustClient {
     /// Saves once, and waits until it is confirmed.
     pub(crate) async fn save(&self) {
         self.within("save", self.engine.save()).await;
+        self.flush().await;
+    }
+
+    /// Waits until every edit is confirmed.
+    pub(crate) async fn flush(&self) {
         self.within("flush", self.engine.flush()).await;
     }
 

@@ -16,7 +16,9 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
-use roommate::{Capability, Changes, Content, EditKey, Error, ErrorKind, Notice, Persister, Result, Save, Saved};
+use roommate::{
+    Capability, Changes, Content, EditKey, Error, ErrorKind, Notice, Persister, Report, Result, Save, Saved,
+};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
@@ -46,10 +48,14 @@ use crate::{
 ///   connection but its author's, so only one that writes nothing hears everything, this client's own changes included, in
 ///   the order in which the room took them. That makes clients end equal, and refusals visible. What a stock server cannot
 ///   promise: a change is sent *at least once*. One that had arrived when its connection broke is sent again, and then
-///   overwrites what others wrote in between.
+///   overwrites what others wrote in between. And after the listening connection was away a refusal may be no more than
+///   presumed ([`Certainty`](roommate::Certainty)): of a change that nobody heard come back, and that the room does not show.
 ///
 /// Which of the two it is the server says in the answer to a request, each time the connection is opened.
 /// [`PartyKitConfig::with_listening_connection`] does without that connection, and says what that costs.
+///
+/// A socket goes on trying by itself, so no call fails while it does not reach its server: the engine's `on_ignored_error`
+/// hears of each attempt that failed.
 ///
 /// The persister belongs to the room that the socket leads to when it is made. A socket that is led elsewhere makes it
 /// fail with [`ErrorKind::Invalid`] rather than write into the wrong room.
@@ -175,6 +181,10 @@ impl Persister for PartyKitPersister {
 
     fn introduce(&self, client: &str) {
         self.shared.with(|state, _| state.session.introduce(client));
+    }
+
+    fn report_to(&self, report: Report) {
+        self.shared.report_to(report);
     }
 
     async fn close(&self) -> Result<()> {

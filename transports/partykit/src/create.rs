@@ -1,12 +1,9 @@
 //! The one line that most programs need.
 
-use std::sync::Arc;
-
-use roommate::{Engine, Error, Result, Runtime, Store};
+use roommate::{Engine, Error, Result, Store};
 
 use crate::{
     client::{PartyKitConfig, PartyKitPersister, TokioRuntime},
-    proto::socket::SocketEvent,
     socket::PartySocket,
 };
 
@@ -40,20 +37,7 @@ pub fn create_partykit_persister(
     config: PartyKitConfig,
     on_ignored_error: impl Fn(Error) + Send + Sync + 'static,
 ) -> Result<Engine> {
-    let mut events = socket.events();
     let persister = PartyKitPersister::new(socket, config)?;
     let runtime = TokioRuntime::current()?;
-    let on_ignored_error = Arc::new(on_ignored_error);
-    let told = Arc::downgrade(&on_ignored_error);
-    // A socket goes on trying by itself, so no call of the engine fails: this is how a wrong host comes to be known.
-    runtime.spawn(Box::pin(async move {
-        while let Some(event) = events.recv().await {
-            let Some(on_ignored_error) = told.upgrade() else { return };
-            if let SocketEvent::Error(error) = event {
-                on_ignored_error(error);
-            }
-        }
-    }));
-    let on_ignored_error = move |error| on_ignored_error(error);
     Ok(Engine::builder(store, persister).with_runtime(runtime).with_on_ignored_error(on_ignored_error).build())
 }

@@ -254,7 +254,7 @@ impl Client {
         let apply = match apply {
             Apply::Content(content) => self.replica.replaced(&content, &self.store),
             Apply::Changes(changes, show) => self.replica.changed(&changes, &self.store, show),
-            Apply::Confirmed(receipt, refused, show) => {
+            Apply::Confirmed(receipt, refused, _, show) => {
                 let step = self.replica.confirmed(receipt, &refused, &self.store, show);
                 if !step.refused.is_empty() {
                     self.refused.push(step.refused);

@@ -54,10 +54,12 @@ impl Stream for Notices {
                 return (Poll::Ready(Some(notice)), was_full);
             }
             match watch.failure.take() {
+                // It stays until the stream is dropped, so that nothing is sent as if nobody had ever listened.
                 Some(error) => {
-                    state.watch = None;
+                    watch.is_over = true;
                     (Poll::Ready(Some(Err(error))), false)
                 }
+                None if watch.is_over => (Poll::Ready(None), false),
                 None => {
                     watch.reader = Some(context.waker().clone());
                     (Poll::Pending, false)

@@ -3,12 +3,12 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     task::Waker,
     time::Duration,
 };
 
-use roommate::{Changes, Content, EditKey, Error, ErrorKind, Receipt, Result, Saved};
+use roommate::{Changes, Content, EditKey, Error, ErrorKind, Receipt, Report, Result, Saved};
 use tokio::{
     sync::{Notify, oneshot, watch},
     time::Instant,
@@ -41,6 +41,9 @@ pub(super) struct Shared {
     socket: PartySocket,
     /// Whether the extended dialect may be spoken.
     extends: bool,
+    max_content_size: usize,
+    /// Hears of what passes by itself, for all that anybody knows.
+    report: OnceLock<Report>,
 }
 
 pub(super) struct State {
@@ -114,6 +117,8 @@ impl Shared {
             dialect,
             socket: socket.clone(),
             extends: config.extended_dialect && config.listening_connection,
+            max_content_size: config.max_content_size,
+            report: OnceLock::new(),
         })
     }
 
@@ -146,11 +151,14 @@ impl Shared {
         self.news.send_replace(());
     }
 
-    /// Options of the persister's own connection: the socket's, with an id of its own and a sign for the server.
+    /// Options of the persister's own connection: the socket's, with an id of its own, room for contents, and a sign for the
+    /// server.
     pub(super) fn ear_options(&self) -> Result<PartySocketOptions> {
         self.peek(|state| state.check_room())?;
         let mut options =
             PartySocketOptions { id: None, start_closed: false, ..self.socket.options().as_ref().clone() };
+        // It brings whole contents.
+        options.max_message_size = options.max_message_size.max(self.max_content_size);
         if self.extends {
             options.query = options.query.with_pair(DIALECT_PARAMETER, DIALECT_VERSION);
         }
@@ -194,6 +202,18 @@ impl Shared {
         }
     }
 
+    /// Where to tell errors from now on. The first time counts.
+    pub(super) fn report_to(&self, report: Report) {
+        self.report.get_or_init(|| report);
+    }
+
+    /// Tells an error to whoever hears of those that no call is answered with. With no lock held.
+    fn report(&self, error: Error) {
+        if let Some(report) = self.report.get() {
+            report(error);
+        }
+    }
+
     /// The main socket told something.
     pub(super) fn main_event(&self, event: SocketEvent) {
         match event {
@@ -201,6 +221,17 @@ impl Shared {
                 // Only without an ear does anybody listen here.
                 if self.peek(|state| state.listens_to_main()) {
                     self.heard(Side::Main, &message, |_| true);
+                }
+            }
+            // A socket goes on trying by itself, and no call fails meanwhile.
+            SocketEvent::Error(error) if self.socket.ready_state() != ReadyState::Closed => self.report(error),
+            SocketEvent::Error(error) => {
+                let is_told = self.with(|state, _| {
+                    state.fail(error.clone());
+                    state.watch.is_some()
+                });
+                if !is_told {
+                    self.report(error);
                 }
             }
             event => self.with(|state, now| match event {
@@ -217,8 +248,7 @@ impl Shared {
                     state.link.closed(Side::Main, now);
                 }
                 SocketEvent::Pong(payload) => state.pong(&payload),
-                SocketEvent::Error(error) if self.socket.ready_state() == ReadyState::Closed => state.fail(error),
-                _ => {}
+                SocketEvent::Message(_) | SocketEvent::Error(_) => {}
             }),
         }
     }
@@ -228,6 +258,13 @@ impl Shared {
         let lasts = move |state: &State| state.watch.as_ref().is_some_and(|watch| watch.id == id);
         match event {
             SocketEvent::Message(message) => self.heard(Side::Ear, &message, lasts),
+            SocketEvent::Error(error) => {
+                let (lasts, untold) = self.with(|state, _| state.ear_failed(id, error));
+                if let Some(error) = untold {
+                    self.report(error);
+                }
+                lasts
+            }
             event => self.with(|state, now| {
                 let Some(watch) = state.watch.as_mut().filter(|watch| watch.id == id) else { return false };
                 let Some(ear) = &mut watch.ear else { return false };
@@ -249,13 +286,7 @@ impl Shared {
                         state.session.closed();
                     }
                     SocketEvent::Pong(payload) => state.pong(&payload),
-                    SocketEvent::Error(error) => match ear.line.socket().ready_state() {
-                        ReadyState::Closed => watch.failure = Some(error),
-                        // Such as a message that is too large for the server.
-                        _ if !error.is_temporary() => watch.notices.push(Err(error)),
-                        _ => {}
-                    },
-                    SocketEvent::Message(_) => {}
+                    SocketEvent::Message(_) | SocketEvent::Error(_) => {}
                 }
                 true
             }),
@@ -366,6 +397,10 @@ impl State {
     pub(super) fn save(&mut self, changes: &Changes, edit: Option<EditKey<'_>>, now: Duration) -> Result<Begun> {
         self.check()?;
         let spoken = match &self.watch {
+            // Nothing that waits would be confirmed any more, and whoever listens learns why when nothing is being saved.
+            Some(watch) if watch.ends() => {
+                return Err(Error::new(ErrorKind::Unavailable, "nobody listens to the room any more"));
+            }
             Some(watch) if watch.notices.is_full() => return Ok(Begun::Full),
             Some(watch) => watch.spoken,
             None => Some(Spoken::Stock),
@@ -431,6 +466,22 @@ impl State {
         self.end_watch(self.watches, now);
         self.handing.clear();
         self.main.closed();
+    }
+
+    /// The ear of watch `id` failed. Whether that watch still lasts, and the error if nothing else tells of it.
+    fn ear_failed(&mut self, id: u64, error: Error) -> (bool, Option<Error>) {
+        let main_is_open = self.main.epoch().is_some();
+        let Some(watch) = self.watch.as_mut().filter(|watch| watch.id == id) else { return (false, None) };
+        let Some(ear) = &watch.ear else { return (false, None) };
+        match ear.line.socket().ready_state() {
+            ReadyState::Closed => watch.failure = Some(error),
+            // Such as a message that is too large for the server.
+            _ if !error.is_temporary() => watch.notices.push(Err(error)),
+            // Else the main connection tells why.
+            _ if main_is_open => return (true, Some(error)),
+            _ => {}
+        }
+        (true, None)
     }
 
     fn listens_to_main(&self) -> bool {

@@ -15,8 +15,10 @@ pub(super) struct Watch {
     pub(super) id: u64,
     pub(super) notices: NoticeQueue,
     pub(super) reader: Option<Waker>,
-    /// Why it ends.
+    /// Why it ends, until that is told.
     pub(super) failure: Option<Error>,
+    /// It has ended, and its reader knows.
+    pub(super) is_over: bool,
     pub(super) ear: Option<Ear>,
     /// What is spoken with the server. Does not change once it is known: receipts of one dialect mean nothing in the other.
     pub(super) spoken: Option<Spoken>,
@@ -46,7 +48,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 impl Watch {
     pub(super) fn new(id: u64, ear: Option<PartySocket>, spoken: Option<Spoken>) -> Self {
         let ear = ear.map(|socket| Ear { events: Some(socket.events()), line: Line::new(socket), ask_at: None });
-        Self { id, notices: NoticeQueue::new(NOTICES), reader: None, failure: None, ear, spoken }
+        Self { id, notices: NoticeQueue::new(NOTICES), reader: None, failure: None, is_over: false, ear, spoken }
     }
 
     /// The server told whether it speaks the extended dialect, to somebody who asked because of connection `epoch`. What is
@@ -83,6 +85,11 @@ impl Watch {
             _ => return,
         };
         self.failure = Some(Error::new(kind, format!("{message} ({code} {reason})")));
+    }
+
+    /// Whether nothing more will be told than waits already.
+    pub(super) fn ends(&self) -> bool {
+        self.is_over || self.failure.is_some()
     }
 
     pub(super) fn is_extended(&self) -> bool {

@@ -157,7 +157,7 @@ impl Follower {
         match notice {
             Notice::Content(content) => self.view = content.clone(),
             Notice::Changes(changes) => self.view.apply(changes),
-            Notice::Confirmed { receipt, refused } => {
+            Notice::Confirmed { receipt, refused } | Notice::Missing { receipt, missing: refused } => {
                 if let Some(mut save) = self.saves.remove(receipt).or_else(|| self.confirmed.get(receipt).cloned()) {
                     self.confirmed.insert(*receipt, save.clone());
                     save.values.retain(|id, _| !refused.values.contains(id));

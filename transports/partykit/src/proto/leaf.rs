@@ -55,6 +55,35 @@ pub(super) fn retain(changes: &Changes, mut keep: impl FnMut(Leaf<'_>) -> bool) 
     kept
 }
 
+/// About how many bytes of memory `changes` take.
+pub(super) fn weight(changes: &Changes) -> usize {
+    let weight = |leaf| match leaf {
+        Leaf::NoTable { table } => weight_of(&[table], None),
+        Leaf::NoRow { table, row } => weight_of(&[table, row], None),
+        Leaf::Cell { table, row, cell, to } => weight_of(&[table, row, cell], to),
+        Leaf::Value { value, to } => weight_of(&[value], to),
+    };
+    leaves(changes).into_iter().map(weight).sum()
+}
+
+/// About how many bytes of memory `content` takes.
+pub(super) fn weight_of_content(content: &Content) -> usize {
+    let cells = content.tables.iter().flat_map(|(table, rows)| {
+        let cells = rows.iter().flat_map(|(row, cells)| cells.iter().map(move |(id, cell)| (row, id, cell)));
+        cells.map(move |(row, id, cell)| weight_of(&[table, row, id], Some(cell)))
+    });
+    cells.chain(content.values.iter().map(|(value, cell)| weight_of(&[value], Some(cell)))).sum()
+}
+
+fn weight_of(path: &[&Id], cell: Option<&Cell>) -> usize {
+    let text = match cell {
+        Some(Cell::String(text)) => text.len(),
+        Some(Cell::Json(json)) => json.as_str().len(),
+        Some(Cell::Null | Cell::Bool(_) | Cell::Number(_)) | None => 0,
+    };
+    path.iter().map(|id| id.as_str().len()).sum::<usize>() + text + size_of::<(Id, Cell)>()
+}
+
 impl Leaf<'_> {
     /// Records this assignment.
     pub(super) fn record_in(self, changes: &mut Changes) {

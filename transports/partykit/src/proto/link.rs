@@ -7,7 +7,7 @@
 //! ```text
 //!   save ──► queue ──► sent ──main──► room ──ear──► the same changes: Confirmed, here in the order
 //!              (while both are open)    │            other changes:    Changes
-//!                                       └─ check ─►  what never came:  Confirmed, refused; then Content
+//!                                       └─ check ─►  what never came:  Confirmed, refused, or Missing; then Content
 //! ```
 //!
 //! * A change that comes back whole confirms the earliest one like it that is under way. Anything else that is heard
@@ -15,7 +15,8 @@
 //!   was perhaps refused, or somebody else wrote the same; so it counts as seen, and decides nothing.
 //! * A change that does not come back while a later one does, or not for some time, is *checked*: a ping tells that the
 //!   main connection has carried it to the server, a GET what the room holds, and a ping on the ear that it has told
-//!   everything until then. What neither was heard nor is shown then was refused.
+//!   everything until then. What neither was heard nor is shown then was refused: for sure, if the ear was open all the
+//!   while since it was sent; else it may have been accepted and overwritten ([`Notice::Missing`]).
 //! * Somebody else's change may be like one's own, a deletion for instance, and pass for it. Where that matters, since an
 //!   earlier own one has yet to come back, the later one is sent again with it.
 //! * A main connection that was lost may have lost what was on its way, so that is sent again: *at least once*, and a
@@ -219,6 +220,7 @@ impl Link {
         self.abandon_check();
         if self.source() == Some(side) {
             self.missed = true;
+            self.sent.iter_mut().for_each(|part| part.unheard = true);
         }
         if side == Side::Main {
             self.forget_handed(now);
@@ -313,15 +315,19 @@ impl Link {
             for overtaken in self.sent.range_mut(..own).filter(|part| part.awaited) {
                 overtaken.due = overtaken.due.min(soon);
             }
+            self.taken_for(own, &changes);
             self.part_heard(own);
         } else {
             // Of two alike that are refused in part, the second is heard second.
-            let whole = self.sent.iter_mut().find(|part| {
+            let whole = self.sent.iter().position(|part| {
                 part.awaited && leaf::is_part(&changes, &part.changes) && !leaf::is_part(&changes, &part.seen)
             });
-            if let Some(part) = whole {
-                leaf::merge(&mut part.seen, &changes);
-                part.due = part.due.min(now + self.options.overtaken_patience);
+            if let Some(whole) = whole {
+                self.taken_for(whole, &changes);
+                if let Some(part) = self.sent.get_mut(whole) {
+                    leaf::merge(&mut part.seen, &changes);
+                    part.due = part.due.min(now + self.options.overtaken_patience);
+                }
             }
             self.tell(Notice::Changes(changes));
         }
@@ -329,6 +335,16 @@ impl Link {
             // Somebody's PUT made the store, and told nobody.
             self.store_found(true, now);
             self.tell(Notice::Stale);
+        }
+    }
+
+    /// What was heard is taken for that part, or for some of it. If that may have come back unheard, it was perhaps a later
+    /// one, which then will not be heard any more.
+    fn taken_for(&mut self, index: usize, changes: &Changes) {
+        if self.sent.get(index).is_some_and(|part| part.unheard) {
+            for later in self.sent.range_mut(index + 1..).filter(|later| leaf::is_part(changes, &later.changes)) {
+                later.unheard = true;
+            }
         }
     }
 

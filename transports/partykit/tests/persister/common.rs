@@ -107,8 +107,9 @@ impl World {
         self.is_extended
     }
 
+    /// Of a client whose connections are never lost, however long this machine takes.
     pub(crate) fn options(&self) -> PartySocketOptions {
-        impatient(self.server.local_addr().to_string())
+        quick(self.server.local_addr().to_string())
     }
 
     pub(crate) fn persister(&self) -> PartyKitPersister {
@@ -135,12 +136,11 @@ impl World {
     }
 }
 
-/// Options that make a socket impatient, so that tests are quick.
-fn impatient(host: String) -> PartySocketOptions {
+/// Options of a socket that comes back at once.
+fn quick(host: String) -> PartySocketOptions {
     PartySocketOptions::new(host, "room")
         .with_min_reconnection_delay(Duration::from_millis(5))
         .with_max_reconnection_delay(Duration::from_millis(20))
-        .with_heartbeat(Some(Heartbeat::new(Duration::from_millis(300), Duration::from_millis(700))))
 }
 
 /// Passes connections on, and loses them when told.
@@ -185,8 +185,10 @@ impl Proxy {
         Self { host, state }
     }
 
+    /// Of a client that soon finds out when nobody is at the other end.
     pub(crate) fn options(&self) -> PartySocketOptions {
-        impatient(self.host.clone())
+        quick(self.host.clone())
+            .with_heartbeat(Some(Heartbeat::new(Duration::from_millis(300), Duration::from_millis(700))))
     }
 
     /// Loses all connections when so many more bytes have gone to the server.
@@ -365,7 +367,7 @@ impl Told {
         match notice.expect("nothing to report") {
             Notice::Content(content) => self.view = content,
             Notice::Changes(changes) => self.view.apply(&changes),
-            Notice::Confirmed { receipt, refused } => {
+            Notice::Confirmed { receipt, refused } | Notice::Missing { receipt, missing: refused } => {
                 let mut save = self.open.remove(&receipt).expect("confirmed once");
                 // These tests refuse values only.
                 save.values.retain(|id, _| !refused.values.contains(id));

@@ -164,6 +164,51 @@ async fn a_server_that_speaks_another_dialect_than_before_ends_the_watch_and_the
 }
 
 #[tokio::test]
+async fn r4_a_save_that_waits_for_others_ends_with_the_watch() {
+    let (stock, extended) = (World::stock().await, World::extended().await);
+    stock.make_room().await;
+    extended.make_room().await;
+    let a = extended.persister_by_proxy();
+    let mut told = Told::join(&a).await;
+    extended.proxy.freeze();
+    let waiting = async {
+        loop {
+            // Sooner or later so many are undecided that another has to wait.
+            if let Err(error) = save(&a, &value("v", 1)).await {
+                return error;
+            }
+        }
+    };
+    let breaking = async {
+        extended.proxy.lead_to(&stock);
+        told.until_error().await
+    };
+    let (error, reason) = tokio::join!(waiting, breaking);
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(reason.to_string().contains("dialect"), "{reason}");
+    // It is known, and the stream still there: this is no time to send anything as if nobody had ever listened.
+    assert_eq!(save(&a, &value("v", 2)).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(soon(told.next()).await, None);
+}
+
+#[tokio::test]
+async fn a_content_larger_than_a_message_may_be_comes_on_the_connection() {
+    let world = World::extended().await;
+    let large = content(&both(&value("made", 1), &{
+        let mut large = Changes::new();
+        large.set_cell("t", "r", "c", "x".repeat(10_000).as_str().try_into().unwrap());
+        large
+    }));
+    let made = || large.clone();
+    soon(world.persister().save(Save::new(&made, None))).await.unwrap();
+    let a = world.persister_with(world.options().with_max_message_size(1000), PartyKitConfig::new());
+    let mut told = Told::join(&a).await;
+    assert_eq!(told.view, large);
+    send(&a, &mut told, &value("v", 1)).await;
+    told.until_confirmed(&a).await;
+}
+
+#[tokio::test]
 async fn a_room_that_is_made_by_somebody_is_told_of_at_once() {
     let world = World::extended().await;
     let a = world.persister();

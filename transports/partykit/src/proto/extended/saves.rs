@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use roommate::{Changes, Content, EditKey, Error, ErrorKind, Notice, Receipt, Result};
+use roommate::{Changes, Content, EditKey, Error, ErrorKind, MOST_UNCONFIRMED, Notice, Receipt, Result};
 
 use super::{GATHERING, Session, SessionOutput, Stage};
 use crate::proto::{
@@ -52,8 +52,13 @@ pub(super) enum Place {
 /// A save may be cut into this many messages: the ids of an edit's messages are its number times this, and on from there.
 const MOST_PARTS: u64 = 1 << 12;
 
-/// The most bytes of refusals that nobody has taken note of while more is asked for. Half of what the server remembers.
-const MOST_UNTAKEN: usize = 512 << 10;
+/// The most refusals that nobody has taken note of while more is asked for. Half of what the server remembers.
+const MOST_UNTAKEN: usize = 128;
+/// The same in bytes.
+const MOST_UNTAKEN_BYTES: usize = 512 << 10;
+
+/// The most saves that nobody has taken note of, decided or not. More than an engine lets come to that.
+const MOST_UNREAD: usize = 4 * MOST_UNCONFIRMED;
 
 impl Session {
     /// Takes changes to be sent as soon as that can be; a [`Notice::Confirmed`] tells when they are accepted.
@@ -120,11 +125,22 @@ impl Session {
         let _ = self.speak_for(client);
     }
 
-    /// Whether another save can be taken: neither too many are under way, nor too many refusals not [taken](Self::taken).
+    /// Whether another save can be taken. If not, the room will make it so by deciding those under way.
+    ///
+    /// Too many refusals that are not [taken](Self::taken) keep saves from being sent, and not from being taken: whoever
+    /// saves may have to be done with that before taking note of anything. That is bounded all the same, beyond what an
+    /// engine lets come to that.
     pub fn has_room(&self) -> bool {
         let saves = self.pending.iter().filter(|part| !part.has_more).count();
-        let capacity = self.options.capacity.max(1);
-        saves < capacity && self.untaken.len() < capacity
+        let is_waited_for = saves >= self.options.capacity.max(1) && !self.owes();
+        !is_waited_for && saves + self.untaken.len() < MOST_UNREAD
+    }
+
+    /// Whether nothing more may be asked for before refusals are taken. The server remembers some, and hangs up on whoever
+    /// asks for more and takes note of none.
+    fn owes(&self) -> bool {
+        let bytes = || self.untaken.iter().map(|refusal| refusal.bytes).sum::<usize>();
+        self.untaken.len() >= MOST_UNTAKEN || bytes() > MOST_UNTAKEN_BYTES
     }
 
     /// The id of the edit's first message.
@@ -180,9 +196,7 @@ impl Session {
 
     /// Sends what can be sent.
     pub(super) fn settle(&mut self) {
-        // The server remembers some refusals, and hangs up on whoever asks for more and takes note of none.
-        let owes = self.untaken.iter().map(|refusal| refusal.bytes).sum::<usize>() > MOST_UNTAKEN;
-        if self.stage != Stage::Joined || self.has_store != Some(true) || owes {
+        if self.stage != Stage::Joined || self.has_store != Some(true) || self.owes() {
             return;
         }
         for part in self.pending.iter_mut().filter(|part| !part.is_on_its_way) {

@@ -2,7 +2,7 @@
 
 use std::{mem, time::Duration};
 
-use roommate::{Changes, Content, Notice};
+use roommate::{Certainty, Changes, Content, Notice};
 
 use super::{Link, LinkOutput, Listening, Side, StoreState, leaf};
 
@@ -36,17 +36,22 @@ pub(super) enum Checking {
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     changes: Vec<Changes>,
+    /// About how many bytes of memory they take.
+    weight: usize,
     /// It cannot be summed up.
     too_much: bool,
 }
 
 /// Changes beyond this many are not kept while a check runs; its end is then a [`Notice::Stale`].
 const MOST_HEARD: usize = 256;
+/// The same in bytes, about.
+const MOST_HEARD_BYTES: usize = 16 << 20;
 
 impl Checking {
     pub(super) fn heard(&mut self, changes: &Changes) {
         let (Self::Get(_, heard) | Self::EarPing(_, heard, _)) = self else { return };
-        if heard.changes.len() < MOST_HEARD {
+        heard.weight += leaf::weight(changes);
+        if heard.changes.len() < MOST_HEARD && heard.weight <= MOST_HEARD_BYTES {
             heard.changes.push(changes.clone());
         } else {
             heard.too_much = true;
@@ -179,7 +184,9 @@ impl Link {
         }
         for (gone, (index, refused)) in verdicts.into_iter().enumerate() {
             if let Some(part) = self.sent.remove(index - gone) {
-                self.part_done(part.receipt, &part.changes, &refused);
+                // What was accepted while somebody listened was heard.
+                let certainty = if part.unheard { Certainty::Presumed } else { Certainty::Certain };
+                self.part_done(part.receipt, &part.changes, &refused, certainty);
             }
         }
         self.forget_overtakers();

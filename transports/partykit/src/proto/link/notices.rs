@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
-use roommate::{Content, Notice, Result};
+use roommate::{Content, MOST_UNCONFIRMED, Notice, Result};
+
+use crate::proto::leaf;
 
 /// Notices on their way to a reader that may be slow: lag turns into a reload, never into loss and never into a leak.
 ///
-/// When more than its capacity wait, what tells of the content is dropped and one [`Notice::Stale`] stands for it all.
+/// When more than its capacity wait, or too many bytes, what tells of the content is dropped and one [`Notice::Stale`] stands for it all.
 /// Confirmations are kept, for nothing else tells of them, and stand in front of that `Stale`: what is loaded then has
 /// what they confirm in its right place. For the same reason everything else that comes before the `Stale` is taken is
 /// dropped as well.
@@ -16,20 +18,35 @@ pub struct NoticeQueue {
     queue: VecDeque<Result<Notice>>,
     confirmations: usize,
     errors: usize,
+    /// About how many bytes of memory the others take.
+    weight: usize,
     /// The last in the queue is a `Stale` that stands for what was dropped.
     lagging: bool,
 }
 
+/// Confirmations that may wait. More than an engine ever lets wait, whatever the capacity: it does not read while it saves,
+/// so a save that waited for it to read would wait for ever.
+const MOST_CONFIRMATIONS: usize = 4 * MOST_UNCONFIRMED;
+/// About how many bytes may wait in more than one notice: others may write faster than a reader that loads.
+const MOST_BYTES: usize = 64 << 20;
+
 impl NoticeQueue {
     /// A queue of at most `capacity` notices, not counting confirmations. See [`NoticeQueue::is_full`].
     pub fn new(capacity: usize) -> Self {
-        Self { capacity: capacity.max(1), queue: VecDeque::new(), confirmations: 0, errors: 0, lagging: false }
+        Self {
+            capacity: capacity.max(1),
+            queue: VecDeque::new(),
+            confirmations: 0,
+            errors: 0,
+            weight: 0,
+            lagging: false,
+        }
     }
 
     /// Adds a notice or an error to report.
     pub fn push(&mut self, item: Result<Notice>) {
         match &item {
-            Ok(Notice::Confirmed { .. }) => {
+            Ok(Notice::Confirmed { .. } | Notice::Missing { .. }) => {
                 self.confirmations += 1;
                 self.push_kept(item);
             }
@@ -41,10 +58,15 @@ impl NoticeQueue {
             Ok(_) if self.lagging => {}
             // What is loaded because of the first serves the second as well.
             Ok(Notice::Stale) if matches!(self.queue.back(), Some(Ok(Notice::Stale))) => {}
-            Ok(_) => self.queue.push_back(item),
+            Ok(notice) => {
+                self.weight += weight(notice);
+                self.queue.push_back(item);
+            }
         }
-        if !self.lagging && self.queue.len() - self.confirmations - self.errors > self.capacity {
-            self.queue.retain(|item| matches!(item, Ok(Notice::Confirmed { .. }) | Err(_)));
+        let count = self.queue.len() - self.confirmations - self.errors;
+        if !self.lagging && (count > self.capacity || (count > 1 && self.weight > MOST_BYTES)) {
+            self.weight = 0;
+            self.queue.retain(|item| matches!(item, Ok(Notice::Confirmed { .. } | Notice::Missing { .. }) | Err(_)));
             self.queue.push_back(Ok(Notice::Stale));
             self.lagging = true;
         }
@@ -54,9 +76,9 @@ impl NoticeQueue {
     pub fn pop(&mut self) -> Option<Result<Notice>> {
         let item = self.queue.pop_front()?;
         match &item {
-            Ok(Notice::Confirmed { .. }) => self.confirmations -= 1,
+            Ok(Notice::Confirmed { .. } | Notice::Missing { .. }) => self.confirmations -= 1,
             Err(_) => self.errors -= 1,
-            Ok(_) => {}
+            Ok(notice) => self.weight -= weight(notice),
         }
         if self.queue.is_empty() {
             self.lagging = false;
@@ -73,9 +95,10 @@ impl NoticeQueue {
         }
     }
 
-    /// Whether so many confirmations wait that nothing more should be saved before some are taken.
+    /// Whether so many confirmations wait that nothing more should be saved before some are taken. No engine lets so many
+    /// wait, whatever the capacity.
     pub fn is_full(&self) -> bool {
-        self.confirmations >= self.capacity
+        self.confirmations >= MOST_CONFIRMATIONS
     }
 
     /// Whether nothing waits.
@@ -89,9 +112,17 @@ impl NoticeQueue {
     }
 }
 
+fn weight(notice: &Notice) -> usize {
+    match notice {
+        Notice::Changes(changes) => leaf::weight(changes),
+        Notice::Content(content) => leaf::weight_of_content(content),
+        _ => 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use roommate::{Changes, Error, ErrorKind, Receipt};
+    use roommate::{Cell, Changes, Error, ErrorKind, Receipt};
 
     use super::*;
 
@@ -110,6 +141,7 @@ mod tests {
             .map(|item| match item {
                 Ok(Notice::Changes(changes)) => format!("v={:?}", changes.values["v"].as_ref().unwrap().as_f64()),
                 Ok(Notice::Confirmed { receipt, .. }) => format!("{}", receipt.0),
+                Ok(Notice::Missing { receipt, .. }) => format!("{} is missing", receipt.0),
                 Ok(Notice::Stale) => "stale".into(),
                 other => format!("{other:?}"),
             })
@@ -135,6 +167,16 @@ mod tests {
         assert_eq!(drain(&mut queue), ["1", "2", "stale"]);
         queue.push(changes(5));
         assert_eq!(drain(&mut queue), ["v=Some(5.0)"], "it has caught up");
+    }
+
+    #[test]
+    fn what_is_missing_is_kept_as_a_confirmation_is() {
+        let mut queue = NoticeQueue::new(1);
+        queue.push(Ok(Notice::Missing { receipt: Receipt(1), missing: Changes::new() }));
+        for item in [changes(1), changes(2)] {
+            queue.push(item);
+        }
+        assert_eq!(drain(&mut queue), ["1 is missing", "stale"]);
     }
 
     #[test]
@@ -166,6 +208,26 @@ mod tests {
     }
 
     #[test]
+    fn r8_a_few_notices_that_are_large_are_too_many_as_well() {
+        let large = Cell::try_from("x".repeat(1 << 20)).unwrap();
+        let mut changes = Changes::new();
+        changes.set_cell("t", "r", "c", large.clone());
+        changes.set_value("v", large);
+        let mut content = Content::new();
+        content.apply(&changes);
+        let mut queue = NoticeQueue::new(1000);
+        for _ in 0..100 {
+            queue.push(Ok(Notice::Changes(changes.clone())));
+            queue.push(Ok(Notice::Content(content.clone())));
+            assert!(queue.weight <= MOST_BYTES && queue.queue.len() <= 32);
+        }
+        assert_eq!(drain(&mut queue), ["stale"]);
+        queue.push(Ok(Notice::Changes(changes.clone())));
+        assert_eq!(queue.pop().unwrap().unwrap(), Notice::Changes(changes));
+        assert_eq!(queue.weight, 0);
+    }
+
+    #[test]
     fn nothing_in_it_grows_without_a_bound() {
         let mut queue = NoticeQueue::new(3);
         for number in 0..100 {
@@ -175,9 +237,10 @@ mod tests {
         }
         assert!(!queue.is_full());
         assert_eq!(queue.queue.len(), 4, "three errors and a stale");
-        for receipt in 0..3 {
+        for receipt in 0..MOST_CONFIRMATIONS as u64 {
+            assert!(!queue.is_full(), "an engine that saves must not wait");
             queue.push(confirmed(receipt));
         }
-        assert!(queue.is_full(), "whoever saves waits now");
+        assert!(queue.is_full(), "whoever saves more than any engine waits now");
     }
 }

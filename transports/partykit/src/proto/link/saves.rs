@@ -2,7 +2,7 @@
 
 use std::{mem, sync::Arc, time::Duration};
 
-use roommate::{Changes, Error, ErrorKind, Notice, Receipt, Result};
+use roommate::{Certainty, Changes, Error, ErrorKind, Notice, Receipt, Result};
 
 use super::{Link, LinkOutput, Listening, leaf};
 
@@ -23,6 +23,8 @@ pub(super) struct PendingSave {
     /// It took more than one message, so that it has no single place in the order.
     pub(super) split: bool,
     pub(super) refused: Changes,
+    /// Of what was refused at least, whether that is sure.
+    pub(super) certainty: Certainty,
 }
 
 /// One message of a save.
@@ -41,6 +43,8 @@ pub(super) struct Part {
     pub(super) due: Duration,
     /// A check of it is under way.
     pub(super) checked: bool,
+    /// It may have come back while nobody listened.
+    pub(super) unheard: bool,
     /// The leaves of it that were heard apart from it.
     pub(super) seen: Changes,
 }
@@ -65,7 +69,10 @@ impl Link {
         let receipt = Receipt(self.next_receipt);
         self.next_receipt += 1;
         let parts = fit.messages.len();
-        self.saves.insert(receipt, PendingSave { parts, split: parts > 1, refused: fit.refused });
+        self.saves.insert(
+            receipt,
+            PendingSave { parts, split: parts > 1, refused: fit.refused, certainty: Certainty::Certain },
+        );
         self.queue.extend(fit.messages.into_iter().map(|(changes, frame)| Part {
             receipt,
             changes,
@@ -75,6 +82,7 @@ impl Link {
             sent_at: now,
             due: now,
             checked: false,
+            unheard: false,
             seen: Changes::new(),
         }));
         if parts == 0 {
@@ -89,12 +97,15 @@ impl Link {
         self.saves.len() < self.options.capacity.max(1)
     }
 
-    /// Accounts for a message that was accepted but for `refused`.
-    pub(super) fn part_done(&mut self, receipt: Receipt, changes: &Changes, refused: &Changes) {
+    /// Accounts for a message that was accepted but for `refused`, as far as is known.
+    pub(super) fn part_done(&mut self, receipt: Receipt, changes: &Changes, refused: &Changes, certainty: Certainty) {
         let Some(save) = self.saves.get_mut(&receipt) else { return };
         save.parts -= 1;
         let more = save.parts > 0;
         leaf::merge(&mut save.refused, refused);
+        if certainty == Certainty::Presumed && !refused.is_empty() {
+            save.certainty = certainty;
+        }
         if more {
             self.tell(Notice::Changes(leaf::retain(changes, |leaf| !leaf.is_in(refused))));
         } else {
@@ -112,7 +123,7 @@ impl Link {
         if !overtakes {
             self.forget_overtakers();
         }
-        self.part_done(receipt, &changes, &Changes::new());
+        self.part_done(receipt, &changes, &Changes::new(), Certainty::Certain);
     }
 
     /// Forgets what overtook others, now that it is not behind any of them any more.
@@ -137,7 +148,10 @@ impl Link {
             self.outputs.push_back(LinkOutput::Handed(receipt));
             return;
         }
-        self.tell(Notice::Confirmed { receipt, refused: save.refused });
+        self.tell(match save.certainty {
+            Certainty::Certain => Notice::Confirmed { receipt, refused: save.refused },
+            Certainty::Presumed => Notice::Missing { receipt, missing: save.refused },
+        });
         if save.split {
             // It is told at its last part's place, though others may have overwritten the first.
             self.tell(Notice::Stale);

@@ -306,7 +306,8 @@ impl World {
             (None, _) => {}
         }
         client.fold(&notice);
-        if let Notice::Confirmed { receipt, refused } = &notice {
+        if let Notice::Confirmed { receipt, refused } | Notice::Missing { receipt, missing: refused } = &notice {
+            let is_sure = matches!(notice, Notice::Confirmed { .. });
             assert!(client.open.remove(receipt), "{receipt:?} is confirmed once");
             let save = &client.saves[receipt];
             assert!(leaf::is_part(refused, save));
@@ -315,7 +316,7 @@ impl World {
             };
             for leaf in leaf::leaves(save) {
                 if leaf.is_in(refused) {
-                    let missed = client.ear_was_lost || self.server.content.is_none();
+                    let missed = (client.ear_was_lost && !is_sure) || self.server.content.is_none();
                     assert!(is_refused(leaf) || missed, "{leaf:?} of {receipt:?} was not refused");
                 } else {
                     let accepted = self.server.accepted.iter().any(|changes| leaf.is_in(changes));
@@ -382,7 +383,7 @@ impl Client {
         match notice {
             Notice::Content(content) => self.view = content.clone(),
             Notice::Changes(changes) => self.view.apply(changes),
-            Notice::Confirmed { receipt, refused } => {
+            Notice::Confirmed { receipt, refused } | Notice::Missing { receipt, missing: refused } => {
                 self.view.apply(&leaf::retain(&self.saves[receipt], |leaf| !leaf.is_in(refused)));
             }
             _ => {}

@@ -216,6 +216,43 @@ fn a_lonely_edit_that_was_refused_is_found_out_after_a_while() {
 }
 
 #[test]
+fn an_edit_that_may_have_been_overwritten_unheard_is_only_presumed_to_be_refused() {
+    let mut client = Client::open();
+    let receipt = client.save(&both(&value(1), &cell("r", "c", Some(1))));
+    client.closed_by_peer(Side::Ear);
+    client.opened(Side::Ear);
+    client.waits(1000);
+    let shown = both(&value(2), &cell("r", "c", Some(1)));
+    client.check(content(&shown));
+    let missing = Notice::Missing { receipt, missing: value(1) };
+    assert_eq!(client.take_told(), [Notice::Stale, missing, Notice::Content(content(&shown))]);
+
+    let receipt = client.save(&value(3));
+    client.waits(5000);
+    client.check(content(&shown));
+    assert_eq!(client.take_told()[0], refused(receipt, value(3)), "this one would have been heard");
+}
+
+#[test]
+fn an_edit_whose_echo_passed_for_that_of_one_before_it_is_only_presumed_to_be_refused() {
+    let mut client = Client::open();
+    let mut deletion = Changes::new();
+    deletion.del_table("t");
+    let first = client.save(&deletion);
+    client.closed_by_peer(Side::Ear);
+    client.opened(Side::Ear);
+    let second = client.save(&deletion);
+    client.hears(&deletion);
+    let again = cell("r", "c", Some(1));
+    client.hears(&again);
+    client.waits(5000);
+    client.check(content(&again));
+    let missing = Notice::Missing { receipt: second, missing: deletion };
+    let told = client.take_told();
+    assert_eq!(told[..4], [Notice::Stale, confirmed(first), Notice::Changes(again.clone()), missing]);
+}
+
+#[test]
 fn nothing_is_refused_before_the_main_connection_proved_to_carry() {
     let mut client = Client::open();
     client.save(&value(1));
