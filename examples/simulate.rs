@@ -86,12 +86,13 @@ fn table(args: &Args, pairs: &[Pair]) -> ExitCode {
     let pairs = if pairs.is_empty() { &Pair::ALL } else { pairs };
     if !args.json {
         println!(
-            "{:<12} {:>5} {:>9} {:>7} {:>7} {:>9} {:>9} {:>8} {:>11} {:>8} {:>8} {:>8} {:>7}",
+            "{:<12} {:>5} {:>9} {:>7} {:>7} {:>7} {:>9} {:>9} {:>8} {:>11} {:>8} {:>8} {:>8} {:>7}",
             "pair",
             "",
             "histories",
             "apart",
             "unsent",
+            "unheard",
             "edits",
             "confirmed",
             "refused",
@@ -165,15 +166,15 @@ fn clear_progress() {
 
 fn print(args: &Args, pair: Pair, totals: &Totals, broken: Option<&str>) {
     let rows = [
-        ("ours", totals.ours_apart, 0, &totals.ours),
-        ("stock", totals.stock_apart, totals.stock_apart_unsent, &totals.stock),
+        ("ours", totals.ours_apart, [0, 0], &totals.ours),
+        ("stock", totals.stock_apart, [totals.stock_apart_unsent, totals.stock_apart_unheard], &totals.stock),
     ];
     let has_stock = !(0..MAX_CLIENTS).all(|client| pair.is_ours(client));
     let has = [pair.is_ours(0), has_stock];
-    for ((kind, apart, unsent, fates), _) in rows.into_iter().zip(has).filter(|(_, has)| *has) {
+    for ((kind, apart, [unsent, unheard], fates), _) in rows.into_iter().zip(has).filter(|(_, has)| *has) {
         let Fates { edits, confirmed, refused, overwritten, lost, undone, invented, twice, .. } = fates;
         println!(
-            "{:<12} {kind:>5} {:>9} {apart:>7} {unsent:>7} {edits:>9} {confirmed:>9} {refused:>8} {overwritten:>11} \
+            "{:<12} {kind:>5} {:>9} {apart:>7} {unsent:>7} {unheard:>7} {edits:>9} {confirmed:>9} {refused:>8} {overwritten:>11} \
              {lost:>8} {undone:>8} {invented:>8} {twice:>7}",
             pair.to_string(),
             totals.histories,
@@ -202,6 +203,7 @@ fn json(pair: Pair, totals: &Totals, broken: Option<&str>) -> serde_json::Value 
     serde_json::json!({
         "pair": pair.to_string(), "histories": totals.histories, "ours_apart": totals.ours_apart,
         "stock_apart": totals.stock_apart, "stock_apart_unsent": totals.stock_apart_unsent,
+        "stock_apart_unheard": totals.stock_apart_unheard,
         "ours": fates(&totals.ours), "stock": fates(&totals.stock), "broken_histories": totals.broken,
         "first_broken_seed": totals.first_broken.map(|(seed, _)| seed), "broken": broken,
     })

@@ -238,7 +238,7 @@ impl<'a> Save<'a> {
         Self { content, changes, edit: None }
     }
 
-    /// Names the edit that the changes are.
+    /// Names the edit that the changes are; without changes, the last edit that the content has.
     pub fn with_edit(mut self, edit: EditKey<'a>) -> Self {
         self.edit = Some(edit);
         self
@@ -254,7 +254,8 @@ impl<'a> Save<'a> {
         self.changes
     }
 
-    /// The name of the edit that the changes are. An engine names every one.
+    /// The name of the edit that the changes are. An engine names every one. Without changes, that of the last edit that the
+    /// content has and the place may not: with that one the content has all before it.
     pub fn edit(&self) -> Option<EditKey<'a>> {
         self.edit
     }

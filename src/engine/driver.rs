@@ -181,13 +181,14 @@ impl Driver {
             ),
             Effect::Save { whole } => {
                 let taken = self.shared.replica().take_next();
-                let changes = if whole { None } else { taken };
+                let edit = taken.as_ref().map(|(EditId(number), _)| *number);
+                let changes = taken.filter(|_| !whole).map(|(_, changes)| changes);
                 self.begin(
                     |result| Done::Input(Input::Saved(result)),
                     |shared| async move {
                         let content = || shared.content_to_save();
-                        let mut save = Save::new(&content, changes.as_ref().map(|(_, changes)| changes));
-                        if let Some((EditId(number), _)) = changes {
+                        let mut save = Save::new(&content, changes.as_ref());
+                        if let Some(number) = edit {
                             save = save.with_edit(EditKey { client: shared.client_id(), number });
                         }
                         shared.persister.save(save).await

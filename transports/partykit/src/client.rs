@@ -123,8 +123,12 @@ impl Carrier for PartyKitPersister {
         Ok(content)
     }
 
-    async fn put(&self, content: &Content) -> Result<Put> {
-        self.endpoint.put(content).await
+    async fn put(&self, content: &Content, edit: Option<EditKey<'_>>) -> Result<Put> {
+        let offer = match edit {
+            Some(edit) => self.shared.peek(|state| state.offer(edit))?,
+            None => None,
+        };
+        self.endpoint.put(content, offer).await
     }
 
     async fn send(&self, changes: &Changes, edit: Option<EditKey<'_>>) -> Result<Saved> {

@@ -17,8 +17,8 @@ pub(crate) trait Carrier: Sync {
     /// Reads the room's content, and takes note whether there is one.
     async fn get(&self) -> Result<Option<Content>>;
 
-    /// Offers a first content.
-    async fn put(&self, content: &Content) -> Result<Put>;
+    /// Offers a first content, which has this edit and all before it.
+    async fn put(&self, content: &Content, edit: Option<EditKey<'_>>) -> Result<Put>;
 
     /// Sends changes to a room that has a store.
     async fn send(&self, changes: &Changes, edit: Option<EditKey<'_>>) -> Result<Saved>;
@@ -32,16 +32,16 @@ pub(crate) async fn save(carrier: &impl Carrier, save: Save<'_>) -> Result<Saved
         Some(changes) if present => carrier.send(changes, save.edit()).await,
         None if present => match carrier.get().await? {
             Some(content) => Ok(Saved::Found(content)),
-            None => offer(carrier, save.content()).await,
+            None => offer(carrier, save).await,
         },
-        _ => offer(carrier, save.content()).await,
+        _ => offer(carrier, save).await,
     }
 }
 
 /// Offers a whole content to a room that perhaps has none, and reads what it has then.
-async fn offer(carrier: &impl Carrier, content: Content) -> Result<Saved> {
+async fn offer(carrier: &impl Carrier, save: Save<'_>) -> Result<Saved> {
     // What the room can never take is refused, and reported, when it is saved as changes.
-    let put = carrier.put(&carrier.limits().trim(content)).await?;
+    let put = carrier.put(&carrier.limits().trim(save.content()), save.edit()).await?;
     match (carrier.get().await?, put) {
         (Some(content), _) => Ok(Saved::Found(content)),
         (None, Put::Created) => Err(Error::new(

@@ -12,6 +12,8 @@ mod link;
 mod policy;
 mod room;
 pub(crate) mod socket;
+#[cfg(any(feature = "client", feature = "mock"))]
+mod spoken;
 mod storage;
 #[cfg(any(feature = "client", feature = "mock"))]
 mod store;
@@ -19,7 +21,7 @@ mod wire;
 
 pub use dialect::{
     ClientMessage, DIALECT_HEADER, DIALECT_PARAMETER, DIALECT_VERSION, Dialect, Entry, Join, MALFORMED, MAX_CLIENT_ID,
-    MAX_SAFE_INTEGER, Position, REPLACED, ServerMessage, Standing, UNACKNOWLEDGED,
+    MAX_SAFE_INTEGER, OFFER_HEADER, Offer, Position, REPLACED, ServerMessage, Standing, UNACKNOWLEDGED,
 };
 pub use extended::{Session, SessionOptions, SessionOutput};
 pub use http::{Headers, MAIN_PARTY, Response, RoomPath, cors_headers};
@@ -27,6 +29,8 @@ pub use limits::Limits;
 pub use link::{CheckId, Link, LinkOptions, LinkOutput, Listening, NoticeQueue, Side, Ticket};
 pub use policy::{AllowAll, Asker, ConnectionId, Context, Policy};
 pub use room::{Input, Output, RequestId, Room, RoomConfig};
+#[cfg(any(feature = "client", feature = "mock"))]
+pub(crate) use spoken::{Greeting, Spoken, hung_up};
 pub use storage::{Batch, StorageKey};
 #[cfg(any(feature = "client", feature = "mock"))]
 pub(crate) use store::{Put, StoreAnswer};

@@ -11,8 +11,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{http::Endpoint, state::Shared, watch::Spoken};
-use crate::{proto::CheckId, socket::SocketEvents};
+use super::{http::Endpoint, state::Shared};
+use crate::{
+    proto::{CheckId, Spoken},
+    socket::SocketEvents,
+};
 
 /// How long to leave a connection alone that takes no more though it has some room.
 const BREATH: Duration = Duration::from_millis(20);

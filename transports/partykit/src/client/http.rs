@@ -7,9 +7,9 @@ use reqwest::{
 use roommate::{Content, Error, ErrorKind, Result};
 use tracing::warn;
 
-use super::{PartyKitConfig, watch::Spoken};
+use super::PartyKitConfig;
 use crate::{
-    proto::{DIALECT_HEADER, DIALECT_VERSION, Put, StoreAnswer},
+    proto::{DIALECT_HEADER, OFFER_HEADER, Put, Spoken, StoreAnswer},
     socket::{PartySocket, tls_config},
 };
 
@@ -66,28 +66,26 @@ impl Endpoint {
     pub(super) async fn spoken(&self) -> Result<Spoken> {
         let request = format!("HEAD {}", self.url);
         let answer = self.request(&request, Method::HEAD, None).await?;
-        let says_so = answer.headers.get(DIALECT_HEADER).is_some_and(|version| version == DIALECT_VERSION);
-        match answer.of(&request).content() {
-            _ if says_so => Ok(Spoken::Extended),
-            // A gateway may answer for a server that is away.
-            Err(error) if error.is_temporary() => Err(error),
-            _ => Ok(Spoken::Stock),
-        }
+        let says = answer.headers.get(DIALECT_HEADER).and_then(|says| says.to_str().ok());
+        Spoken::of(answer.of(&request), says)
     }
 
-    /// Offers a first content.
-    pub(super) async fn put(&self, content: &Content) -> Result<Put> {
+    /// Offers a first content; `offer` names what of it is to be decided with it.
+    pub(super) async fn put(&self, content: &Content, offer: Option<String>) -> Result<Put> {
         let request = format!("PUT {}", self.url);
-        self.request(&request, Method::PUT, Some(content.to_json())).await?.of(&request).put()
+        self.request(&request, Method::PUT, Some((content.to_json(), offer))).await?.of(&request).put()
     }
 
-    async fn request(&self, name: &str, method: Method, body: Option<String>) -> Result<Answer> {
+    async fn request(&self, name: &str, method: Method, body: Option<(String, Option<String>)>) -> Result<Answer> {
         let mut request =
             self.client.request(method, &self.url).header(CACHE_CONTROL, "no-cache").header(PRAGMA, "no-cache");
         for (name, value) in &self.socket.options().headers {
             request = request.header(name, value);
         }
-        if let Some(body) = body {
+        if let Some((body, offer)) = body {
+            if let Some(offer) = offer {
+                request = request.header(OFFER_HEADER, offer);
+            }
             request = request.header(CONTENT_TYPE, "text/plain;charset=UTF-8").body(body);
         }
         let failed = |error: reqwest::Error| {

@@ -15,15 +15,11 @@ use tokio::{
 };
 use tracing::{trace, warn};
 
-use super::{
-    PartyKitConfig, closed,
-    line::Line,
-    watch::{Spoken, Watch},
-};
+use super::{PartyKitConfig, closed, line::Line, watch::Watch};
 use crate::{
     proto::{
         CheckId, DIALECT_PARAMETER, DIALECT_VERSION, Dialect, Link, LinkOptions, LinkOutput, Listening, Session,
-        SessionOptions, SessionOutput, Side, Ticket, Wire,
+        SessionOptions, SessionOutput, Side, Spoken, Ticket, Wire,
         socket::{Message, PartySocketOptions, ReadyState, SocketEvent},
     },
     socket::{PartySocket, SocketEvents, random_id},
@@ -419,6 +415,11 @@ impl State {
             }),
             _ => Ok(Begun::Full),
         }
+    }
+
+    /// What names an edit that a first content has, if the server takes note of that.
+    pub(super) fn offer(&mut self, edit: EditKey<'_>) -> Result<Option<String>> {
+        if self.is_extended() { self.session.offer(edit).map(Some) } else { Ok(None) }
     }
 
     /// Whether everything that the watch listens to is open.

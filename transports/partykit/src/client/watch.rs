@@ -2,11 +2,11 @@
 
 use std::{task::Waker, time::Duration};
 
-use roommate::{Error, ErrorKind};
+use roommate::Error;
 
 use super::line::Line;
 use crate::{
-    proto::{MALFORMED, NoticeQueue, REPLACED},
+    proto::{Greeting, NoticeQueue, Spoken, hung_up},
     socket::{PartySocket, SocketEvents},
 };
 
@@ -20,15 +20,8 @@ pub(super) struct Watch {
     /// It has ended, and its reader knows.
     pub(super) is_over: bool,
     pub(super) ear: Option<Ear>,
-    /// What is spoken with the server. Does not change once it is known: receipts of one dialect mean nothing in the other.
+    /// What is spoken with the server, once that is known.
     pub(super) spoken: Option<Spoken>,
-}
-
-/// A dialect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Spoken {
-    Stock,
-    Extended,
 }
 
 /// The persister's own connection. It listens; in the extended dialect it does everything.
@@ -55,36 +48,19 @@ impl Watch {
     /// spoken on that connection; `None` if it is over, or if this watch is.
     pub(super) fn answered(&mut self, epoch: u64, answer: Result<Spoken, Error>, now: Duration) -> Option<Spoken> {
         let ear = self.ear.as_mut().filter(|ear| ear.line.epoch() == Some(epoch))?;
-        let spoken = match answer {
-            Ok(spoken) => spoken,
-            // Whoever waits for the first answer tries again, and tells why.
-            Err(error) if error.is_temporary() && self.spoken.is_some() => {
-                ear.ask_at = Some(now + ASK_AGAIN);
-                return None;
-            }
-            Err(error) => {
-                self.failure = Some(error);
-                return None;
-            }
-        };
-        if *self.spoken.get_or_insert(spoken) != spoken {
-            let message = "the server has begun to speak another dialect: everything is asked anew";
-            self.failure = Some(Error::new(ErrorKind::Unavailable, message));
-            return None;
+        match Spoken::greet(&mut self.spoken, answer) {
+            Greeting::Speak(spoken) => return Some(spoken),
+            Greeting::AskAgain => ear.ask_at = Some(now + ASK_AGAIN),
+            Greeting::End(error) => self.failure = Some(error),
         }
-        Some(spoken)
+        None
     }
 
     /// The server hung up on the persister's own connection, in some dialect.
     pub(super) fn hung_up(&mut self, code: u16, reason: &str) {
-        let (kind, message) = match code {
-            REPLACED => {
-                (ErrorKind::Refused, "another connection writes for this client: give each engine an outbox of its own")
-            }
-            MALFORMED => (ErrorKind::Corrupt, "the server did not understand this client"),
-            _ => return,
-        };
-        self.failure = Some(Error::new(kind, format!("{message} ({code} {reason})")));
+        if let Some(error) = hung_up(code, reason) {
+            self.failure = Some(error);
+        }
     }
 
     /// Whether nothing more will be told than waits already.

@@ -106,7 +106,7 @@ impl Carrier for MockPersister {
         Ok(content)
     }
 
-    async fn put(&self, content: &Content) -> Result<Put> {
+    async fn put(&self, content: &Content, _: Option<EditKey<'_>>) -> Result<Put> {
         put("PUT of the room", &self.request("PUT", content.to_json()).await?)
     }
 

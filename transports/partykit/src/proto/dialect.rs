@@ -16,6 +16,10 @@ pub const DIALECT_VERSION: &str = "1";
 /// The query parameter, worth [`DIALECT_VERSION`], by which a client asks for the dialect on its connection.
 pub const DIALECT_PARAMETER: &str = "roommate";
 
+/// The header, in lower case, by which a client names the last change that a room's first content has. What it says is
+/// [`Offer`]'s.
+pub const OFFER_HEADER: &str = "roommate-change";
+
 /// The close code for a frame of the dialect that is malformed or out of place.
 pub const MALFORMED: u16 = 4400;
 /// The close code for a connection whose client has joined by another one since.
@@ -87,6 +91,15 @@ pub struct Join {
     pub at: Option<Position>,
     /// It knows the fate of its changes up to this id; 0 for none.
     pub decided: u64,
+}
+
+/// Which of a client's changes a first content has: all up to one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Who it is, as in [`Join`].
+    pub client: Arc<str>,
+    /// Up to which id: from 1 to [`MAX_SAFE_INTEGER`].
+    pub id: u64,
 }
 
 /// A point in a room's order.
@@ -193,6 +206,18 @@ impl Dialect {
 
     fn payload<'a>(&self, frame: &'a str) -> Option<&'a str> {
         frame.strip_prefix(&*self.prefix)?.strip_prefix(ROOMMATE)
+    }
+}
+
+impl Offer {
+    /// What [`OFFER_HEADER`] says, in ASCII.
+    pub fn encode(&self) -> String {
+        encode::offer(self)
+    }
+
+    /// What is meant by [`OFFER_HEADER`]; an error of kind [`Corrupt`](roommate::ErrorKind::Corrupt) if nothing is.
+    pub fn decode(header: &str) -> Result<Self> {
+        decode::offer(header)
     }
 }
 

@@ -230,7 +230,8 @@ impl Link {
 
     /// A connection brought a frame of this wire.
     pub fn heard(&mut self, side: Side, payload: Payload, now: Duration) {
-        if self.source() != Some(side) {
+        // What comes before the connection counts as open may be followed by a gap that nobody would tell of.
+        if self.source() != Some(side) || !self.hears() {
             return;
         }
         match payload {

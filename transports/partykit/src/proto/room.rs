@@ -11,7 +11,7 @@ use std::{
 use roommate::{Cell, Changes, Content, Decoded};
 
 use super::{
-    dialect::{DIALECT_HEADER, DIALECT_VERSION, encode},
+    dialect::{DIALECT_HEADER, DIALECT_VERSION, OFFER_HEADER, Offer, encode},
     http::{Headers, Response},
     policy::{Asker, ConnectionId, Context},
     storage::{Batch, StorageKey},
@@ -313,7 +313,7 @@ impl Room {
         let Verdict { accepted, refused } = self.judge(connection, changes).unwrap_or_else(failed);
         let mut outputs = match self.exists {
             true => self.apply(connection, &accepted),
-            false if cures::sets(&accepted) => self.create(Some(connection), &accepted),
+            false if cures::sets(&accepted) => self.create(Some(connection), None, &accepted),
             false => Vec::new(),
         };
         outputs.extend(self.cure(|cures, held, outputs| {
@@ -345,15 +345,19 @@ impl Room {
         outputs
     }
 
-    /// Makes the store of what was accepted, of a stock client's changes or of a content.
-    fn create(&mut self, author: Option<ConnectionId>, accepted: &Changes) -> Vec<Output> {
+    /// Makes the store of what was accepted, of a stock client's changes or of a content, which decides what of it is `own`
+    /// to a client of the dialect.
+    fn create(&mut self, author: Option<ConnectionId>, own: Option<OwnChange>, accepted: &Changes) -> Vec<Output> {
         let mut batch = self.contents.apply(accepted, self.config.storage_prefix());
         batch.puts.push((StorageKey::HasStore.encode(self.config.storage_prefix()), Cell::from(1)));
         self.exists = true;
+        if let (Some(extended), Some(own)) = (&mut self.extended, &own) {
+            extended.decide(own, &mut batch);
+        }
         let mut outputs = vec![Output::Commit(batch)];
         if let Some(extended) = &mut self.extended {
             let content = || self.contents.to_content().to_json();
-            outputs.extend(extended.enter(None, |seq| encode::created(seq, &content())));
+            outputs.extend(extended.create(own, |seq| encode::created(seq, &content())));
         }
         outputs.extend(self.cure(|cures, held, outputs| cures.created(author, held, outputs)));
         outputs
@@ -449,11 +453,15 @@ impl Room {
         let Some(Decoded { value: content, unrepresentable }) = content else {
             return (Vec::new(), self.empty(400));
         };
+        let offer = asker.context.header(OFFER_HEADER).filter(|_| self.extended.is_some()).map(Offer::decode);
+        let Ok(offer) = offer.transpose() else {
+            return (Vec::new(), self.empty(400));
+        };
         if self.exists {
             return (Vec::new(), self.empty(205));
         }
         let accepted = caught(|| accept(self.config.policy(), asker, &self.contents, Changes::from(&content)));
-        let Ok(Verdict { accepted, .. }) = accepted else {
+        let Ok(Verdict { accepted, refused }) = accepted else {
             return (Vec::new(), self.failed());
         };
         let created = self.empty(201);
@@ -461,7 +469,8 @@ impl Room {
         if accepted.is_empty() && !(content.is_empty() && unrepresentable == 0) {
             return (Vec::new(), created);
         }
-        (self.create(None, &accepted), created)
+        let own = offer.and_then(|offer| self.extended.as_ref()?.own_of(offer, &refused));
+        (self.create(None, own, &accepted), created)
     }
 
     fn headers(&self) -> &Headers {

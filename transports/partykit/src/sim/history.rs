@@ -113,8 +113,10 @@ pub struct Pair {
 /// Whose clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Clients {
-    /// This crate's, with the real `Engine`, `Store` and `Link`.
+    /// This crate's, with the real `Engine` and `Store`; they speak the extended dialect with a server that does.
     Ours,
+    /// The same, told to speak the stock dialect only.
+    Plain,
     /// Doubles of TinyBase's persister on PartySocket.
     Stock,
     /// The first, third and fifth are ours, the others stock.
@@ -135,22 +137,29 @@ pub const MAX_CLIENTS: u8 = 5;
 
 impl Pair {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self { clients: Clients::Ours, server: Server::Ours },
         Self { clients: Clients::Ours, server: Server::Stock },
         Self { clients: Clients::Stock, server: Server::Ours },
         Self { clients: Clients::Stock, server: Server::Stock },
         Self { clients: Clients::Mixed, server: Server::Ours },
         Self { clients: Clients::Mixed, server: Server::Stock },
+        // On a stock server they are no different from ours.
+        Self { clients: Clients::Plain, server: Server::Ours },
     ];
 
     /// Whether the client of this number is ours.
     pub fn is_ours(self, client: u8) -> bool {
         match self.clients {
-            Clients::Ours => true,
+            Clients::Ours | Clients::Plain => true,
             Clients::Stock => false,
             Clients::Mixed => client.is_multiple_of(2),
         }
+    }
+
+    /// Whether our clients speak the extended dialect with a server that does.
+    pub(super) fn extends(self) -> bool {
+        self.clients != Clients::Plain
     }
 }
 
@@ -301,6 +310,7 @@ impl fmt::Display for Pair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let clients = match self.clients {
             Clients::Ours => "ours",
+            Clients::Plain => "plain",
             Clients::Stock => "stock",
             Clients::Mixed => "mixed",
         };
@@ -481,7 +491,7 @@ mod tests {
     #[test]
     fn what_is_printed_reads_as_the_same_history() {
         for seed in 0..200 {
-            let pair = Pair::ALL[seed as usize % 6];
+            let pair = Pair::ALL[seed as usize % Pair::ALL.len()];
             let history = History::random(pair, seed, 1..=MAX_CLIENTS, 40);
             assert_eq!(history.to_string().parse::<History>().unwrap(), history);
         }

@@ -8,17 +8,18 @@ use std::{
     },
 };
 
-use roommate::{Cell, Content, Id};
+use roommate::{Cell, Changes, Content, Decoded, Id};
 
 use super::{
     history::Server,
     ledger::{cells_of, lock, values_of},
     network::Down,
     random::Random,
-    world::{Event, World},
+    world::{Client, Event, World},
 };
 use crate::proto::{
-    Asker, Batch, ConnectionId, Context, Input, Output, Policy, RequestId, Response, Room, RoomConfig, StorageKey, Wire,
+    Asker, Batch, ClientMessage, ConnectionId, Context, DIALECT_PARAMETER, DIALECT_VERSION, Dialect, Input, Output,
+    Policy, RequestId, Response, Room, RoomConfig, Side, StorageKey, Wire,
 };
 
 /// A server with one room.
@@ -28,8 +29,8 @@ pub(super) struct Host {
     storage: BTreeMap<String, Cell>,
     /// `None`: it is down.
     room: Option<Room>,
-    /// What the room has put out and is not done yet.
-    outputs: VecDeque<Output>,
+    /// What the room has put out and is not done yet, and on whose account.
+    outputs: VecDeque<(usize, Output)>,
     /// The first of the outputs is being written.
     commit: Option<u64>,
     commits: u64,
@@ -99,31 +100,38 @@ fn config(server: Server, rules: &Arc<AtomicU8>) -> RoomConfig {
 
 impl World {
     pub(super) fn server_opens(&mut self, conn: usize) {
+        let mut context = context("GET");
+        if self.conns[conn].side == Side::Ear
+            && let Client::Ours(ours) = &self.peers[self.conns[conn].peer].client
+            && ours.extends
+        {
+            context.query = format!("{DIALECT_PARAMETER}={DIALECT_VERSION}");
+        }
         let Some(room) = &mut self.host.room else { return self.send_down(conn, Down::Failed) };
-        let outputs = room.handle(Input::Connect { connection: ConnectionId(conn as u64), context: context("GET") });
+        let outputs = room.handle(Input::Connect { connection: ConnectionId(conn as u64), context });
         if !outputs.iter().any(|output| matches!(output, Output::Refuse { .. })) {
             self.conns[conn].server_has = true;
             self.send_down(conn, Down::Opened);
         }
-        self.put_out(outputs);
+        self.put_out(self.conns[conn].peer, outputs);
     }
 
     pub(super) fn server_hears(&mut self, conn: usize, frame: &str) {
         let Some(room) = &mut self.host.room else { return };
         self.trace.note(self.now, "server hears", conn as u64, frame);
         if room.exists()
-            && let Some(changes) = Wire::default().decode_changes(frame)
+            && let Some(changes) = changes_in(frame)
         {
-            lock(&self.ledger).received(values_of(&changes.value));
+            lock(&self.ledger).received(values_of(&changes));
         }
         let outputs = room.handle(Input::Message { connection: ConnectionId(conn as u64), text: frame });
-        self.put_out(outputs);
+        self.put_out(self.conns[conn].peer, outputs);
     }
 
     pub(super) fn server_hears_pong(&mut self, conn: usize, token: u64) {
         let Some(room) = &mut self.host.room else { return };
         let outputs = room.handle(Input::Pong { connection: ConnectionId(conn as u64), token });
-        self.put_out(outputs);
+        self.put_out(self.conns[conn].peer, outputs);
     }
 
     pub(super) fn server_loses(&mut self, conn: usize) {
@@ -132,7 +140,7 @@ impl World {
         }
         let Some(room) = &mut self.host.room else { return };
         let outputs = room.handle(Input::Close { connection: ConnectionId(conn as u64) });
-        self.put_out(outputs);
+        self.put_out(self.conns[conn].peer, outputs);
     }
 
     pub(super) fn request_arrives(&mut self, number: u64) {
@@ -142,6 +150,7 @@ impl World {
         };
         let mut context = context(request.method);
         context.path = "/parties/main/r/store".into();
+        context.headers.clone_from(&request.headers);
         let body = request.body.as_bytes();
         if request.method == "PUT"
             && !room.exists()
@@ -150,7 +159,8 @@ impl World {
             lock(&self.ledger).received(cells_of(&content.value).map(|(_, cell)| cell));
         }
         let outputs = room.handle(Input::Request { request: RequestId(number), context, body });
-        self.put_out(outputs);
+        let peer = request.peer;
+        self.put_out(peer, outputs);
     }
 
     /// The storage has written the first of the outputs.
@@ -159,28 +169,28 @@ impl World {
             return;
         }
         self.host.commit = None;
-        if let Some(Output::Commit(batch)) = self.host.outputs.pop_front() {
-            self.store(batch);
+        if let Some((peer, Output::Commit(batch))) = self.host.outputs.pop_front() {
+            self.store(peer, batch);
         }
-        self.put_out(Vec::new());
+        self.put_out(0, Vec::new());
     }
 
-    /// Does what the room wants done, in order.
-    fn put_out(&mut self, outputs: Vec<Output>) {
-        self.host.outputs.extend(outputs);
+    /// Does what the room wants done because of what a client did, in order.
+    fn put_out(&mut self, peer: usize, outputs: Vec<Output>) {
+        self.host.outputs.extend(outputs.into_iter().map(|output| (peer, output)));
         while self.host.commit.is_none()
-            && let Some(output) = self.host.outputs.pop_front()
+            && let Some((peer, output)) = self.host.outputs.pop_front()
         {
             match output {
                 Output::Commit(batch) => {
                     if self.host.random.is_one_in(2) {
-                        self.store(batch);
+                        self.store(peer, batch);
                         continue;
                     }
                     self.host.commits += 1;
                     let (commit, takes) = (self.host.commits, self.host.random.millis(0, 30));
                     self.host.commit = Some(commit);
-                    self.host.outputs.push_front(Output::Commit(batch));
+                    self.host.outputs.push_front((peer, Output::Commit(batch)));
                     self.schedule(self.now + takes, Event::Committed(commit));
                 }
                 Output::Send { to, frame } => {
@@ -192,26 +202,35 @@ impl World {
                 Output::Ping { connection, token } => self.send_down(connection.0 as usize, Down::Ping(token)),
                 Output::Respond { request, response } => self.respond(request.0, response),
                 Output::Refuse { connection, .. } => self.send_down(connection.0 as usize, Down::Refused),
-                Output::Close { connection, .. } => {
+                Output::Close { connection, code, .. } => {
                     self.conns[connection.0 as usize].server_has = false;
-                    self.send_down(connection.0 as usize, Down::End);
+                    self.send_down(connection.0 as usize, Down::End(code));
                 }
             }
         }
     }
 
-    fn store(&mut self, batch: Batch) {
+    fn store(&mut self, peer: usize, batch: Batch) {
         for key in batch.deletes {
             self.host.storage.remove(&key);
         }
         let mut ledger = lock(&self.ledger);
         for (key, cell) in batch.puts {
             if matches!(StorageKey::decode("", &key), Some(StorageKey::Cell(..) | StorageKey::Value(_))) {
-                ledger.committed(&cell);
+                ledger.committed(peer, &cell);
             }
             self.trace.say(self.now, "server stores", 0, || format!("{key} {cell:?}"));
             self.host.storage.insert(key, cell);
         }
+    }
+}
+
+/// The changes that a frame of either dialect asks for.
+fn changes_in(frame: &str) -> Option<Changes> {
+    match Dialect::default().decode_client(frame) {
+        Some(Ok(Decoded { value: ClientMessage::Change { changes, .. }, .. })) => Some(changes),
+        Some(_) => None,
+        None => Wire::default().decode_changes(frame).map(|decoded| decoded.value),
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Write {
     pub(super) is_received: bool,
     /// How often the server stored it.
     pub(super) committed: u16,
+    /// How often because its client asked for it.
+    pub(super) made: u16,
     /// How often its client was told that it was refused.
     pub(super) refused: u16,
 }
@@ -59,6 +61,7 @@ impl Ledger {
             is_overwritten: false,
             is_received: false,
             committed: 0,
+            made: 0,
             refused: 0,
         });
         Some(Cell::from(self.writes.len() as u32))
@@ -95,10 +98,11 @@ impl Ledger {
         self.unsent[usize::from(client)]
     }
 
-    /// The server stored a value.
-    pub(super) fn committed(&mut self, cell: &Cell) {
+    /// The server stored a value because this client asked for it, which need not be the one that wrote it.
+    pub(super) fn committed(&mut self, author: usize, cell: &Cell) {
         if let Some(write) = self.find(cell) {
             write.committed += 1;
+            write.made += u16::from(usize::from(write.client) == author);
         }
     }
 
@@ -167,7 +171,7 @@ pub(super) fn cells_of(content: &Content) -> impl Iterator<Item = (u16, &Cell)> 
 }
 
 /// One bit for each place that changes write; of cells and values, those that are `meant`.
-fn places_of(changes: &Changes, meant: impl Fn(Option<&Cell>) -> bool) -> u16 {
+pub(super) fn places_of(changes: &Changes, meant: impl Fn(Option<&Cell>) -> bool) -> u16 {
     let mut places = 0;
     for (table, rows) in &changes.tables {
         let Some(rows) = rows else {

@@ -55,13 +55,18 @@ pub(super) enum Down {
     Pong(Option<CheckId>),
     /// What the answer is to carry.
     Ping(u64),
-    End,
+    /// With the close code.
+    End(u16),
 }
+
+/// The close code of a connection that ends without one.
+pub(super) const ABNORMAL: u16 = 1006;
 
 /// An HTTP request under way.
 pub(super) struct Request {
     pub(super) peer: usize,
     pub(super) method: &'static str,
+    pub(super) headers: Vec<(String, String)>,
     pub(super) body: String,
     pub(super) answering: Answering,
     pub(super) response: Option<Response>,
@@ -73,6 +78,8 @@ pub(super) struct Request {
 pub(super) enum Answering {
     Call(futures_channel::oneshot::Sender<Option<Response>>),
     Check(CheckId),
+    /// The watch, and which connection of it, that waits to know what the server speaks.
+    Greeting(u64, u64),
     Stock,
 }
 
@@ -178,7 +185,7 @@ impl World {
             Down::Frame(frame) => self.socket_heard(conn, &frame),
             Down::Pong(payload) => self.socket_ponged(conn, payload),
             Down::Ping(token) => self.send_up(conn, Up::Pong(token)),
-            Down::End => self.socket_lost(conn),
+            Down::End(code) => self.socket_lost(conn, code),
         }
     }
 
@@ -196,7 +203,7 @@ impl World {
             it.up.lose(&mut it.random);
             it.down.lose(&mut it.random);
             self.send_up(conn, Up::End);
-            self.send_down(conn, Down::End);
+            self.send_down(conn, Down::End(ABNORMAL));
             let it = &mut self.conns[conn];
             (it.up.broken, it.down.broken) = (true, true);
         }
@@ -215,7 +222,7 @@ impl World {
             if !it.is_whole() {
                 (it.up.broken, it.down.broken) = (false, false);
                 self.send_up(conn, Up::End);
-                self.send_down(conn, Down::End);
+                self.send_down(conn, Down::End(ABNORMAL));
                 let it = &mut self.conns[conn];
                 (it.up.broken, it.down.broken) = (true, true);
             }
@@ -234,7 +241,7 @@ impl World {
             it.up.broken = true;
             it.server_has = false;
             it.down.lose(&mut it.random);
-            self.send_down(conn, Down::End);
+            self.send_down(conn, Down::End(ABNORMAL));
             self.conns[conn].down.broken = true;
         }
         let requests: Vec<u64> = self.requests.keys().copied().collect();
@@ -271,14 +278,22 @@ impl World {
 
 /// Requests.
 impl World {
-    pub(super) fn request(&mut self, peer: usize, method: &'static str, body: String, answering: Answering) {
+    pub(super) fn request(
+        &mut self,
+        peer: usize,
+        method: &'static str,
+        headers: Vec<(String, String)>,
+        body: String,
+        answering: Answering,
+    ) {
         let number = self.next_request;
         self.next_request += 1;
         let it = &mut self.peers[peer];
         let fault = (!it.faults.is_empty()).then(|| it.faults.remove(0));
         let arrives = !it.offline && fault != Some(false);
         let delay = it.slow_up + delay(it.random.millis(1, 40), &mut it.random);
-        let request = Request { peer, method, body, answering, response: None, loses_answer: fault == Some(true) };
+        let loses_answer = fault == Some(true);
+        let request = Request { peer, method, headers, body, answering, response: None, loses_answer };
         self.requests.insert(number, request);
         self.trace.note(self.now, method, peer as u64, "");
         match arrives {
@@ -321,6 +336,7 @@ impl World {
             // Whoever asked may be gone.
             (Answering::Call(call), _) => drop(call.send(response)),
             (Answering::Check(check), Client::Ours(_)) => self.ours_checked(peer, check, response),
+            (Answering::Greeting(watch, opened), Client::Ours(_)) => self.ours_greeted(peer, watch, opened, response),
             (Answering::Stock, Client::Stock(_)) => self.stock_answered(peer, response),
             _ => {}
         }

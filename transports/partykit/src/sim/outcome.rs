@@ -22,6 +22,9 @@ pub struct Fates {
     pub apart: u64,
     /// Of these, clients that differ only where they wrote last and never sent it: beyond any server.
     pub apart_unsent: u64,
+    /// Of these, others that differ only there, or in what they were told while they did not listen: their own load failed,
+    /// or they skipped it. Beyond any server as well.
+    pub apart_unheard: u64,
     /// Clients that did not come to rest.
     pub restless: u64,
     /// Values that were written, those before joining not counted.
@@ -53,7 +56,7 @@ pub enum Promise {
     Converges,
     /// That, and nothing takes effect twice.
     Once,
-    /// Stock clients end equal to the room but where they never sent what they wrote.
+    /// Stock clients end equal to the room, but where they never sent what they wrote or did not listen to what they were told.
     ConvergesIfSent,
     /// Stock clients end apart, mostly: the control.
     Diverges,
@@ -73,7 +76,7 @@ impl Outcome {
             () if ours && unconfirmed > 0 => Some("left an edit unconfirmed"),
             () if ours && invented > 0 => Some("showed what nobody wrote"),
             () if promises.contains(&Promise::Once) && twice > 0 => Some("applied an edit twice"),
-            () if promises.contains(&Promise::ConvergesIfSent) && self.stock.apart > self.stock.apart_unsent => {
+            () if promises.contains(&Promise::ConvergesIfSent) && self.stock.apart > self.stock.apart_beyond() => {
                 Some("a stock client ended apart")
             }
             () => None,
@@ -86,12 +89,21 @@ impl Outcome {
     }
 }
 
+impl Fates {
+    /// Clients that ended apart for a reason that is beyond any server.
+    pub fn apart_beyond(&self) -> u64 {
+        self.apart_unsent + self.apart_unheard
+    }
+}
+
 impl Pair {
     /// What is promised of it.
     pub fn promises(self) -> &'static [Promise] {
         match (self.clients, self.server) {
-            (Clients::Ours | Clients::Mixed, Server::Ours | Server::Stock) => &[Promise::Converges],
-            (Clients::Stock, Server::Ours) => &[],
+            (Clients::Ours, Server::Ours) => &[Promise::Once],
+            (Clients::Mixed, Server::Ours) => &[Promise::Once, Promise::ConvergesIfSent],
+            (Clients::Plain, _) | (Clients::Ours | Clients::Mixed, Server::Stock) => &[Promise::Converges],
+            (Clients::Stock, Server::Ours) => &[Promise::ConvergesIfSent],
             (Clients::Stock, Server::Stock) => &[Promise::Diverges],
         }
     }
@@ -101,6 +113,7 @@ impl AddAssign for Fates {
     fn add_assign(&mut self, other: Self) {
         self.apart += other.apart;
         self.apart_unsent += other.apart_unsent;
+        self.apart_unheard += other.apart_unheard;
         self.restless += other.restless;
         self.edits += other.edits;
         self.confirmed += other.confirmed;
@@ -126,6 +139,8 @@ pub struct Totals {
     pub stock_apart: u64,
     /// Of these, those in which each that did differs only where it wrote last and never sent it.
     pub stock_apart_unsent: u64,
+    /// Of these, others in which it is beyond any server for each that did.
+    pub stock_apart_unheard: u64,
     /// The fates of our clients.
     pub ours: Fates,
     /// The fates of stock clients.
@@ -140,11 +155,14 @@ impl Totals {
     /// Adds what came of the history of `seed`.
     pub fn add(&mut self, pair: Pair, seed: u64, outcome: &Outcome) {
         let broken = outcome.broken(pair);
+        let stock = outcome.stock;
+        let is_unsent = stock.apart > 0 && stock.apart == stock.apart_unsent;
         *self += Self {
             histories: 1,
             ours_apart: u64::from(outcome.ours.apart > 0),
             stock_apart: u64::from(outcome.stock.apart > 0),
-            stock_apart_unsent: u64::from(outcome.stock.apart > 0 && outcome.stock.apart == outcome.stock.apart_unsent),
+            stock_apart_unsent: u64::from(is_unsent),
+            stock_apart_unheard: u64::from(!is_unsent && stock.apart == stock.apart_beyond() && stock.apart > 0),
             ours: outcome.ours,
             stock: outcome.stock,
             broken: u64::from(broken.is_some()),
@@ -170,6 +188,7 @@ impl AddAssign for Totals {
         self.ours_apart += other.ours_apart;
         self.stock_apart += other.stock_apart;
         self.stock_apart_unsent += other.stock_apart_unsent;
+        self.stock_apart_unheard += other.stock_apart_unheard;
         self.ours += other.ours;
         self.stock += other.stock;
         self.broken += other.broken;

@@ -9,7 +9,7 @@ use roommate::{Engine, Result, Store, Subscription};
 
 use super::{
     executor::Simulator,
-    history::{History, Leaf, Op},
+    history::{History, Leaf, Op, Pair},
     ledger::{Ledger, difference, lock, values_of},
     ours::{Ours, SimPersister},
     outcome::{Fates, Outcome},
@@ -73,7 +73,7 @@ impl Simulation {
         let world = World::new(pair.server, seed, ledger.clone(), Trace::new(in_words));
         let simulator = Simulator::new(world);
         let drivers = (0..clients).map(|client| match pair.is_ours(client) {
-            true => Driver::ours(&simulator, &ledger, seed, client),
+            true => Driver::ours(&simulator, &ledger, seed, client, pair),
             false => Driver::stock(&simulator, seed, client),
         });
         let drivers = drivers.collect();
@@ -226,6 +226,13 @@ impl Simulation {
         }
     }
 
+    fn unheard(&self, client: u8) -> u16 {
+        match &self.simulator.world().peers[usize::from(client)].client {
+            Client::Stock(stock) => stock.unheard,
+            Client::Ours(_) => 0,
+        }
+    }
+
     /// Looks what the stores show.
     fn look(&mut self) {
         let ledger = lock(&self.ledger);
@@ -243,7 +250,11 @@ impl Simulation {
             let fates = if driver.is_ours() { &mut outcome.ours } else { &mut outcome.stock };
             let difference = difference(&driver.store().content(), &held);
             fates.apart += u64::from(difference != 0);
-            fates.apart_unsent += u64::from(difference != 0 && difference & !ledger.unsent(client) == 0);
+            let unsent = ledger.unsent(client);
+            let unheard = self.unheard(client);
+            let is_unsent = difference & !unsent == 0;
+            fates.apart_unsent += u64::from(difference != 0 && is_unsent);
+            fates.apart_unheard += u64::from(!is_unsent && difference & !(unsent | unheard) == 0);
             fates.restless += u64::from(restless);
             fates.invented += self.invented[usize::from(client)];
             let unconfirmed = driver.unconfirmed();
@@ -258,7 +269,7 @@ impl Fates {
     fn count(&mut self, ledger: &Ledger, client: u8, unconfirmed: &[roommate::Changes]) {
         let unconfirmed: Vec<_> = unconfirmed.iter().flat_map(values_of).collect();
         for (value, write) in ledger.writes().filter(|(_, write)| write.client == client) {
-            self.twice += u64::from(write.committed > 1);
+            self.twice += u64::from(write.made > 1);
             if write.is_initial {
                 continue;
             }
@@ -276,8 +287,9 @@ impl Fates {
 }
 
 impl Driver {
-    fn ours(simulator: &Arc<Simulator>, ledger: &Arc<Mutex<Ledger>>, seed: u64, client: u8) -> Self {
-        simulator.world().add(Client::Ours(Box::new(Ours::new(seed.is_multiple_of(4)))), Some(Heartbeat::default()));
+    fn ours(simulator: &Arc<Simulator>, ledger: &Arc<Mutex<Ledger>>, seed: u64, client: u8, pair: Pair) -> Self {
+        let ours = Ours::new(client, seed.is_multiple_of(4), pair.extends());
+        simulator.world().add(Client::Ours(Box::new(ours)), Some(Heartbeat::default()));
         let store = Store::new();
         let engine = Engine::builder(&store, SimPersister::new(simulator, client.into()))
             .with_runtime(simulator.runtime())

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     history::MAX_CLIENTS,
-    network::Up,
+    network::{ABNORMAL, Up},
     random::Random,
     world::{Client, Event, World},
 };
@@ -117,7 +117,7 @@ impl World {
         self.connect_again(peer, side, fate);
     }
 
-    pub(super) fn socket_lost(&mut self, conn: usize) {
+    pub(super) fn socket_lost(&mut self, conn: usize, code: u16) {
         let now = self.now;
         let (peer, side) = (self.conns[conn].peer, self.conns[conn].side);
         if !self.conns[conn].is_open {
@@ -129,7 +129,26 @@ impl World {
         let fate = socket.state.ended(socket.turn, now, socket.random.fraction());
         self.trace.note(now, "closed", peer as u64, if side == Side::Main { "main" } else { "ear" });
         self.connect_again(peer, side, fate);
-        self.client_closed(peer, side);
+        self.client_closed(peer, side, code);
+    }
+
+    /// Ends the connection that is open, and begins another.
+    pub(super) fn reconnect(&mut self, peer: usize, side: Side) {
+        let now = self.now;
+        let Some(socket) = self.socket(peer, side) else { return };
+        // It leads to a room.
+        let _ = socket.state.reconnect();
+        if let Some(conn) = socket.conn {
+            self.schedule(now, Event::Reconnect(conn));
+        }
+    }
+
+    /// A connection that is to be replaced ends.
+    pub(super) fn replace(&mut self, conn: usize) {
+        if self.conns[conn].client_has {
+            self.socket_lost(conn, ABNORMAL);
+            self.connect(self.conns[conn].peer, self.conns[conn].side);
+        }
     }
 
     pub(super) fn socket_heard(&mut self, conn: usize, frame: &str) {
@@ -172,7 +191,7 @@ impl World {
                 self.send_up(conn, Up::Ping(None));
                 self.schedule(now, Event::Beat(conn));
             }
-            Beat::Dead(_) => self.socket_lost(conn),
+            Beat::Dead(_) => self.socket_lost(conn, ABNORMAL),
         }
     }
 
@@ -186,13 +205,13 @@ impl World {
     }
 
     /// Sends on the connection that is open now.
-    pub(super) fn socket_send_open(&mut self, peer: usize, frame: Arc<str>) {
-        if let Some(socket) = self.socket(peer, Side::Main) {
+    pub(super) fn socket_send_open(&mut self, peer: usize, side: Side, frame: Arc<str>) {
+        if let Some(socket) = self.socket(peer, side) {
             let epoch = socket.state.epoch;
             // One that is not open has said so by its event, and then everything is sent again.
             let _ = socket.state.try_send_open(Message::Text(frame), epoch);
         }
-        self.write(peer, Side::Main);
+        self.write(peer, side);
     }
 
     pub(super) fn socket_ping(&mut self, peer: usize, side: Side, check: CheckId) {
@@ -231,9 +250,9 @@ impl World {
         }
     }
 
-    fn client_closed(&mut self, peer: usize, side: Side) {
+    fn client_closed(&mut self, peer: usize, side: Side, code: u16) {
         match self.peers[peer].client {
-            Client::Ours(_) => self.ours_closed(peer, side),
+            Client::Ours(_) => self.ours_closed(peer, side, code),
             Client::Stock(_) => {}
         }
     }

@@ -13,7 +13,7 @@ use roommate::{Changes, Content, Payload, Status, Store, Subscription};
 
 use super::{
     host::is_success,
-    ledger::lock,
+    ledger::{lock, places_of},
     network::Answering,
     world::{Client, World},
 };
@@ -43,6 +43,8 @@ pub(super) struct Stock {
     initial_load_pending: bool,
     auto_loads_pending: u32,
     auto_loads_scheduled: u32,
+    /// One bit for each place of which it was told while it did not listen, and nothing since.
+    pub(super) unheard: u16,
     /// What is to be sent and asked for.
     wanted: Vec<Wanted>,
 }
@@ -110,6 +112,7 @@ impl Stock {
             initial_load_pending: false,
             auto_loads_pending: 0,
             auto_loads_scheduled: 0,
+            unheard: 0,
             wanted: Vec::new(),
         }
     }
@@ -188,6 +191,11 @@ impl Stock {
 
     fn heard(&mut self, payload: Payload) {
         if !self.auto_load {
+            self.unheard |= match &payload {
+                Payload::Changes(changes) => places_of(changes, |_| true),
+                Payload::Content(_) => u16::MAX,
+                Payload::Reload => 0,
+            };
             return;
         }
         if payload == Payload::Reload {
@@ -270,8 +278,14 @@ impl Stock {
     /// Applies as the persister does. What is changed by that is saved like any edit, unless the status forbids it.
     fn apply(&mut self, payload: Payload) {
         let applied = match payload {
-            Payload::Changes(changes) => self.store.apply_changes(&changes),
-            Payload::Content(content) => self.store.set_content(&content),
+            Payload::Changes(changes) => {
+                self.unheard &= !places_of(&changes, |_| true);
+                self.store.apply_changes(&changes)
+            }
+            Payload::Content(content) => {
+                self.unheard = 0;
+                self.store.set_content(&content)
+            }
             Payload::Reload => Ok(()),
         };
         // An error would go to `onIgnoredError`.
@@ -324,8 +338,8 @@ impl World {
                     self.trace.note(self.now, "sends", peer as u64, &frame);
                     self.socket_send(peer, frame);
                 }
-                Wanted::Get => self.request(peer, "GET", String::new(), Answering::Stock),
-                Wanted::Put(content) => self.request(peer, "PUT", content.to_json(), Answering::Stock),
+                Wanted::Get => self.request(peer, "GET", Vec::new(), String::new(), Answering::Stock),
+                Wanted::Put(content) => self.request(peer, "PUT", Vec::new(), content.to_json(), Answering::Stock),
             }
         }
     }

@@ -64,13 +64,15 @@ pub(super) enum Event {
     Down(usize),
     /// A socket tries to connect.
     Connect(usize, Side),
+    /// A connection gives way to another.
+    Reconnect(usize),
     /// An attempt took too long.
     ConnectTimeout(usize),
     /// The server gives up a connection that fell silent.
     ServerTimeout(usize),
     /// A socket looks whether its peer lives.
     Beat(usize),
-    /// A link's deadline.
+    /// A client's deadline.
     Tick(usize),
     RequestArrives(u64),
     ResponseArrives(u64),
@@ -124,6 +126,7 @@ impl World {
             Event::Up(conn) => self.arrive_up(conn),
             Event::Down(conn) => self.arrive_down(conn),
             Event::Connect(peer, side) => self.connect(peer, side),
+            Event::Reconnect(conn) => self.replace(conn),
             Event::ConnectTimeout(conn) => self.connect_timed_out(conn),
             Event::ServerTimeout(conn) => self.server_loses(conn),
             Event::Beat(conn) => self.beat(conn),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use roommate::{Changes, Content, Decoded, Error, ErrorKind, Result};
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{ClientMessage, Entry, Join, MAX_CLIENT_ID, MAX_SAFE_INTEGER, Position, ServerMessage, Standing};
+use super::{ClientMessage, Entry, Join, MAX_CLIENT_ID, MAX_SAFE_INTEGER, Offer, Position, ServerMessage, Standing};
 
 pub(super) fn client(text: &str) -> Result<Decoded<ClientMessage>> {
     let mut reader = Reader::default();
@@ -38,6 +38,17 @@ pub(super) fn server(text: &str) -> Result<Decoded<ServerMessage>> {
         _ => ServerMessage::Entry(reader.entry_of(&name, &arguments)?),
     };
     Ok(reader.finish(value))
+}
+
+pub(super) fn offer(text: &str) -> Result<Offer> {
+    match &*parts(text)? {
+        [client, id] => {
+            let client = serde_json::from_str(client.get());
+            let client: String = client.map_err(|_| malformed("the id of a client is a text"))?;
+            Ok(Offer { client: read_client(&client)?, id: read_id(id)? })
+        }
+        _ => Err(malformed("a client and the id of a change are expected")),
+    }
 }
 
 /// Reads what holds content, and counts what has to be left out.
@@ -94,15 +105,19 @@ impl Reader {
 
 fn read_join(part: &RawValue) -> Result<Join> {
     let join = read_object(part)?;
-    let client: Arc<str> = text(&join, "client")?.into();
-    if client.is_empty() || client.len() > MAX_CLIENT_ID {
-        return Err(malformed(format!("the id of a client has from 1 to {MAX_CLIENT_ID} bytes")));
-    }
+    let client = read_client(text(&join, "client")?)?;
     let at = match (join.get("epoch"), join.get("seq")) {
         (Some(Value::Null), Some(Value::Null)) => None,
         _ => Some(position(&join)?),
     };
     Ok(Join { client, at, decided: integer(join.get("decided"))? })
+}
+
+fn read_client(client: &str) -> Result<Arc<str>> {
+    match client.len() {
+        1..=MAX_CLIENT_ID => Ok(client.into()),
+        _ => Err(malformed(format!("the id of a client has from 1 to {MAX_CLIENT_ID} bytes"))),
+    }
 }
 
 fn read_standing(part: &RawValue) -> Result<Standing> {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use roommate::Changes;
 use serde_json::Value;
 
-use super::{Entry, Join, Standing};
+use super::{Entry, Join, Offer, Standing};
 
 pub(super) fn join(join: &Join) -> String {
     let (epoch, seq) = match &join.at {
@@ -22,6 +22,19 @@ pub(super) fn change(id: u64, changes: &Changes) -> String {
 
 pub(super) fn ack(id: u64) -> String {
     format!(r#"["ack",{id}]"#)
+}
+
+pub(super) fn offer(offer: &Offer) -> String {
+    let mut ascii = String::new();
+    for unit in quote(&offer.client).encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(byte @ b' '..=b'~') => ascii.push(byte.into()),
+            _ => {
+                let _infallible = write!(ascii, r"\u{unit:04x}");
+            }
+        }
+    }
+    format!("[{ascii},{}]", offer.id)
 }
 
 pub(super) fn entry(entry: &Entry) -> String {

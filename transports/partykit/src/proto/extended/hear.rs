@@ -1,10 +1,13 @@
 //! What the server says, and what that means.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use roommate::{Changes, Content, Notice};
 
-use super::{Session, Stage, saves::Place};
+use super::{
+    Session, Stage,
+    saves::{Place, last_id},
+};
 use crate::proto::dialect::{Entry, ServerMessage, Standing};
 
 /// The server said what cannot be, or what only a snapshot can explain.
@@ -33,16 +36,12 @@ impl Session {
     }
 
     fn snapshot(&mut self, standing: Standing, refused: Vec<(u64, Changes)>, content: Option<Content>) {
-        let mut refused: BTreeMap<u64, Changes> = refused.into_iter().collect();
         let joins = self.stage != Stage::Joined;
         match (standing.last, &content) {
             (Some(last), _) => {
                 self.last = self.last.max(last);
-                while let Some(part) = self.pending.pop_front_if(|part| part.id <= last) {
-                    let refused = refused.remove(&part.id).unwrap_or_default();
-                    self.confirm(part, &refused, Place::BeforeContent);
-                }
-                self.refusals = refused;
+                self.refusals = refused.into_iter().collect();
+                self.confirm_up_to(last);
             }
             (None, Some(content)) if joins && self.was_known => {
                 for _ in 0..self.shown_by(content) {
@@ -66,6 +65,13 @@ impl Session {
             // Somebody emptied the room's storage.
             None if had_store == Some(true) => self.tell(Notice::Stale),
             None => {}
+        }
+    }
+
+    /// Everything up to `last` is decided, and a content that has it is told next.
+    fn confirm_up_to(&mut self, last: u64) {
+        while self.pending.front().is_some_and(|part| part.id <= last) {
+            self.confirm_next(Place::BeforeContent);
         }
     }
 
@@ -115,20 +121,18 @@ impl Session {
             // What was refused as a whole has no place of its own.
             Entry::Accepted { seq, id, refused } if seq == next || seq == at.seq => {
                 at.seq = seq;
-                match self.pending.pop_front_if(|part| part.id == id) {
-                    Some(part) => {
-                        self.was_known = true;
-                        self.last = self.last.max(id);
-                        self.confirm(part, &refused, Place::InOrder);
-                    }
-                    // Told once more, or of a change that an earlier session sent.
-                    None if seq < next => {
-                        if id > self.last {
-                            self.last = id;
-                            self.refusals.insert(id, refused);
-                        }
-                    }
-                    None => return Err(Astray),
+                if let Some(part) = self.pending.pop_front_if(|part| part.id == id) {
+                    self.was_known = true;
+                    self.last = self.last.max(id);
+                    self.confirm(part, &refused, Place::InOrder);
+                } else if seq == next || id < last_id(id) && self.pending.front().is_some_and(|part| part.id < id) {
+                    return Err(Astray);
+                } else if id > self.last {
+                    // Of a first content, which is told next; or of a change that an earlier session sent.
+                    self.was_known = true;
+                    self.last = id;
+                    self.refusals.insert(id, refused);
+                    self.confirm_up_to(id);
                 }
             }
             Entry::Changed { .. } | Entry::Created { .. } | Entry::Accepted { .. } => return Err(Astray),

@@ -6,7 +6,7 @@ use roommate::{Changes, Content, EditKey, Error, ErrorKind, MOST_UNCONFIRMED, No
 
 use super::{GATHERING, Session, SessionOutput, Stage};
 use crate::proto::{
-    dialect::{MAX_CLIENT_ID, MAX_SAFE_INTEGER},
+    dialect::{MAX_CLIENT_ID, MAX_SAFE_INTEGER, Offer},
     leaf,
 };
 
@@ -19,6 +19,8 @@ pub(super) struct Part {
     frame: Arc<str>,
     /// What was refused of the save so far.
     refused: Changes,
+    /// Up to which id that was told.
+    refused_up_to: u64,
     /// Another part of the same save is next.
     has_more: bool,
     /// It is neither the first nor the only part of its save.
@@ -51,6 +53,11 @@ pub(super) enum Place {
 
 /// A save may be cut into this many messages: the ids of an edit's messages are its number times this, and on from there.
 const MOST_PARTS: u64 = 1 << 12;
+
+/// The largest id that a message of the same edit may have. No edit has so many messages but one of [`MOST_PARTS`].
+pub(super) fn last_id(id: u64) -> u64 {
+    id | (MOST_PARTS - 1)
+}
 
 /// The most refusals that nobody has taken note of while more is asked for. Half of what the server remembers.
 const MOST_UNTAKEN: usize = 128;
@@ -109,6 +116,7 @@ impl Session {
             frame: self.dialect.encode_change(id, &changes).into(),
             changes,
             refused: refused.take().unwrap_or_default(),
+            refused_up_to: id,
             has_more: index + 1 < count,
             continues: index > 0,
             was_sent: false,
@@ -117,6 +125,17 @@ impl Session {
         self.confirm_decided(now);
         self.settle();
         Ok(receipt)
+    }
+
+    /// What a request that offers a first content says in the header [`OFFER_HEADER`](crate::proto::OFFER_HEADER), if the
+    /// content has this edit and all before it. The edits are to be saved all the same: if the room's store is made of this
+    /// content they are confirmed then, and do not take effect again.
+    ///
+    /// # Errors
+    /// As of [`Session::save`].
+    pub fn offer(&mut self, key: EditKey<'_>) -> Result<String> {
+        let base = self.begin_save(Some(key))?;
+        Ok(Offer { client: self.client.clone(), id: last_id(base) }.encode())
     }
 
     /// Tells whose edits will be saved. Best before the connection is open: otherwise another has to be.
@@ -208,14 +227,27 @@ impl Session {
 
     /// Confirms what was decided before it was saved here.
     fn confirm_decided(&mut self, now: Duration) {
-        while let Some(part) = self.pending.pop_front_if(|part| part.id <= self.last) {
-            let refused = self.refusals.remove(&part.id).unwrap_or_default();
-            let is_last = part.id == self.last;
-            self.confirm(part, &refused, Place::Late(now));
+        while let Some(id) = self.pending.front().map(|part| part.id).filter(|id| *id <= self.last) {
+            let is_last = self.pending.get(1).is_none_or(|next| next.id > self.last) && last_id(id) >= self.last;
+            self.confirm_next(Place::Late(now));
             if is_last {
                 self.tell_outdated();
             }
         }
+    }
+
+    /// Accounts for the next message, which was decided as is known already.
+    pub(super) fn confirm_next(&mut self, place: Place) {
+        let Some(mut part) = self.pending.pop_front() else { return };
+        let mut refused = self.refusals.remove(&part.id).unwrap_or_default();
+        // A first content that had the edit had all of its messages.
+        if !part.has_more
+            && let Some(more) = self.refusals.remove(&last_id(part.id))
+        {
+            part.refused_up_to = last_id(part.id);
+            leaf::merge(&mut refused, &more);
+        }
+        self.confirm(part, &refused, place);
     }
 
     /// Accounts for a message that was accepted but for `refused`.
@@ -236,7 +268,7 @@ impl Session {
         }
         if !part.refused.is_empty() {
             let bytes = part.refused.to_json().len();
-            self.untaken.push_back(Refusal { receipt: part.receipt, last: part.id, bytes });
+            self.untaken.push_back(Refusal { receipt: part.receipt, last: part.refused_up_to, bytes });
         }
         self.tell(Notice::Confirmed { receipt: part.receipt, refused: part.refused });
         if part.continues && place == Place::InOrder {

@@ -206,7 +206,7 @@ impl Link {
     }
 
     /// Whether the connection that is listened to is open.
-    fn hears(&self) -> bool {
+    pub(super) fn hears(&self) -> bool {
         match self.listening {
             Listening::Off => false,
             Listening::Main => self.main_open,

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use roommate::{Cell, Content};
+use roommate::{Cell, Changes, Content};
 
 use super::{Output, RoomConfig};
 use crate::proto::{
-    dialect::{Dialect, Join, Position, REPLACED, Standing, encode},
+    dialect::{Dialect, Join, Offer, Position, REPLACED, Standing, encode},
     policy::{ConnectionId, Context},
     storage::{Batch, StorageKey},
 };
@@ -17,7 +17,7 @@ mod log;
 
 use clients::{Clients, Writes};
 pub(super) use log::OwnChange;
-use log::{Log, Logged};
+use log::{Log, Logged, Told};
 
 /// What a room that speaks the dialect knows beside what it holds.
 #[derive(Clone, Debug)]
@@ -119,9 +119,17 @@ impl Extended {
     }
 
     /// Remembers that a change is decided, in what is written of it.
-    fn decide(&mut self, change: &OwnChange, batch: &mut Batch) {
+    pub(super) fn decide(&mut self, change: &OwnChange, batch: &mut Batch) {
         let mut writes = Writes { prefix: &self.storage_prefix, batch };
+        // Who offers a first content need not be connected.
+        let is_away = !self.present.contains_key(&change.client);
+        if is_away {
+            self.clients.comes(&change.client);
+        }
         self.clients.decide(&change.client, change.id, change.refused.as_ref(), &mut writes);
+        if is_away {
+            self.clients.goes(&change.client);
+        }
         self.clients.forget(self.max_clients, &mut writes);
     }
 
@@ -132,22 +140,48 @@ impl Extended {
         told.then(|| self.send(connection, &encode::accepted(seq, change.id, change.refused.as_deref())))
     }
 
-    /// Gives what happened the next place in the order, and tells it to all but its author, who is told otherwise.
+    /// Gives changes the next place in the order, and tells them to all but their author, who is told otherwise.
     ///
-    /// `told` makes its JSON from its place.
+    /// `told` makes their JSON from their place.
     pub(super) fn enter(&mut self, own: Option<OwnChange>, told: impl FnOnce(u64) -> String) -> Option<Output> {
+        let author = own.as_ref().map(|change| Arc::clone(&change.client));
+        self.put_in_order(own, author.as_deref(), |seq| Told::Changed(told(seq)))
+    }
+
+    /// Gives the making of the store the next place in the order, and tells it to all. To the author of what is `own` it is
+    /// told before that what became of that.
+    pub(super) fn create(&mut self, own: Option<OwnChange>, told: impl FnOnce(u64) -> String) -> Vec<Output> {
+        let author = own.as_ref().and_then(|change| Some((*self.present.get(&change.client)?, change)));
+        let mut outputs: Vec<_> =
+            author.and_then(|(author, change)| self.confirm(author, change, false)).into_iter().collect();
+        outputs.extend(self.put_in_order(own, None, |seq| Told::Created(told(seq))));
+        outputs
+    }
+
+    /// What is the client's own of an offered content: changes that were not decided before.
+    pub(super) fn own_of(&self, offer: Offer, refused: &Changes) -> Option<OwnChange> {
+        let refused = (!refused.is_empty()).then(|| refused.to_json().into());
+        let is_new = self.clients.last(&offer.client) < Some(offer.id);
+        is_new.then_some(OwnChange { client: offer.client, id: offer.id, refused })
+    }
+
+    fn put_in_order(
+        &mut self,
+        own: Option<OwnChange>,
+        but: Option<&str>,
+        entry: impl FnOnce(u64) -> Told,
+    ) -> Option<Output> {
         self.seq += 1;
         if !self.in_use {
             return None;
         }
-        let told = told(self.seq);
-        let author = own.as_ref().map(|change| &change.client);
-        let reads = |member: &Member| !member.behind && member.client.is_some() && member.client.as_ref() != author;
+        let entry = entry(self.seq);
+        let reads = |member: &Member| !member.behind && member.client.is_some() && member.client.as_deref() != but;
         let to = self.members.iter().filter(|(_, member)| reads(member));
         let to: Vec<_> = to.map(|(connection, _)| *connection).collect();
-        let output = (!to.is_empty()).then(|| Output::Send { to, frame: self.dialect.frame(&told) });
+        let output = (!to.is_empty()).then(|| Output::Send { to, frame: self.dialect.frame(entry.json()) });
         let (max_entries, max_bytes) = self.max_log;
-        self.log.push(Logged { told, own }, max_entries, max_bytes);
+        self.log.push(Logged { entry, own }, max_entries, max_bytes);
         output
     }
 
@@ -198,7 +232,7 @@ impl Extended {
                 }
             }
             seq = place;
-            entries.push(entry.told_to(client, seq));
+            entries.extend(entry.told_to(client, seq));
         }
         entries.extend(refused.map(|(id, refused)| encode::accepted(seq, id, Some(refused))));
         Some(encode::resumed(&self.standing(client), entries))

@@ -14,10 +14,18 @@ pub(super) struct Log {
 /// One entry.
 #[derive(Clone, Debug)]
 pub(super) struct Logged {
-    /// Its JSON, as all but its author are told it.
-    pub(super) told: String,
+    pub(super) entry: Told,
     /// What it is to its author, if it was a change with an id.
     pub(super) own: Option<OwnChange>,
+}
+
+/// The JSON of an entry.
+#[derive(Clone, Debug)]
+pub(super) enum Told {
+    /// As all but its author are told it.
+    Changed(String),
+    /// As all are told it. Its author is told before that what became of its change.
+    Created(String),
 }
 
 /// What an entry is to the client whose change it was.
@@ -50,11 +58,15 @@ impl Log {
 
 impl Logged {
     /// Its JSON, as `client` is told it.
-    pub(super) fn told_to(&self, client: &str, seq: u64) -> String {
-        match self.own_change_of(client) {
-            Some(change) => encode::accepted(seq, change.id, change.refused.as_deref()),
-            None => self.told.clone(),
-        }
+    pub(super) fn told_to(&self, client: &str, seq: u64) -> impl Iterator<Item = String> {
+        let accepted = |change: &OwnChange, seq| encode::accepted(seq, change.id, change.refused.as_deref());
+        let own = self.own_change_of(client);
+        let told = match (&self.entry, own) {
+            (Told::Changed(told), None) => [Some(told.clone()), None],
+            (Told::Changed(_), Some(change)) => [Some(accepted(change, seq)), None],
+            (Told::Created(told), own) => [own.map(|change| accepted(change, seq - 1)), Some(told.clone())],
+        };
+        told.into_iter().flatten()
     }
 
     /// What it is to `client`, if it was a change of theirs.
@@ -64,7 +76,14 @@ impl Logged {
 
     fn size(&self) -> usize {
         let refused = self.own.as_ref().and_then(|change| change.refused.as_deref()).map_or(0, str::len);
-        size_of::<Self>() + self.told.len() + refused
+        size_of::<Self>() + self.entry.json().len() + refused
+    }
+}
+
+impl Told {
+    pub(super) fn json(&self) -> &str {
+        let (Self::Changed(json) | Self::Created(json)) = self;
+        json
     }
 }
 
@@ -73,7 +92,7 @@ mod tests {
     use super::*;
 
     fn entry(bytes: usize) -> Logged {
-        Logged { told: "x".repeat(bytes), own: None }
+        Logged { entry: Told::Changed("x".repeat(bytes)), own: None }
     }
 
     #[test]
