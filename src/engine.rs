@@ -113,6 +113,9 @@ pub struct Refused {
     pub certainty: Certainty,
 }
 
+/// How long an outbox has at least to take what is left when an engine ends.
+const LEAST_OUTBOX_DEADLINE: Duration = Duration::from_secs(1);
+
 /// A call under way. Await it for the outcome, or drop it; the call goes on either way.
 ///
 /// An error that nobody awaits is told to `on_ignored_error`.
@@ -228,7 +231,8 @@ impl Engine {
 
     /// Ends the engine, and returns the edits that are still unconfirmed, oldest first.
     ///
-    /// With auto-save on it first saves what is left, for at most the deadline ([`EngineBuilder::with_flush_deadline`]).
+    /// With auto-save on it first saves what is left, for at most the deadline ([`EngineBuilder::with_flush_deadline`]). The
+    /// persister and the outbox then have as long again to close, whatever they do.
     /// The store lives on. Further calls fail with [`ErrorKind::Closed`].
     pub async fn destroy(&self) -> Vec<Changes> {
         // Destroying cannot fail; an engine whose task died with its runtime is destroyed already.
@@ -313,8 +317,12 @@ impl EngineBuilder {
     /// persister whose saves are durable and that nobody shares. A place that takes each edit once
     /// ([`EditKey`](crate::EditKey)) takes each once across the restart too; another takes at least once what was on its way.
     ///
-    /// An outbox that cannot be read ends the engine: `on_ignored_error` is told, and calls fail with
-    /// [`ErrorKind::Closed`]. One that cannot be written is tried again, and edits wait.
+    /// It needs a place of its own: not the store's, and not another engine's. What an outbox holds is replaced with each
+    /// edit, so one that holds anything else than an engine's edits is refused as unreadable, and left as it is.
+    ///
+    /// An outbox that cannot be read ends the engine: `on_ignored_error` is told why, and calls fail with
+    /// [`ErrorKind::Closed`] and that as their source. [`Engine::unconfirmed`] goes on listing what is edited. One that
+    /// cannot be written is tried again, and edits wait; if the cause is a lasting one, [`Engine::flush`] fails with it.
     pub fn with_outbox(mut self, outbox: impl Persister) -> Self {
         self.outbox = Some(Arc::new(outbox));
         self
@@ -406,7 +414,8 @@ impl EngineBuilder {
             }
         };
         let (alive, gone) = oneshot::channel();
-        let driver = Driver::new(shared.clone(), self.runtime.clone(), Core::new(settings), outbox, alive);
+        let outbox_deadline = self.flush_deadline.max(LEAST_OUTBOX_DEADLINE);
+        let driver = Driver::new(shared.clone(), self.runtime.clone(), Core::new(settings), outbox, outbox_deadline, alive);
         self.runtime.spawn(Box::pin(driver.run()));
         Engine(Arc::new(Handle { shared, gone: gone.shared(), flush_deadline: self.flush_deadline }))
     }

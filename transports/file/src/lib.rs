@@ -91,6 +91,13 @@ impl FilePersister {
             // A full disk, a network drive that is away.
             _ => ErrorKind::Unavailable,
         };
+        let folder = folder_of(&self.path);
+        if source.kind() == io::ErrorKind::NotFound && !folder.is_dir() {
+            let name = self.path.file_name().unwrap_or_default().display();
+            let message = format!("cannot {what} {name}: make the folder {} first", folder.display());
+            // The source names a temporary file in that folder.
+            return Error::new(kind, message);
+        }
         Error::with_source(kind, format!("cannot {what} {}: {source}", self.path.display()), source)
     }
 }
@@ -105,7 +112,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
             Err(_) => path.to_path_buf(),
         },
     };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let folder = folder_of(&path);
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(text.as_bytes())?;
     match fs::metadata(&path) {
@@ -115,6 +122,10 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(&path)?;
     sync_folder(folder)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 /// A temporary file is for its owner alone; a new file of the application's is not.
@@ -197,7 +208,7 @@ mod tests {
     fn a_folder_that_is_not_there_is_named() {
         let error = save(&FilePersister::new("/nowhere/at/all.json"), &content(1)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
-        assert!(error.to_string().contains("/nowhere/at/all.json"), "{error}");
+        assert_eq!(error.to_string(), "cannot write all.json: make the folder /nowhere/at first");
     }
 
     #[cfg(unix)]

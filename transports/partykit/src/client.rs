@@ -134,8 +134,7 @@ impl Carrier for PartyKitPersister {
     async fn send(&self, changes: &Changes, edit: Option<EditKey<'_>>) -> Result<Saved> {
         let mut news = self.shared.news();
         loop {
-            let begun = self.shared.with(|state, now| state.save(changes, edit, now))?;
-            match begun {
+            match self.shared.save(changes, edit)? {
                 Begun::Later(saved) => return Ok(saved),
                 Begun::Handing(handing) => {
                     handing.await.map_err(|_| closed())??;

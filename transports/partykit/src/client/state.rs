@@ -118,7 +118,7 @@ impl Shared {
         })
     }
 
-    /// Looks at the state, or changes what nothing else depends on.
+    /// Looks at the state, or changes what nothing else depends on. Tells no news, so whoever waits for some may look.
     pub(super) fn peek<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
         look(&mut self.lock())
     }
@@ -127,6 +127,23 @@ impl Shared {
     pub(super) fn with<T>(&self, change: impl FnOnce(&mut State, Duration) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state, self.began.elapsed());
+        self.carry_out(state);
+        result
+    }
+
+    /// Begins a save. One for which there is no room changes nothing and is no news: whoever waits for room would wake
+    /// itself, for ever.
+    pub(super) fn save(&self, changes: &Changes, edit: Option<EditKey<'_>>) -> Result<Begun> {
+        let mut state = self.lock();
+        let begun = state.save(changes, edit, self.began.elapsed());
+        if !matches!(begun, Ok(Begun::Full)) {
+            self.carry_out(state);
+        }
+        begun
+    }
+
+    /// Does what follows from a change of the state, and tells of it.
+    fn carry_out(&self, mut state: MutexGuard<'_, State>) {
         state.carry_out();
         let reader = state.reader_to_wake();
         drop(state);
@@ -135,7 +152,6 @@ impl Shared {
         }
         self.tell_news();
         self.work.notify_one();
-        result
     }
 
     /// Resolves after each change of the state from now on.
@@ -390,7 +406,7 @@ impl State {
     }
 
     /// Begins a save of changes.
-    pub(super) fn save(&mut self, changes: &Changes, edit: Option<EditKey<'_>>, now: Duration) -> Result<Begun> {
+    fn save(&mut self, changes: &Changes, edit: Option<EditKey<'_>>, now: Duration) -> Result<Begun> {
         self.check()?;
         let spoken = match &self.watch {
             // Nothing that waits would be confirmed any more, and whoever listens learns why when nothing is being saved.

@@ -2,6 +2,7 @@
 
 mod common;
 mod extended;
+mod unreachable;
 
 use std::{sync::Arc, time::Duration};
 
