@@ -54,6 +54,8 @@ pub(super) struct State {
     room_url: String,
     /// Why the main connection will not open by itself.
     failure: Option<Error>,
+    /// The main connection was open once: the server knows better than to refuse it for good at the first attempt.
+    was_open: bool,
     get: Option<CheckId>,
     watches: u64,
     closed: bool,
@@ -99,6 +101,7 @@ impl Shared {
             main: Line::new(socket.clone()),
             room_url: options.room_url()?,
             failure: None,
+            was_open: false,
             get: None,
             watches: 0,
             closed: false,
@@ -235,6 +238,16 @@ impl Shared {
                     self.heard(Side::Main, &message, |_| true);
                 }
             }
+            // What was never taken is refused for a cause that does not pass by itself: whoever waits need not.
+            SocketEvent::Error(error)
+                if error.kind() == ErrorKind::Refused && self.peek(|state| state.waits_first()) =>
+            {
+                self.with(|state, _| {
+                    if let Some(watch) = &mut state.watch {
+                        watch.failure = Some(error);
+                    }
+                });
+            }
             // A socket goes on trying by itself, and no call fails meanwhile.
             SocketEvent::Error(error) if self.socket.ready_state() != ReadyState::Closed => self.report(error),
             SocketEvent::Error(error) => {
@@ -250,6 +263,7 @@ impl Shared {
                 SocketEvent::Open { epoch } => match state.check_room() {
                     Ok(()) => {
                         state.failure = None;
+                        state.was_open = true;
                         state.main.opened(epoch);
                         state.link.opened(Side::Main, now);
                     }
@@ -499,6 +513,15 @@ impl State {
             _ => {}
         }
         (true, None)
+    }
+
+    /// Whether somebody waits for the very first connection.
+    fn waits_first(&self) -> bool {
+        let waits = |watch: &Watch| watch.failure.is_none() && !watch.is_over;
+        !self.was_open
+            && !self.is_ready()
+            && self.main.socket().ready_state() != ReadyState::Closed
+            && self.watch.as_ref().is_some_and(waits)
     }
 
     fn listens_to_main(&self) -> bool {
