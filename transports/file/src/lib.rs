@@ -17,8 +17,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! It is also where an engine that is often away from its room keeps what it has not had confirmed
-//! (`EngineBuilder::with_outbox`).
+//! It is also where an engine that is often away from its room keeps what it has not had confirmed, so that edits outlive the
+//! program. An outbox is a file of its own, never the store's:
+//!
+//! ```
+//! use roommate::{Engine, Persister, Store};
+//! use roommate_file::FilePersister;
+//!
+//! /// With a room: `partykit_builder(..)?.with_outbox(FilePersister::new("outbox.json")).build()`.
+//! fn with_outbox(store: &Store, place: impl Persister) -> Engine {
+//!     Engine::builder(store, place).with_outbox(FilePersister::new("outbox.json")).build()
+//! }
+//! ```
 
 use std::{
     fs::{self, File},
@@ -64,7 +74,17 @@ impl Persister for FilePersister {
         let path = self.path.clone();
         let read = aside(move || fs::read_to_string(path)).await?;
         match read {
-            Ok(text) => Ok(Some(Content::from_json(&text).map_err(|error| self.corrupt(error))?.value)),
+            Ok(text) => {
+                let decoded = Content::from_json(&text).map_err(|error| self.corrupt(error))?;
+                match decoded.unrepresentable {
+                    0 => Ok(Some(decoded.value)),
+                    // The next save would take them out of the file.
+                    count => Err(Error::new(
+                        ErrorKind::Corrupt,
+                        format!("{} has {count} cells that no store can hold: mend or remove it", self.path.display()),
+                    )),
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(self.corrupt(error)),
             Err(error) => Err(self.failed("read", error)),
@@ -202,6 +222,18 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{text:?}");
             assert_eq!(fs::read(&path).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn a_cell_that_no_store_can_hold_is_told_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        let text = r#"[{"t":{"r":{"fits":1,"does not":1e999}}},{}]"#;
+        fs::write(&path, text).unwrap();
+        let error = block_on(FilePersister::new(&path).load()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains("1 cells that no store can hold"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
 
     #[test]
