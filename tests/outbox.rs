@@ -122,8 +122,7 @@ fn an_outbox_that_is_the_place_of_a_store_is_left_alone() {
     let pets = r#"[{"pets":{"fido":{"species":"dog"}}},{"open":true}]"#;
     std::fs::write(&file, pets).unwrap();
     let store = Store::new();
-    let engine =
-        Engine::builder(&store, FilePersister::new(&file)).with_outbox(FilePersister::new(&file)).build();
+    let engine = Engine::builder(&store, FilePersister::new(&file)).with_outbox(FilePersister::new(&file)).build();
     store.set_value("open", false).unwrap();
     block_on(async {
         let error = engine.start_auto_persisting(None).await.unwrap_err();
@@ -239,10 +238,8 @@ fn r4_a_deadline_holds_for_an_outbox_that_never_answers() {
     let (outbox, faults) = roommate::conformance::Flaky::new(Memory::new().client());
     let gate = roommate::conformance::Gate::new();
     faults.next(roommate::conformance::Op::Load, roommate::conformance::Fault::Hold(gate.clone()));
-    let engine = Engine::builder(&store, Away)
-        .with_outbox(outbox)
-        .with_flush_deadline(Duration::from_millis(100))
-        .build();
+    let engine =
+        Engine::builder(&store, Away).with_outbox(outbox).with_flush_deadline(Duration::from_millis(100)).build();
     store.set_value("v", 1).unwrap();
     let flush = engine.flush();
     assert_eq!(block_on(engine.destroy()).len(), 1);
