@@ -20,7 +20,7 @@ use roommate_partykit::sim::{Fates, History, MAX_CLIENTS, Pair, Totals, run, run
 #[command(about = "Many clients on one server, simulated: who ends apart, and what becomes of every edit")]
 struct Args {
     /// How many histories of each pair.
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     histories: u64,
     /// How many clients: `3`, or from the least to the most, `1..5`.
     #[arg(long, default_value = "1..5", value_parser = clients)]
@@ -37,19 +37,23 @@ struct Args {
     /// Print a line of JSON for each row.
     #[arg(long)]
     json: bool,
-    /// Run this history, as `--histories 1` prints it, and tell what happens.
-    #[arg(long)]
+    /// Run this history, all of the line that `--histories 1` prints, and tell what happens.
+    #[arg(long, value_parser = history)]
     replay: Option<History>,
 }
 
 fn clients(text: &str) -> Result<RangeInclusive<u8>, String> {
     let (least, most) = text.split_once("..").unwrap_or((text, text));
-    let number = |text: &str| text.trim_start_matches('=').parse::<u8>().map_err(|error| format!("{text:?}: {error}"));
-    let (least, most) = (number(least)?, number(most)?);
-    match 1 <= least && least <= most && most <= MAX_CLIENTS {
-        true => Ok(least..=most),
-        false => Err(format!("say from 1 to {MAX_CLIENTS}, the lesser first")),
+    let number = |text: &str| text.trim_start_matches('=').parse::<u8>().ok();
+    match (number(least), number(most)) {
+        (Some(least), Some(most)) if 1 <= least && least <= most && most <= MAX_CLIENTS => Ok(least..=most),
+        _ => Err(format!("say a number from 1 to {MAX_CLIENTS}, or two such as 1..{MAX_CLIENTS}, the lesser first")),
     }
+}
+
+fn history(text: &str) -> Result<History, String> {
+    text.parse::<History>()
+        .map_err(|error| format!("{error}: say, in quotes, the whole line that `--histories 1` prints first"))
 }
 
 fn main() -> ExitCode {

@@ -72,7 +72,11 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
             (Some(server), host)
         }
     };
-    let equal = tokio::time::timeout(Duration::from_secs(args.timeout), sync(&host, &args.room)).await??;
+    let syncing = tokio::time::timeout(Duration::from_secs(args.timeout), sync(&host, &args.room));
+    let equal = syncing.await.map_err(|_| {
+        let (room, seconds) = (&args.room, args.timeout);
+        format!("{host} and the room {room} did not bring both stores together within {seconds} s (--timeout)")
+    })??;
     if let Some(server) = server {
         server.shutdown().await?;
     }

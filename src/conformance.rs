@@ -1,6 +1,10 @@
 //! The suite that any persister can be put through, and [`Flaky`], which makes one fail.
 //!
-//! Each check has the words of a line of [`Persister`]'s contract for its name, and panics where the line does not hold.
+//! Each check has the words of a line of [`Persister`]'s contract for its name, and panics with that line where it does not
+//! hold. What a crash leaves behind, of a save that was answered with [`Saved::Done`] say, no check here can see.
+//!
+//! Turn it on for your tests alone: `roommate = { ..., features = ["conformance"] }` under `[dev-dependencies]`.
+//!
 //! [`persister`] runs all that the persister's [`Capability`](crate::Capability) calls for:
 //!
 //! ```
@@ -67,18 +71,21 @@ pub async fn persister<P: Persister, C: Fn() -> P>(new_place: impl Fn() -> C) {
 
 /// Loading a place where nothing was ever saved is no error: it is `None`.
 pub async fn loading_a_place_where_nothing_was_ever_saved_is_none<P: Persister>(client: impl Fn() -> P) {
-    assert_eq!(client().load().await.expect("loading nothing is no error"), None);
+    const LINE: &str = "Loading a place where nothing was ever saved is no error: it is `None`";
+    assert_eq!(client().load().await.expect(LINE), None, "{LINE}");
 }
 
 /// A content that was saved and is empty is `Some`, not `None`.
 pub async fn a_content_that_was_saved_and_is_empty_is_some<P: Persister>(client: impl Fn() -> P) {
-    let mut writer = Client::watching(client()).await;
+    const LINE: &str = "A content that was saved and is empty is `Some`, not `None`";
+    let mut writer = Client::watching(LINE, client()).await;
     writer.save_whole(&Content::new()).await;
-    assert_eq!(client().load().await.expect("it was saved"), Some(Content::new()));
+    assert_eq!(client().load().await.expect(LINE), Some(Content::new()), "{LINE}");
 }
 
 /// Everything that a content may hold comes back as it was saved.
 pub async fn what_was_saved_is_loaded<P: Persister>(client: impl Fn() -> P) {
+    const LINE: &str = "Everything that a content may hold comes back as it was saved";
     let mut changes = Changes::new();
     for (index, id) in ["plain", "", "with \"quotes\" / slashes \u{e9}\u{1f600}", "__proto__"].into_iter().enumerate() {
         changes.set_cell(id, id, id, (index as i32).into());
@@ -88,14 +95,15 @@ pub async fn what_was_saved_is_loaded<P: Persister>(client: impl Fn() -> P) {
     changes.set_cell("cells", "null", "null", crate::Cell::Null);
     let mut content = Content::new();
     content.apply(&changes);
-    let mut writer = Client::watching(client()).await;
+    let mut writer = Client::watching(LINE, client()).await;
     writer.save_whole(&content).await;
-    assert_eq!(client().load().await.expect("it was saved"), Some(content));
+    assert_eq!(client().load().await.expect(LINE), Some(content), "{LINE}");
 }
 
 /// A place that takes changes takes them all at once or not at all; another takes the content.
 pub async fn a_place_takes_changes_all_at_once<P: Persister>(client: impl Fn() -> P) {
-    let mut writer = Client::watching(client()).await;
+    const LINE: &str = "A place that takes changes takes them all at once or not at all; another takes the content";
+    let mut writer = Client::watching(LINE, client()).await;
     writer.save_whole(&one(0)).await;
     let mut changes = several(1);
     changes.del_row("t", "0");
@@ -103,65 +111,73 @@ pub async fn a_place_takes_changes_all_at_once<P: Persister>(client: impl Fn() -
     writer.save(&changes).await;
     let mut expected = one(0);
     expected.apply(&changes);
-    assert_eq!(client().load().await.expect("it was saved"), Some(expected));
+    assert_eq!(client().load().await.expect(LINE), Some(expected), "{LINE}");
 }
 
 /// An error means that nothing was written, or that it may safely be written again.
 pub async fn what_was_written_may_safely_be_written_again<P: Persister>(client: impl Fn() -> P) {
-    let mut writer = Client::watching(client()).await;
+    const LINE: &str = "An error means that nothing was written, or that it may safely be written again";
+    let mut writer = Client::watching(LINE, client()).await;
     writer.save_whole(&one(0)).await;
     writer.save(&several(1)).await;
     writer.save(&several(1)).await;
     let mut expected = one(0);
     expected.apply(&several(1));
-    assert_eq!(client().load().await.expect("it was saved"), Some(expected));
+    assert_eq!(client().load().await.expect(LINE), Some(expected), "{LINE}");
 }
 
 /// Any of the futures may be dropped before it is done.
 pub async fn a_future_may_be_dropped_before_it_is_done<P: Persister>(client: impl Fn() -> P) {
+    const LINE: &str = "Any of the futures may be dropped before it is done";
     let persister = client();
     let _ = persister.load().now_or_never();
     let content = || one(0);
     let _ = persister.save(Save::new(&content, None)).now_or_never();
     let _ = persister.watch().now_or_never();
-    let mut writer = Client::watching(persister).await;
+    let mut writer = Client::watching(LINE, persister).await;
     writer.save_whole(&one(0)).await;
-    assert_eq!(writer.persister.load().await.expect("a load works after one was dropped"), Some(one(0)));
+    assert_eq!(writer.persister.load().await.expect(LINE), Some(one(0)), "{LINE}");
 }
 
 /// It is closed exactly once, after everything else.
 pub async fn a_persister_closes_after_everything_else<P: Persister>(client: impl Fn() -> P) {
+    const LINE: &str = "It is closed exactly once, after everything else";
     let persister = client();
     let _ = persister.load().await;
-    persister.close().await.expect("nothing is left that could fail");
-    client().close().await.expect("a persister that did nothing closes too");
+    persister.close().await.expect(LINE);
+    client().close().await.expect(LINE);
 }
 
 /// A whole content never overwrites a place that others share and that holds something: the answer is
 /// [`Saved::Found`], and nothing was written.
 pub async fn a_whole_content_never_overwrites_a_place_that_others_share<P: Persister>(client: impl Fn() -> P) {
-    Client::watching(client()).await.save_whole(&one(0)).await;
-    let late = Client::watching(client()).await;
+    const LINE: &str = "A whole content never overwrites a place that others share and that holds something: the answer is \
+        `Saved::Found`, and nothing was written";
+    Client::watching(LINE, client()).await.save_whole(&one(0)).await;
+    let late = Client::watching(LINE, client()).await;
     let content = || one(1);
     let saved = late.persister.save(Save::new(&content, None)).await;
-    assert_eq!(saved.expect("the place answers"), Saved::Found(one(0)));
-    assert_eq!(client().load().await.expect("it was saved"), Some(one(0)), "nothing was written");
+    assert_eq!(saved.expect(LINE), Saved::Found(one(0)), "{LINE}");
+    assert_eq!(client().load().await.expect(LINE), Some(one(0)), "nothing was written: {LINE}");
 }
 
 /// Without [`Capability::watch`](crate::Capability::watch) watching is `Unsupported`.
 pub async fn without_the_capability_watching_is_unsupported<P: Persister>(client: impl Fn() -> P) {
+    const LINE: &str = "Without `Capability::watch` watching is `Unsupported`";
     match client().watch().await {
-        Ok(_) => panic!("it watches, and its capability says that it cannot"),
-        Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported),
+        Ok(_) => panic!("it watches, and its capability says that it cannot: {LINE}"),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported, "{LINE}"),
     }
 }
 
 /// Once the future resolves nothing is missed: what is accepted from then on is told by the stream, or summed up by
 /// [`Notice::Stale`].
 pub async fn once_watching_nothing_is_missed<P: Persister>(client: impl Fn() -> P) {
-    let mut writer = Client::watching(client()).await;
+    const LINE: &str = "Once the future resolves nothing is missed: what is accepted from then on is told by the stream, or \
+        summed up by `Notice::Stale`";
+    let mut writer = Client::watching(LINE, client()).await;
     writer.save_whole(&one(0)).await;
-    let mut reader = Client::watching(client()).await;
+    let mut reader = Client::watching(LINE, client()).await;
     writer.save(&several(1)).await;
     let mut expected = one(0);
     expected.apply(&several(1));
@@ -171,11 +187,12 @@ pub async fn once_watching_nothing_is_missed<P: Persister>(client: impl Fn() -> 
 
 /// A stream that was dropped, or ended, is opened again, and misses nothing from then on.
 pub async fn a_stream_that_was_dropped_is_opened_again<P: Persister>(client: impl Fn() -> P) {
-    let mut writer = Client::watching(client()).await;
+    const LINE: &str = "A stream that was dropped, or ended, is opened again, and misses nothing from then on";
+    let mut writer = Client::watching(LINE, client()).await;
     writer.save_whole(&one(0)).await;
-    let reader = Client::watching(client()).await;
+    let reader = Client::watching(LINE, client()).await;
     drop(reader.stream);
-    let mut reader = Client::watching(reader.persister).await;
+    let mut reader = Client::watching(LINE, reader.persister).await;
     reader.shown = one(0);
     writer.save(&several(1)).await;
     let mut expected = one(0);
@@ -185,25 +202,28 @@ pub async fn a_stream_that_was_dropped_is_opened_again<P: Persister>(client: imp
 
 /// What is loaded contains at least everything that the stream had told when it was called.
 pub async fn what_is_loaded_contains_what_the_stream_had_told<P: Persister>(client: impl Fn() -> P) {
-    let mut writer = Client::watching(client()).await;
+    const LINE: &str = "What is loaded contains at least everything that the stream had told when it was called";
+    let mut writer = Client::watching(LINE, client()).await;
     writer.save_whole(&one(0)).await;
-    let mut reader = Client::watching(client()).await;
+    let mut reader = Client::watching(LINE, client()).await;
     let mut expected = one(0);
     for step in 1..10 {
         writer.save(&several(step)).await;
         expected.apply(&several(step));
         reader.hear().await;
-        let loaded = reader.persister.load().await.expect("it was saved").unwrap_or_default();
-        assert_eq!(loaded, expected, "after what the stream told of step {step}");
+        let loaded = reader.persister.load().await.expect(LINE).unwrap_or_default();
+        assert_eq!(loaded, expected, "after what the stream told of step {step}: {LINE}");
     }
 }
 
 /// The place puts accepted changes in one order, which every stream tells; [`Notice::Confirmed`] stands where one's own
 /// stand in it.
 pub async fn the_stream_tells_in_order_what_was_accepted_and_confirms_ones_own<P: Persister>(client: impl Fn() -> P) {
-    let mut a = Client::watching(client()).await;
+    const LINE: &str = "The place puts accepted changes in one order, which every stream tells; `Notice::Confirmed` stands \
+        where one's own stand in it";
+    let mut a = Client::watching(LINE, client()).await;
     a.save_whole(&one(0)).await;
-    let mut b = Client::watching(client()).await;
+    let mut b = Client::watching(LINE, client()).await;
     b.shown = one(0);
     for step in 1..20 {
         // Both write the same cells without having heard of each other: only the order can say who wins.
@@ -212,13 +232,15 @@ pub async fn the_stream_tells_in_order_what_was_accepted_and_confirms_ones_own<P
     }
     a.hear_confirmations().await;
     b.hear_confirmations().await;
-    let place = client().load().await.expect("it was saved").unwrap_or_default();
+    let place = client().load().await.expect(LINE).unwrap_or_default();
     a.wait_until_shown(&place).await;
     b.wait_until_shown(&place).await;
 }
 
 /// A persister, its stream, and what somebody who only does what the stream says would show.
 struct Client<P> {
+    /// The line of the contract that is checked.
+    line: &'static str,
     persister: P,
     stream: Option<BoxStream<'static, Result<Notice>>>,
     shown: Content,
@@ -226,29 +248,27 @@ struct Client<P> {
 }
 
 impl<P: Persister> Client<P> {
-    async fn watching(persister: P) -> Self {
+    async fn watching(line: &'static str, persister: P) -> Self {
         let stream = match persister.capability().watch {
-            true => {
-                Some(within_patience("watching", persister.watch()).await.expect("a place that is there is watched"))
-            }
+            true => Some(within_patience(line, "watching", persister.watch()).await.expect(line)),
             false => None,
         };
-        Self { persister, stream, shown: Content::new(), sent: Vec::new() }
+        Self { line, persister, stream, shown: Content::new(), sent: Vec::new() }
     }
 
     /// Saves a content to a place that holds nothing, and waits until it has it.
     async fn save_whole(&mut self, content: &Content) {
         let get = || content.clone();
-        let saved = within_patience("saving", self.persister.save(Save::new(&get, None))).await;
+        let saved = within_patience(self.line, "saving", self.persister.save(Save::new(&get, None))).await;
         self.shown = content.clone();
-        match saved.expect("a new place takes a content") {
+        match saved.expect(self.line) {
             Saved::Later(receipt) => {
                 self.sent.push((receipt, Changes::new()));
                 self.hear_confirmations().await;
             }
             Saved::Done => {}
             // What a save that was dropped has written.
-            Saved::Found(found) => assert_eq!(&found, content, "nothing was ever saved there"),
+            Saved::Found(found) => assert_eq!(&found, content, "nothing was ever saved there: {}", self.line),
         }
     }
 
@@ -262,10 +282,10 @@ impl<P: Persister> Client<P> {
         let mut content = self.shown.clone();
         content.apply(changes);
         let get = || content.clone();
-        match within_patience("saving", self.persister.save(Save::new(&get, Some(changes)))).await {
+        match within_patience(self.line, "saving", self.persister.save(Save::new(&get, Some(changes)))).await {
             Ok(Saved::Later(receipt)) => self.sent.push((receipt, changes.clone())),
             Ok(Saved::Done) => self.shown = content,
-            other => panic!("changes are taken, not answered with {other:?}"),
+            other => panic!("changes are answered with {other:?}: {}", self.line),
         }
     }
 
@@ -282,27 +302,26 @@ impl<P: Persister> Client<P> {
     }
 
     async fn hear(&mut self) {
-        let stream = self.stream.as_mut().expect("a save is `Later` only where the place is watched");
-        let notice = within_patience("a notice", stream.next()).await.expect("the stream goes on");
-        match notice.expect("nothing is wrong") {
+        let stream = self.stream.as_mut().expect(self.line);
+        let notice = within_patience(self.line, "a notice", stream.next()).await.expect(self.line);
+        match notice.expect(self.line) {
             Notice::Content(content) => self.shown = content,
             Notice::Changes(changes) => self.shown.apply(&changes),
-            Notice::Stale => self.shown = self.persister.load().await.expect("the place is there").unwrap_or_default(),
+            Notice::Stale => self.shown = self.persister.load().await.expect(self.line).unwrap_or_default(),
             Notice::Confirmed { receipt, refused } | Notice::Missing { receipt, missing: refused } => {
-                assert!(refused.is_empty(), "nobody refuses anything here, and {refused:?} was");
+                assert!(refused.is_empty(), "nobody refuses anything here, and {refused:?} was: {}", self.line);
                 let index = self.sent.iter().position(|(sent, _)| *sent == receipt);
-                let (_, changes) =
-                    self.sent.remove(index.expect("a receipt is confirmed once, and only if it was given"));
+                let (_, changes) = self.sent.remove(index.expect(self.line));
                 self.shown.apply(&changes);
             }
         }
     }
 }
 
-async fn within_patience<T>(what: &str, future: impl Future<Output = T>) -> T {
+async fn within_patience<T>(line: &str, what: &str, future: impl Future<Output = T>) -> T {
     match select(pin!(future), Threads.sleep(PATIENCE)).await {
         Either::Left((output, _)) => output,
-        Either::Right(_) => panic!("{what} does not come within {PATIENCE:?}"),
+        Either::Right(_) => panic!("{what} does not come within {PATIENCE:?}: {line}"),
     }
 }
 

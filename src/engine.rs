@@ -92,7 +92,7 @@ pub struct EngineBuilder {
     store: Store,
     persister: Arc<dyn Persister>,
     outbox: Option<Arc<dyn Persister>>,
-    runtime: Arc<dyn Runtime>,
+    runtime: Option<Arc<dyn Runtime>>,
     client_id: Option<String>,
     on_ignored_error: Option<OnIgnoredError>,
     save_interval: Duration,
@@ -113,6 +113,9 @@ pub struct Refused {
     pub certainty: Certainty,
 }
 
+/// How long an outbox has at least to take what is left when an engine ends.
+const LEAST_OUTBOX_DEADLINE: Duration = Duration::from_secs(1);
+
 /// A call under way. Await it for the outcome, or drop it; the call goes on either way.
 ///
 /// An error that nobody awaits is told to `on_ignored_error`.
@@ -128,7 +131,8 @@ struct Handle {
 }
 
 impl Engine {
-    /// An engine with default settings, on threads of its own ([`Threads`]).
+    /// An engine with default settings, on the runtime that the persister needs, or else on threads of its own
+    /// ([`Threads`]).
     pub fn new(store: &Store, persister: impl Persister) -> Self {
         Self::builder(store, persister).build()
     }
@@ -139,7 +143,7 @@ impl Engine {
             store: store.clone(),
             persister: Arc::new(persister),
             outbox: None,
-            runtime: Arc::new(Threads),
+            runtime: None,
             client_id: None,
             on_ignored_error: None,
             save_interval: Duration::ZERO,
@@ -200,6 +204,9 @@ impl Engine {
     }
 
     /// Starts auto-load and then auto-save. If the second cannot start, the first is stopped again.
+    ///
+    /// It waits for the place: while that cannot be reached it does not resolve, and edits made meanwhile are kept for it.
+    /// To go on after a while, put a time-out around it; the call goes on too.
     pub fn start_auto_persisting(&self, initial: Option<Content>) -> Pending {
         self.call(Call::StartAutoPersisting { initial, save_first: false })
     }
@@ -228,7 +235,8 @@ impl Engine {
 
     /// Ends the engine, and returns the edits that are still unconfirmed, oldest first.
     ///
-    /// With auto-save on it first saves what is left, for at most the deadline ([`EngineBuilder::with_flush_deadline`]).
+    /// With auto-save on it first saves what is left, for at most the deadline ([`EngineBuilder::with_flush_deadline`]). The
+    /// persister and the outbox then have as long again to close, whatever they do.
     /// The store lives on. Further calls fail with [`ErrorKind::Closed`].
     pub async fn destroy(&self) -> Vec<Changes> {
         // Destroying cannot fail; an engine whose task died with its runtime is destroyed already.
@@ -300,9 +308,9 @@ impl Engine {
 }
 
 impl EngineBuilder {
-    /// Where tasks run and sleep. Default: [`Threads`].
+    /// Where tasks run and sleep. Default: where the persister needs it ([`Persister::runtime`]), else [`Threads`].
     pub fn with_runtime(mut self, runtime: impl Runtime) -> Self {
-        self.runtime = Arc::new(runtime);
+        self.runtime = Some(Arc::new(runtime));
         self
     }
 
@@ -313,8 +321,12 @@ impl EngineBuilder {
     /// persister whose saves are durable and that nobody shares. A place that takes each edit once
     /// ([`EditKey`](crate::EditKey)) takes each once across the restart too; another takes at least once what was on its way.
     ///
-    /// An outbox that cannot be read ends the engine: `on_ignored_error` is told, and calls fail with
-    /// [`ErrorKind::Closed`]. One that cannot be written is tried again, and edits wait.
+    /// It needs a place of its own: not the store's, and not another engine's. What an outbox holds is replaced with each
+    /// edit, so one that holds anything else than an engine's edits is refused as unreadable, and left as it is.
+    ///
+    /// An outbox that cannot be read ends the engine: `on_ignored_error` is told why, and calls fail with
+    /// [`ErrorKind::Closed`] and that as their source. [`Engine::unconfirmed`] goes on listing what is edited. One that
+    /// cannot be written is tried again, and edits wait; if the cause is a lasting one, [`Engine::flush`] fails with it.
     pub fn with_outbox(mut self, outbox: impl Persister) -> Self {
         self.outbox = Some(Arc::new(outbox));
         self
@@ -376,6 +388,8 @@ impl EngineBuilder {
             empty_poll_interval: self.empty_poll_interval,
             seed: self.seed.unwrap_or_else(|| random.hash_one("jitter")),
         };
+        let runtime = self.runtime.or_else(|| self.persister.runtime()).or_else(|| self.outbox.as_ref()?.runtime());
+        let runtime = runtime.unwrap_or_else(|| Arc::new(Threads));
         let shared = Arc::new(Shared::new(self.store, self.persister, self.on_ignored_error));
         let told = Arc::downgrade(&shared);
         let report: Report = Arc::new(move |error| {
@@ -398,7 +412,7 @@ impl EngineBuilder {
                 let (min, max) = self.retry_delays;
                 let backoff = Backoff::new(min, max, random.hash_one("outbox"));
                 shared.capture_now();
-                Some(Outbox::new(persister, self.runtime.clone(), backoff, client_id))
+                Some(Outbox::new(persister, runtime.clone(), backoff, client_id))
             }
             None => {
                 shared.name_client(client_id);
@@ -406,8 +420,9 @@ impl EngineBuilder {
             }
         };
         let (alive, gone) = oneshot::channel();
-        let driver = Driver::new(shared.clone(), self.runtime.clone(), Core::new(settings), outbox, alive);
-        self.runtime.spawn(Box::pin(driver.run()));
+        let outbox_deadline = self.flush_deadline.max(LEAST_OUTBOX_DEADLINE);
+        let driver = Driver::new(shared.clone(), runtime.clone(), Core::new(settings), outbox, outbox_deadline, alive);
+        runtime.spawn(Box::pin(driver.run()));
         Engine(Arc::new(Handle { shared, gone: gone.shared(), flush_deadline: self.flush_deadline }))
     }
 }

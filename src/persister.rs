@@ -12,6 +12,7 @@ use futures_core::stream::BoxStream;
 use crate::{
     content::{Changes, Content},
     error::{Error, Result},
+    runtime::Runtime,
 };
 
 /// The way to a place.
@@ -113,6 +114,13 @@ pub trait Persister: Debug + Send + Sync + 'static {
     /// time: it is the engine's `on_ignored_error`. Called once, before everything else. The default does nothing.
     fn report_to(&self, report: Report) {
         let _ = report;
+    }
+
+    /// Where an engine runs that is not told where
+    /// ([`EngineBuilder::with_runtime`](crate::EngineBuilder::with_runtime)): for a persister whose futures work on one
+    /// runtime alone. The default is `None`: they work on any.
+    fn runtime(&self) -> Option<Arc<dyn Runtime>> {
+        None
     }
 
     /// Ends what the persister has open. Called exactly once, after everything else. The default does nothing.
@@ -218,7 +226,7 @@ pub struct Save<'a> {
     edit: Option<EditKey<'a>>,
 }
 
-/// Names an edit to a place that takes each once, however often it is sent (R7).
+/// Names an edit to a place that takes each once, however often it is sent.
 ///
 /// [`Notice::Confirmed`] puts an edit where it stands in the stream. So a place that took the edit before, and confirms
 /// it again, tells at once after that what it holds: [`Notice::Stale`], [`Notice::Content`], or as [`Notice::Changes`]

@@ -16,6 +16,7 @@ use crate::{
     content::Content,
     error::{Error, Result},
     persister::{Capability, Notice, Persister, Report, Save, Saved},
+    runtime::Runtime,
 };
 
 /// Another persister, with the faults that [`Faults`] puts into it.
@@ -248,6 +249,10 @@ impl<P: Persister> Persister for Flaky<P> {
 
     fn introduce(&self, client: &str) {
         self.inner.introduce(client);
+    }
+
+    fn runtime(&self) -> Option<Arc<dyn Runtime>> {
+        self.inner.runtime()
     }
 
     fn report_to(&self, report: Report) {

@@ -68,6 +68,8 @@ pub(crate) enum Input {
     Saved(Result<Saved>),
     Acted(Result<()>),
     Closed(Result<()>),
+    /// The outbox does not take edits, for a lasting cause.
+    Unkept(Error),
     Woke(Timer),
 }
 
@@ -251,6 +253,7 @@ impl Core {
                 }
                 self.end();
             }
+            Input::Unkept(error) => self.unkept(error),
             Input::Woke(timer) => self.woke(timer),
         }
     }

@@ -4,20 +4,25 @@ use std::{
     collections::HashMap,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_channel::oneshot;
 use futures_core::{future::BoxFuture, stream::BoxStream};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{Either, select},
+};
 
 use super::{
     Refused,
     core::{Apply, CallId, Core, Effect, Input, Timer},
-    outbox::Outbox,
+    outbox::{Outbox, Progress},
     replica::EditId,
-    shared::{Incoming, Public, Request, Shared},
+    shared::{End, Incoming, Public, Request, Shared},
 };
 use crate::{
     content::Changes,
@@ -30,6 +35,9 @@ use crate::{
 pub(super) type Action = BoxFuture<'static, Result<()>>;
 
 type NoticeStream = BoxStream<'static, Result<Notice>>;
+
+/// How many turns a driver takes before it lets others have theirs.
+const MAX_TURNS: u32 = 64;
 
 /// What has ended, of what was under way.
 #[expect(clippy::large_enum_variant, reason = "made once for each notice or call, and moved a few times")]
@@ -49,6 +57,10 @@ pub(super) struct Driver {
     actions: HashMap<CallId, Action>,
     calls: u64,
     outbox: Option<Outbox>,
+    /// How long it may take to close the outbox.
+    outbox_deadline: Duration,
+    /// How many turns it has taken in a row without waiting.
+    turns: u32,
     ended: bool,
     /// Goes with the driver; whoever waits for its end waits for the other end.
     _alive: oneshot::Sender<()>,
@@ -60,6 +72,7 @@ impl Driver {
         runtime: Arc<dyn Runtime>,
         core: Core,
         outbox: Option<Outbox>,
+        outbox_deadline: Duration,
         alive: oneshot::Sender<()>,
     ) -> Self {
         Self {
@@ -67,6 +80,8 @@ impl Driver {
             runtime,
             core,
             outbox,
+            outbox_deadline,
+            turns: 0,
             _alive: alive,
             under_way: None,
             stream: None,
@@ -93,22 +108,51 @@ impl Driver {
             self.publish();
         }
         if let Some(outbox) = self.outbox.take() {
-            outbox.finish(&self.shared).await;
+            let deadline = self.runtime.sleep(self.outbox_deadline);
+            if let Either::Right(_) = select(pin!(outbox.finish(&self.shared)), deadline).await {
+                self.shared.report(Error::new(
+                    ErrorKind::Unavailable,
+                    "the outbox did not take what is left in time: it may lack the last edits",
+                ));
+            }
         }
     }
 
+    /// Takes a turn, and lets others have theirs in between: a place that always has something to tell must not keep a
+    /// runtime from anything else, such as from seeing that time passes.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Done>> {
+        if self.turns == MAX_TURNS {
+            self.turns = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let done = self.poll_parts(context);
+        self.turns = if done.is_ready() { self.turns + 1 } else { 0 };
+        done
+    }
+
+    fn poll_parts(&mut self, context: &mut Context<'_>) -> Poll<Option<Done>> {
+        if self.outbox.as_ref().is_none_or(Outbox::is_restored) {
+            // Before all that may always be ready, and eat what a runtime lets a task do at a time: a deadline holds
+            // whatever a persister does.
+            for timer in [Timer::Deadline, Timer::Retry, Timer::Hold, Timer::Poll] {
+                if let Some(sleep) = self.timers.get_mut(&timer)
+                    && sleep.poll_unpin(context).is_ready()
+                {
+                    self.timers.remove(&timer);
+                    return Poll::Ready(Some(Done::Input(Input::Woke(timer))));
+                }
+            }
+        }
         if let Some(outbox) = &mut self.outbox {
             match outbox.poll(&self.shared, context) {
-                Poll::Ready(Ok(())) => return Poll::Ready(None),
-                Poll::Ready(Err(error)) => {
-                    // Nothing may overwrite what could not be read.
-                    self.outbox = None;
-                    self.shared.report(error);
-                    self.end();
+                Poll::Ready(Progress::Some) => return Poll::Ready(None),
+                Poll::Ready(Progress::Unkept(error)) => return Poll::Ready(Some(Done::Input(Input::Unkept(error)))),
+                Poll::Ready(Progress::Unreadable(error)) => {
+                    self.lose_outbox(error);
                     return Poll::Ready(None);
                 }
-                Poll::Pending if !outbox.is_restored() => return Poll::Pending,
+                Poll::Pending if !outbox.is_restored() => return self.poll_destroyed(context),
                 Poll::Pending => {}
             }
         }
@@ -135,15 +179,24 @@ impl Driver {
                 }
             })));
         }
-        for timer in [Timer::Retry, Timer::Hold, Timer::Poll, Timer::Deadline] {
-            if let Some(sleep) = self.timers.get_mut(&timer)
-                && sleep.poll_unpin(context).is_ready()
-            {
-                self.timers.remove(&timer);
-                return Poll::Ready(Some(Done::Input(Input::Woke(timer))));
-            }
-        }
         Poll::Pending
+    }
+
+    /// Until the outbox has told what it keeps no call is taken, but the one that ends the engine ends it.
+    fn poll_destroyed(&mut self, context: &mut Context<'_>) -> Poll<Option<Done>> {
+        let Some(deadline) = self.shared.poll_destroyed(context) else { return Poll::Pending };
+        let sleep = self.timers.entry(Timer::Deadline).or_insert_with(|| self.runtime.sleep(deadline));
+        std::task::ready!(sleep.poll_unpin(context));
+        self.lose_outbox(Error::new(ErrorKind::Unavailable, "it did not answer before the engine was destroyed"));
+        Poll::Ready(None)
+    }
+
+    /// Ends because of an outbox that cannot be read: nothing may overwrite it.
+    fn lose_outbox(&mut self, error: Error) {
+        self.outbox = None;
+        self.shared.report(error.clone());
+        let message = format!("the outbox cannot be read, so the engine ended: {error}");
+        self.end(End::Failed(Error::with_source(ErrorKind::Closed, message, error)));
     }
 
     fn requested(&mut self, request: Request) -> Done {
@@ -223,7 +276,7 @@ impl Driver {
                 self.publish();
                 self.guarded("a status listener", |shared| shared.statuses.tell(&status));
             }
-            Effect::End => self.end(),
+            Effect::End => self.end(End::Destroyed),
         }
     }
 
@@ -277,13 +330,14 @@ impl Driver {
         });
     }
 
-    fn end(&mut self) {
+    fn end(&mut self, end: End) {
         self.ended = true;
         self.stream = None;
         self.publish();
-        for request in self.shared.end() {
+        let requests = self.shared.end(end.clone()).into_iter().map(|request| request.answer);
+        for answer in requests.chain(self.answers.drain().map(|(_, answer)| answer)) {
             // Whoever asked may be gone.
-            let _ = request.answer.send(Err(Error::new(ErrorKind::Closed, "the engine is destroyed")));
+            let _ = answer.send(Err(end.answer()));
         }
         self.shared.statuses.end();
         self.shared.refusals.end();
@@ -294,7 +348,10 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         if !self.ended {
-            self.end();
+            self.end(End::Failed(Error::new(
+                ErrorKind::Closed,
+                "the engine's runtime ended, and the engine with it: its edits are in `unconfirmed()`",
+            )));
         }
     }
 }

@@ -20,7 +20,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    content::{Cell, Changes, Content, Row},
+    content::{Cell, Changes, Content, Map, Row},
     error::{Error, ErrorKind, Result},
     persister::{Persister, Save, Saved},
     runtime::Runtime,
@@ -59,6 +59,16 @@ enum State {
     KeepsLater(BoxFuture<'static, ()>),
 }
 
+/// What became of what was under way.
+pub(super) enum Progress {
+    /// It has come further, or is tried again later.
+    Some,
+    /// The outbox does not take edits, and would not take them again by itself. It is asked again all the same.
+    Unkept(Error),
+    /// What it has cannot be read. That is the engine's end.
+    Unreadable(Error),
+}
+
 /// What an earlier life left.
 #[derive(Debug, Default, PartialEq)]
 struct Kept {
@@ -83,8 +93,8 @@ impl Outbox {
         !matches!(self.state, State::Restoring(_) | State::RestoresLater(_))
     }
 
-    /// Goes on. Ready when more edits may be saved than before; an error is the engine's end.
-    pub(super) fn poll(&mut self, shared: &Shared, context: &mut Context<'_>) -> Poll<Result<()>> {
+    /// Goes on. Ready each time that something was done, so that nothing else has to wait for more than that.
+    pub(super) fn poll(&mut self, shared: &Shared, context: &mut Context<'_>) -> Poll<Progress> {
         loop {
             match &mut self.state {
                 State::Restoring(loading) => {
@@ -97,14 +107,14 @@ impl Outbox {
                             shared.restore(client_id, EditId(kept.made), kept.edits);
                             self.state = State::Idle;
                             self.backoff.reset();
-                            return Poll::Ready(Ok(()));
+                            return Poll::Ready(Progress::Some);
                         }
                         Err(error) if error.is_temporary() && self.attempts < RESTORE_ATTEMPTS => {
                             self.attempts += 1;
                             shared.report(error);
                             self.state = State::RestoresLater(self.sleep());
                         }
-                        Err(error) => return Poll::Ready(Err(error)),
+                        Err(error) => return Poll::Ready(Progress::Unreadable(error)),
                     }
                 }
                 State::RestoresLater(sleep) => {
@@ -123,11 +133,15 @@ impl Outbox {
                         shared.replica().keep(*up_to);
                         self.state = State::Idle;
                         self.backoff.reset();
-                        return Poll::Ready(Ok(()));
+                        return Poll::Ready(Progress::Some);
                     }
                     Err(error) => {
-                        shared.report(error);
                         self.state = State::KeepsLater(self.sleep());
+                        if !error.is_temporary() {
+                            return Poll::Ready(Progress::Unkept(error));
+                        }
+                        shared.report(error);
+                        return Poll::Ready(Progress::Some);
                     }
                 },
                 State::KeepsLater(sleep) => {
@@ -218,6 +232,9 @@ fn decode(content: &Content) -> Result<Kept> {
             format!("the outbox holds something else than an engine's edits ({what}): mend or remove it"),
         )
     };
+    if has_others(&content.tables, &[EDITS]) || has_others(&content.values, &[CLIENT, MADE]) {
+        return Err(corrupt("what a store holds, perhaps: an outbox needs a place of its own"));
+    }
     let client_id = match content.values.get(CLIENT) {
         None => None,
         Some(client_id) => Some(client_id.as_str().ok_or_else(|| corrupt("its client"))?.to_owned()),
@@ -231,11 +248,19 @@ fn decode(content: &Content) -> Result<Kept> {
     let mut edits = Vec::new();
     for (number, row) in content.tables.get(EDITS).into_iter().flatten() {
         let number = number.parse().ok().filter(|number| *number <= made).ok_or_else(|| corrupt("a number"))?;
+        if has_others(row, &[CHANGES]) {
+            return Err(corrupt("an edit with more than its changes"));
+        }
         let text = row.get(CHANGES).and_then(Cell::as_str).ok_or_else(|| corrupt("an edit"))?;
         edits.push((EditId(number), Changes::from_json(text)?.value));
     }
     edits.sort_by_key(|(id, _)| *id);
     Ok(Kept { client_id, made, edits })
+}
+
+/// Whether there is anything under another id.
+fn has_others<V>(map: &Map<V>, ids: &[&str]) -> bool {
+    map.keys().any(|id| !ids.contains(&id.as_str()))
 }
 
 #[cfg(test)]
@@ -267,6 +292,10 @@ mod tests {
             r#"[{"edits":{"2":{"changes":"[{},{},1]"}}},{"made":1}]"#,
             r#"[{},{"made":-1}]"#,
             r#"[{},{"client":true}]"#,
+            r#"[{"edits":{"1":{"changes":"[{},{},1]","more":1}}},{"made":1}]"#,
+            r#"[{"pets":{"fido":{"species":"dog"}}},{}]"#,
+            r#"[{"edits":{},"pets":{"fido":{"species":"dog"}}},{"client":"me","made":1}]"#,
+            r#"[{},{"open":true}]"#,
         ] {
             let error = decode(&Content::from_json(text).unwrap().value).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{text}");

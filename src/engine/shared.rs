@@ -6,6 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_channel::oneshot;
@@ -53,7 +54,27 @@ struct Inbox {
     /// From the first call on. Until then the store's content is what the application begins with, not an edit.
     hook: Option<CommitHook>,
     edited: bool,
-    ended: bool,
+    /// How the engine ended, if it has.
+    ended: Option<End>,
+}
+
+/// How an engine ends.
+#[derive(Clone, Debug)]
+pub(super) enum End {
+    /// Somebody said so.
+    Destroyed,
+    /// It cannot go on, for this reason. Edits are captured all the same: nobody has given them up.
+    Failed(Error),
+}
+
+impl End {
+    /// What calls are answered with from then on.
+    pub(super) fn answer(&self) -> Error {
+        match self {
+            Self::Destroyed => Error::new(ErrorKind::Closed, "the engine is destroyed"),
+            Self::Failed(error) => error.clone(),
+        }
+    }
 }
 
 /// What handles may ask without waiting for the driver.
@@ -192,8 +213,8 @@ impl Shared {
     /// Hands a call to the driver. If there is none any more, or too many wait, the call is answered with that.
     pub(super) fn request(self: &Arc<Self>, request: Request) {
         let mut inbox = lock(&self.inbox);
-        let error = if inbox.ended {
-            Some(Error::new(ErrorKind::Closed, "the engine is destroyed"))
+        let error = if let Some(end) = &inbox.ended {
+            Some(end.answer())
         } else if inbox.requests.len() >= MAX_REQUESTS && !matches!(request.call, Call::Destroy { .. }) {
             let message = format!("{MAX_REQUESTS} calls are waiting for the engine already: await some first");
             Some(Error::new(ErrorKind::Invalid, message))
@@ -224,11 +245,22 @@ impl Shared {
         if std::mem::take(&mut inbox.edited) { Poll::Ready(Incoming::Edited) } else { Poll::Pending }
     }
 
+    /// Within what time the engine is to end, if a call says so that waits to be taken.
+    pub(super) fn poll_destroyed(&self, context: &mut Context<'_>) -> Option<Duration> {
+        self.waker.register(context.waker());
+        lock(&self.inbox).requests.iter().find_map(|request| match request.call {
+            Call::Destroy { deadline, .. } => Some(deadline),
+            _ => None,
+        })
+    }
+
     /// Takes no call any more; returns those that came too late.
-    pub(super) fn end(&self) -> VecDeque<Request> {
+    pub(super) fn end(&self, end: End) -> VecDeque<Request> {
         let mut inbox = lock(&self.inbox);
-        inbox.ended = true;
-        inbox.hook = None;
+        if matches!(end, End::Destroyed) {
+            inbox.hook = None;
+        }
+        inbox.ended = Some(end);
         std::mem::take(&mut inbox.requests)
     }
 

@@ -226,11 +226,45 @@ impl Core {
 
     /// The first call ends with an error.
     pub(super) fn call_failed(&mut self, error: Error) {
-        if let Some(call) = self.calls.pop_front() {
-            // A half that began goes with the half that could not.
-            self.auto_load &= !call.began_auto_load;
-            self.auto_save &= !call.began_auto_save;
-            self.answer(call.id, Err(error));
+        if let Some(id) = self.end_call() {
+            self.answer(id, Err(error));
+        }
+    }
+
+    /// Takes the first call away before it is done.
+    fn end_call(&mut self) -> Option<CallId> {
+        let call = self.calls.pop_front()?;
+        // A half that began goes with the half that could not.
+        self.auto_load &= !call.began_auto_load;
+        self.auto_save &= !call.began_auto_save;
+        Some(call.id)
+    }
+
+    /// What was edited cannot be saved, since the outbox does not take it. Whoever waits for that is told so: the call
+    /// whose save is next, and every flush.
+    pub(super) fn unkept(&mut self, error: Error) {
+        let waits = |call: &Queued| call.steps.iter().any(|step| matches!(step, Step::Flush(_)));
+        if self.busy_for_call && self.busy == Some(Busy::Watch) && self.calls.front().is_some_and(waits) {
+            self.abandon();
+        }
+        let mut unkept: Vec<_> = mem::take(&mut self.flushes).into_iter().map(|(id, _)| id).collect();
+        let is_next = |call: &Queued| waits(call) || matches!(call.step(), Some(Step::Save { .. }));
+        if self.busy.is_none() && self.calls.front().is_some_and(is_next) {
+            unkept.extend(self.end_call());
+        }
+        let mut may_wait = self.busy.is_some() && self.busy_for_call;
+        self.calls.retain(|call| {
+            let stays = mem::take(&mut may_wait) || !waits(call);
+            if !stays {
+                unkept.push(call.id);
+            }
+            stays
+        });
+        if unkept.is_empty() {
+            return self.report(error);
+        }
+        for id in unkept {
+            self.answer(id, Err(error.clone()));
         }
     }
 

@@ -17,8 +17,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! It is also where an engine that is often away from its room keeps what it has not had confirmed
-//! (`EngineBuilder::with_outbox`).
+//! It is also where an engine that is often away from its room keeps what it has not had confirmed, so that edits outlive the
+//! program. An outbox is a file of its own, never the store's:
+//!
+//! ```
+//! use roommate::{Engine, Persister, Store};
+//! use roommate_file::FilePersister;
+//!
+//! /// With a room: `partykit_builder(..)?.with_outbox(FilePersister::new("outbox.json")).build()`.
+//! fn with_outbox(store: &Store, place: impl Persister) -> Engine {
+//!     Engine::builder(store, place).with_outbox(FilePersister::new("outbox.json")).build()
+//! }
+//! ```
 
 use std::{
     fs::{self, File},
@@ -64,7 +74,17 @@ impl Persister for FilePersister {
         let path = self.path.clone();
         let read = aside(move || fs::read_to_string(path)).await?;
         match read {
-            Ok(text) => Ok(Some(Content::from_json(&text).map_err(|error| self.corrupt(error))?.value)),
+            Ok(text) => {
+                let decoded = Content::from_json(&text).map_err(|error| self.corrupt(error))?;
+                match decoded.unrepresentable {
+                    0 => Ok(Some(decoded.value)),
+                    // The next save would take them out of the file.
+                    count => Err(Error::new(
+                        ErrorKind::Corrupt,
+                        format!("{} has {count} cells that no store can hold: mend or remove it", self.path.display()),
+                    )),
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(self.corrupt(error)),
             Err(error) => Err(self.failed("read", error)),
@@ -91,6 +111,13 @@ impl FilePersister {
             // A full disk, a network drive that is away.
             _ => ErrorKind::Unavailable,
         };
+        let folder = folder_of(&self.path);
+        if source.kind() == io::ErrorKind::NotFound && !folder.is_dir() {
+            let name = self.path.file_name().unwrap_or_default().display();
+            let message = format!("cannot {what} {name}: make the folder {} first", folder.display());
+            // The source names a temporary file in that folder.
+            return Error::new(kind, message);
+        }
         Error::with_source(kind, format!("cannot {what} {}: {source}", self.path.display()), source)
     }
 }
@@ -105,7 +132,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
             Err(_) => path.to_path_buf(),
         },
     };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let folder = folder_of(&path);
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(text.as_bytes())?;
     match fs::metadata(&path) {
@@ -115,6 +142,10 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(&path)?;
     sync_folder(folder)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 /// A temporary file is for its owner alone; a new file of the application's is not.
@@ -194,10 +225,22 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_that_no_store_can_hold_is_told_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        let text = r#"[{"t":{"r":{"fits":1,"does not":1e999}}},{}]"#;
+        fs::write(&path, text).unwrap();
+        let error = block_on(FilePersister::new(&path).load()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains("1 cells that no store can hold"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+
+    #[test]
     fn a_folder_that_is_not_there_is_named() {
         let error = save(&FilePersister::new("/nowhere/at/all.json"), &content(1)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
-        assert!(error.to_string().contains("/nowhere/at/all.json"), "{error}");
+        assert_eq!(error.to_string(), "cannot write all.json: make the folder /nowhere/at first");
     }
 
     #[cfg(unix)]

@@ -21,6 +21,34 @@
 //! ```
 //!
 //! Rooms live in memory, and end with the process.
+//!
+//! # Who may do what
+//!
+//! A [`Policy`] decides who may connect, and what of a change is accepted. A client brings a token in the query of its
+//! socket, or in a header of all its requests; those of the store over HTTP have the headers alone.
+//!
+//! ```
+//! use roommate_server::{Asker, Cell, Id, Policy, RoomConfig, Server, ServerConfig};
+//!
+//! #[derive(Debug)]
+//! struct Members;
+//!
+//! impl Policy for Members {
+//!     fn can_connect(&self, asker: Asker<'_>) -> bool {
+//!         asker.context.query_parameter("token") == Some("secret")
+//!     }
+//!
+//!     fn can_set_value(&self, value_id: &Id, _: &Cell, _: Option<&Cell>, _: Asker<'_>) -> bool {
+//!         value_id != "owner"
+//!     }
+//! }
+//!
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! let config = ServerConfig::new().with_room(RoomConfig::new().with_policy(Members));
+//! let server = Server::bind("127.0.0.1:0", config).await?.spawn();
+//! # server.shutdown().await
+//! # }).unwrap();
+//! ```
 
 mod answer;
 mod config;
@@ -31,6 +59,7 @@ mod router;
 mod server;
 
 pub use config::ServerConfig;
-pub use roommate::{Error, Result};
+pub use roommate::{Cell, Error, Id, Result};
+pub use roommate_partykit::proto::{AllowAll, Asker, ConnectionId, Context, Policy, RoomConfig};
 pub use rooms::Rooms;
 pub use server::{RunningServer, Server};

@@ -28,7 +28,7 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct Serve {
     /// Where to listen; port 0 takes any that is free
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1999")]
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:1999", value_parser = address)]
     listen: String,
 
     /// What the path of a room's store ends with
@@ -59,6 +59,15 @@ struct Serve {
     /// What to log: off, error, warn, info, debug, trace; or by module, as in `info,roommate_server=debug`
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log: Targets,
+}
+
+/// Whether the text is a host and a port. Whether there is such a host shows when it is listened on.
+fn address(text: &str) -> Result<String, &'static str> {
+    let is_address = |(host, port): (&str, &str)| !host.is_empty() && port.parse::<u16>().is_ok();
+    match text.rsplit_once(':').is_some_and(is_address) {
+        true => Ok(text.to_owned()),
+        false => Err("say HOST:PORT, such as 127.0.0.1:1999"),
+    }
 }
 
 #[tokio::main]

@@ -17,7 +17,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 use roommate::{
-    Capability, Changes, Content, EditKey, Error, ErrorKind, Notice, Persister, Report, Result, Save, Saved,
+    Capability, Changes, Content, EditKey, Error, ErrorKind, Notice, Persister, Report, Result, Runtime, Save, Saved,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -55,7 +55,8 @@ use crate::{
 /// [`PartyKitConfig::with_listening_connection`] does without that connection, and says what that costs.
 ///
 /// A socket goes on trying by itself, so no call fails while it does not reach its server: the engine's `on_ignored_error`
-/// hears of each attempt that failed.
+/// hears of each attempt that failed. A server that refuses the very first one (401, 403, 404) refuses what the socket was
+/// given: whoever waits is told at once.
 ///
 /// The persister belongs to the room that the socket leads to when it is made. A socket that is led elsewhere makes it
 /// fail with [`ErrorKind::Invalid`] rather than write into the wrong room.
@@ -64,6 +65,7 @@ pub struct PartyKitPersister {
     socket: PartySocket,
     endpoint: Arc<Endpoint>,
     config: PartyKitConfig,
+    runtime: TokioRuntime,
     task: CancellationToken,
 }
 
@@ -84,7 +86,7 @@ impl PartyKitPersister {
         let shared = Arc::new(Shared::new(socket, &config)?);
         let task = CancellationToken::new();
         runtime.spawn(drive::drive(shared.clone(), socket.events(), endpoint.clone(), task.clone()));
-        Ok(Self { shared, socket: socket.clone(), endpoint, config, task })
+        Ok(Self { shared, socket: socket.clone(), endpoint, config, runtime: runtime.into(), task })
     }
 
     /// The socket that changes are sent on.
@@ -134,8 +136,7 @@ impl Carrier for PartyKitPersister {
     async fn send(&self, changes: &Changes, edit: Option<EditKey<'_>>) -> Result<Saved> {
         let mut news = self.shared.news();
         loop {
-            let begun = self.shared.with(|state, now| state.save(changes, edit, now))?;
-            match begun {
+            match self.shared.save(changes, edit)? {
                 Begun::Later(saved) => return Ok(saved),
                 Begun::Handing(handing) => {
                     handing.await.map_err(|_| closed())??;
@@ -189,6 +190,11 @@ impl Persister for PartyKitPersister {
 
     fn report_to(&self, report: Report) {
         self.shared.report_to(report);
+    }
+
+    /// That in which the persister was made.
+    fn runtime(&self) -> Option<Arc<dyn Runtime>> {
+        Some(Arc::new(self.runtime.clone()))
     }
 
     async fn close(&self) -> Result<()> {

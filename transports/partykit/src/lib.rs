@@ -1,4 +1,39 @@
-//! PartyKit rooms for Roommate.
+//! PartyKit rooms for Roommate: TinyBase's `createPartyKitPersister`, on the same wire, for the same rooms.
+//!
+//! ```no_run
+//! use roommate::Store;
+//! use roommate_partykit::{PartyKitConfig, PartySocket, PartySocketOptions, create_partykit_persister};
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> roommate::Result<()> {
+//!     let store = Store::new();
+//!     // A token, say, goes into the query; or into a header, which HTTP requests have too.
+//!     let options = PartySocketOptions::new("my-project.partykit.dev", "my_room").with_query([("token", "secret")]);
+//!     let socket = PartySocket::new(options)?;
+//!     let engine = create_partykit_persister(&store, &socket, PartyKitConfig::new(), |error| eprintln!("{error}"))?;
+//!     engine.start_auto_persisting(None).await?; // load the room, follow it, save each edit
+//!     store.set_cell("pets", "fido", "species", "dog")?;
+//!     engine.flush().await?; // the room has confirmed it
+//!     engine.destroy().await;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! [`partykit_builder`] is for an engine with other settings. One that is to keep its edits over restarts of the program
+//! has an outbox, a place of its own such as a file of the crate `roommate-file`:
+//!
+//! ```no_run
+//! use roommate::{Engine, Persister, Store};
+//! use roommate_partykit::{PartyKitConfig, PartySocket, partykit_builder};
+//!
+//! fn with_outbox(store: &Store, socket: &PartySocket, outbox: impl Persister) -> roommate::Result<Engine> {
+//!     let builder = partykit_builder(store, socket, PartyKitConfig::new(), |error| eprintln!("{error}"))?;
+//!     Ok(builder.with_outbox(outbox).build())
+//! }
+//! ```
+//!
+//! Everything here runs on the tokio runtime in which it is made, which needs I/O and time (`enable_all`).
+//! [`proto`] is the pure logic of both ends; a server is in the crate `roommate-server`.
 
 #[cfg(feature = "client")]
 mod client;
@@ -17,9 +52,10 @@ mod socket;
 #[cfg(feature = "client")]
 pub use client::{PartyKitConfig, PartyKitPersister, StoreProtocol, TokioRuntime};
 #[cfg(feature = "client")]
-pub use create::create_partykit_persister;
+pub use create::{create_partykit_persister, partykit_builder};
 pub use proto::socket::{
-    Heartbeat, Message, PartySocketOptions, Query, QueryPairs, ReadyState, SendOutcome, SocketEvent, SocketProtocol,
+    Heartbeat, Message, PartySocketOptions, Query, QueryPairs, QueryValue, ReadyState, SendOutcome, SocketEvent,
+    SocketProtocol,
 };
 #[cfg(feature = "client")]
 pub use socket::{PartySocket, SocketEvents};

@@ -48,6 +48,16 @@ async fn it_speaks_the_extended_dialect_unless_it_is_told_not_to() {
     }
 }
 
+#[tokio::test]
+async fn an_address_that_is_none_is_refused_with_an_example() {
+    for address in ["19922", "localhost", ":1999", "127.0.0.1:99999"] {
+        let output = roommate(&["serve", "--listen", address]).output().await.unwrap();
+        assert!(!output.status.success());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("say HOST:PORT, such as 127.0.0.1:1999"), "{said}");
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn it_ends_in_good_order_when_it_is_asked_to() {

@@ -28,7 +28,7 @@ impl Notices {
 
     /// Whether everything that it listens to is open; why it never will be.
     pub(super) fn is_ready(&self) -> Result<bool> {
-        self.shared.with(|state, _| {
+        self.shared.peek(|state| {
             state.check()?;
             match &state.watch {
                 Some(Watch { id, failure, .. }) if *id == self.id => match failure {

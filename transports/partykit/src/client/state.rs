@@ -54,6 +54,8 @@ pub(super) struct State {
     room_url: String,
     /// Why the main connection will not open by itself.
     failure: Option<Error>,
+    /// The main connection was open once: the server knows better than to refuse it for good at the first attempt.
+    was_open: bool,
     get: Option<CheckId>,
     watches: u64,
     closed: bool,
@@ -99,6 +101,7 @@ impl Shared {
             main: Line::new(socket.clone()),
             room_url: options.room_url()?,
             failure: None,
+            was_open: false,
             get: None,
             watches: 0,
             closed: false,
@@ -118,7 +121,7 @@ impl Shared {
         })
     }
 
-    /// Looks at the state, or changes what nothing else depends on.
+    /// Looks at the state, or changes what nothing else depends on. Tells no news, so whoever waits for some may look.
     pub(super) fn peek<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
         look(&mut self.lock())
     }
@@ -127,6 +130,23 @@ impl Shared {
     pub(super) fn with<T>(&self, change: impl FnOnce(&mut State, Duration) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state, self.began.elapsed());
+        self.carry_out(state);
+        result
+    }
+
+    /// Begins a save. One for which there is no room changes nothing and is no news: whoever waits for room would wake
+    /// itself, for ever.
+    pub(super) fn save(&self, changes: &Changes, edit: Option<EditKey<'_>>) -> Result<Begun> {
+        let mut state = self.lock();
+        let begun = state.save(changes, edit, self.began.elapsed());
+        if !matches!(begun, Ok(Begun::Full)) {
+            self.carry_out(state);
+        }
+        begun
+    }
+
+    /// Does what follows from a change of the state, and tells of it.
+    fn carry_out(&self, mut state: MutexGuard<'_, State>) {
         state.carry_out();
         let reader = state.reader_to_wake();
         drop(state);
@@ -135,7 +155,6 @@ impl Shared {
         }
         self.tell_news();
         self.work.notify_one();
-        result
     }
 
     /// Resolves after each change of the state from now on.
@@ -219,6 +238,16 @@ impl Shared {
                     self.heard(Side::Main, &message, |_| true);
                 }
             }
+            // What was never taken is refused for a cause that does not pass by itself: whoever waits need not.
+            SocketEvent::Error(error)
+                if error.kind() == ErrorKind::Refused && self.peek(|state| state.waits_first()) =>
+            {
+                self.with(|state, _| {
+                    if let Some(watch) = &mut state.watch {
+                        watch.failure = Some(error);
+                    }
+                });
+            }
             // A socket goes on trying by itself, and no call fails meanwhile.
             SocketEvent::Error(error) if self.socket.ready_state() != ReadyState::Closed => self.report(error),
             SocketEvent::Error(error) => {
@@ -234,6 +263,7 @@ impl Shared {
                 SocketEvent::Open { epoch } => match state.check_room() {
                     Ok(()) => {
                         state.failure = None;
+                        state.was_open = true;
                         state.main.opened(epoch);
                         state.link.opened(Side::Main, now);
                     }
@@ -390,7 +420,7 @@ impl State {
     }
 
     /// Begins a save of changes.
-    pub(super) fn save(&mut self, changes: &Changes, edit: Option<EditKey<'_>>, now: Duration) -> Result<Begun> {
+    fn save(&mut self, changes: &Changes, edit: Option<EditKey<'_>>, now: Duration) -> Result<Begun> {
         self.check()?;
         let spoken = match &self.watch {
             // Nothing that waits would be confirmed any more, and whoever listens learns why when nothing is being saved.
@@ -483,6 +513,15 @@ impl State {
             _ => {}
         }
         (true, None)
+    }
+
+    /// Whether somebody waits for the very first connection.
+    fn waits_first(&self) -> bool {
+        let waits = |watch: &Watch| watch.failure.is_none() && !watch.is_over;
+        !self.was_open
+            && !self.is_ready()
+            && self.main.socket().ready_state() != ReadyState::Closed
+            && self.watch.as_ref().is_some_and(waits)
     }
 
     fn listens_to_main(&self) -> bool {

@@ -21,7 +21,7 @@ pub(crate) use self::retry::Fate;
 pub use self::{
     heartbeat::Heartbeat,
     options::{PartySocketOptions, SocketProtocol},
-    query::{Query, QueryPairs},
+    query::{Query, QueryPairs, QueryValue},
 };
 #[cfg(any(feature = "client", feature = "mock"))]
 pub(crate) use self::{

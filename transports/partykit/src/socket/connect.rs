@@ -177,6 +177,11 @@ fn answered(response: &Response, host: &str) -> Error {
     if !body.is_empty() {
         message.push_str(&format!(": {body}"));
     }
+    match status.as_u16() {
+        401 | 403 => message.push_str(" (look at the socket's query and headers)"),
+        404 => message.push_str(" (look at host, party and room)"),
+        _ => {}
+    }
     Error::new(kind, message)
 }
 

@@ -96,7 +96,13 @@ impl Task {
                 self.give_up(format!("{error}; max_retries is reached, reconnect() starts over"), Some(error)).await;
             }
             Some(Fate::Refused) => {
-                self.give_up(format!("{error}; refused too often, reconnect() starts over"), Some(error)).await;
+                self.give_up(
+                    format!(
+                        "{error}; refused too often: mend the query, the headers or the address, then call reconnect()"
+                    ),
+                    Some(error),
+                )
+                .await;
             }
             _ => self.tell(SocketEvent::Error(error)).await,
         }

@@ -2,12 +2,15 @@
 
 mod common;
 mod extended;
+mod unreachable;
 
 use std::{sync::Arc, time::Duration};
 
 use common::{Told, World, both, cell, content, soon, value};
-use roommate::{Changes, Content, ErrorKind, MOST_UNCONFIRMED, Notice, Persister, Save, Saved};
-use roommate_partykit::{PartyKitConfig, PartyKitPersister, PartySocket, PartySocketOptions, proto::RoomConfig};
+use roommate::{Changes, Content, Engine, ErrorKind, MOST_UNCONFIRMED, Notice, Persister, Save, Saved, Store};
+use roommate_partykit::{
+    PartyKitConfig, PartyKitPersister, PartySocket, PartySocketOptions, ReadyState, partykit_builder, proto::RoomConfig,
+};
 
 /// Saves everything: a first content, or what the room makes of it.
 async fn save_all(persister: &PartyKitPersister, all: &Content) -> roommate::Result<Saved> {
@@ -274,6 +277,43 @@ on_both! {
         assert_eq!(error.kind(), ErrorKind::Refused);
         assert!(error.to_string().contains(a.store_url()), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_the_first_connection_is_told_to_whoever_waits_at_once() {
+    let world = World::extended().await;
+    // With waits of ten seconds between attempts that were refused.
+    let host = world.options().host;
+    let socket = PartySocket::new(PartySocketOptions::new(host, "room").with_party("locked")).unwrap();
+    let persister = PartyKitPersister::new(&socket, PartyKitConfig::new()).unwrap();
+    let error = soon(persister.watch()).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(error.to_string().contains("look at the socket's query and headers"), "{error}");
+    assert_ne!(socket.ready_state(), ReadyState::Closed, "it was the first attempt");
+    socket.update_properties(|options| options.with_party("open")).unwrap();
+}
+
+#[tokio::test]
+async fn an_engine_built_by_hand_runs_where_its_persister_works() {
+    let world = World::extended().await;
+    let store = Store::new();
+    let engine = Engine::new(&store, world.persister());
+    soon(engine.start_auto_persisting(None)).await.unwrap();
+    store.set_value("v", 1).unwrap();
+    soon(engine.flush()).await.unwrap();
+    assert_eq!(soon(engine.destroy()).await, []);
+}
+
+#[tokio::test]
+async fn the_builder_of_the_one_liner_is_ready_to_be_built() {
+    let world = World::extended().await;
+    let store = Store::new();
+    let socket = PartySocket::new(world.options()).unwrap();
+    let builder = partykit_builder(&store, &socket, PartyKitConfig::new(), |error| panic!("{error}")).unwrap();
+    let engine = builder.with_flush_deadline(Duration::from_secs(30)).build();
+    soon(engine.start_auto_persisting(None)).await.unwrap();
+    store.set_value("v", 1).unwrap();
+    assert_eq!(soon(engine.destroy()).await, []);
 }
 
 #[tokio::test]

@@ -51,7 +51,9 @@ impl SocketProtocol {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct PartySocketOptions {
-    /// The server: a name or an address, with a port if need be. A protocol in front and one slash behind are cut.
+    /// The server: a name or an address, with a port if need be. A protocol in front and one slash behind are cut. A path
+    /// behind it is that of the server and stays, as in partysocket, for one behind a proxy:
+    /// `example.com/rooms` leads to `example.com/rooms/parties/main/my_room`, for the socket and for HTTP alike.
     pub host: String,
     /// The room. Needed before the first connection, unless there is a `base_path`.
     pub room: Option<String>,

@@ -8,6 +8,35 @@ use roommate::Result;
 /// Names and values of a query; a name without a value is left out, as partysocket leaves out `null`.
 pub type QueryPairs = Vec<(String, Option<String>)>;
 
+/// A value of a query, or none: a text, or an `Option` of one.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct QueryValue(pub(super) Option<String>);
+
+impl From<&str> for QueryValue {
+    fn from(value: &str) -> Self {
+        Self(Some(value.to_owned()))
+    }
+}
+
+impl From<String> for QueryValue {
+    fn from(value: String) -> Self {
+        Self(Some(value))
+    }
+}
+
+impl<T: Into<String>> From<Option<T>> for QueryValue {
+    fn from(value: Option<T>) -> Self {
+        Self(value.map(Into::into))
+    }
+}
+
+/// Shows nothing: it may be a secret.
+impl fmt::Debug for QueryValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("QueryValue(..)")
+    }
+}
+
 /// Where the query of a socket's URL comes from.
 #[derive(Clone)]
 pub enum Query {

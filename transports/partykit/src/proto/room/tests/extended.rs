@@ -280,6 +280,28 @@ fn r8_refusals_that_nobody_acknowledges_do_not_gather_without_end() {
 }
 
 #[test]
+fn r7_what_is_refused_after_an_acknowledgement_beyond_it_is_told_again_all_the_same() {
+    let mut room = mixed(RoomConfig::new().with_cures(false).with_policy(NoSecrets));
+    assert_eq!(say(&mut room, DORA, r#"r["ack",1000]"#), []);
+    let _ = say(&mut room, DORA, &change(5, "secret", 1));
+    let resumed = |decided| joining("d", Some(("e", 1)), decided);
+    for (connection, decided) in [(ConnectionId(10), 4), (ConnectionId(11), 0)] {
+        come(&mut room, connection);
+        let outputs = say(&mut room, connection, &resumed(decided));
+        let told = r#"r["resumed",{"epoch":"e","seq":1,"last":5},[["accepted",1,5,[{},{"secret":1},1]]]]"#;
+        assert_eq!(frames(&outputs).last().unwrap().1, told);
+    }
+    // Joining with what is yet to come acknowledges what was decided, and nothing after it.
+    for (connection, id) in [(ConnectionId(12), 6), (ConnectionId(13), 7)] {
+        come(&mut room, connection);
+        let outputs = say(&mut room, connection, &resumed(1000));
+        let told = format!(r#"r["resumed",{{"epoch":"e","seq":1,"last":{}}},[]]"#, id - 1);
+        assert_eq!(frames(&outputs).last().unwrap().1, told);
+        let _ = say(&mut room, connection, &change(id, "secret", 1));
+    }
+}
+
+#[test]
 fn r8_clients_unheard_of_for_longest_are_forgotten_and_connected_ones_are_not() {
     let config = || RoomConfig::new().with_cures(false).with_policy(NoSecrets).with_max_clients(2);
     let mut room = mixed(config());

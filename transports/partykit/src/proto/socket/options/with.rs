@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use roommate::Result;
 
 use super::{PartySocketOptions, SocketProtocol};
-use crate::proto::socket::{Heartbeat, Query, QueryPairs};
+use crate::proto::socket::{Heartbeat, Query, QueryPairs, QueryValue};
 
 impl PartySocketOptions {
     /// Sets the server.
@@ -62,10 +62,11 @@ impl PartySocketOptions {
         Self { id: Some(id.into()), ..self }
     }
 
-    /// Sets the query; pairs without a value are left out.
+    /// Sets the query: names and values, such as `[("token", "secret")]`. A value may be an `Option`; a pair without one is
+    /// left out.
     #[must_use]
-    pub fn with_query<N: Into<String>, V: Into<String>>(self, pairs: impl IntoIterator<Item = (N, Option<V>)>) -> Self {
-        let pairs = pairs.into_iter().map(|(name, value)| (name.into(), value.map(Into::into))).collect();
+    pub fn with_query<N: Into<String>, V: Into<QueryValue>>(self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        let pairs = pairs.into_iter().map(|(name, value)| (name.into(), value.into().0)).collect();
         Self { query: Query::Pairs(pairs), ..self }
     }
 
