@@ -11,7 +11,7 @@ pub(crate) fn item(i: u32) -> [(&'static str, Cell); 5] {
         ("title", text(format!("Item {i}"))),
         ("qty", (i % 1000).into()),
         ("price", Cell::try_from(f64::from((i * 37) % 100_000) / 100.0).expect("a finite number")),
-        ("done", (i % 3 == 0).into()),
+        ("done", (i.is_multiple_of(3)).into()),
         ("note", text(format!("n{:08x}", i.wrapping_mul(2_654_435_761)))),
     ]
 }

@@ -74,7 +74,6 @@ pub(crate) enum Input {
 }
 
 /// What is to be done.
-#[expect(clippy::large_enum_variant, reason = "made once for each notice or call, and moved a few times")]
 #[derive(Debug)]
 pub(crate) enum Effect {
     Watch,

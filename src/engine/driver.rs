@@ -40,7 +40,6 @@ type NoticeStream = BoxStream<'static, Result<Notice>>;
 const MAX_TURNS: u32 = 64;
 
 /// What has ended, of what was under way.
-#[expect(clippy::large_enum_variant, reason = "made once for each notice or call, and moved a few times")]
 enum Done {
     Input(Input),
     Watching(Result<NoticeStream>),

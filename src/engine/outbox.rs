@@ -20,7 +20,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    content::{Cell, Changes, Content, Map, Row},
+    content::{Cell, Changes, Content, Id, Row},
     error::{Error, ErrorKind, Result},
     persister::{Persister, Save, Saved},
     runtime::Runtime,
@@ -232,7 +232,7 @@ fn decode(content: &Content) -> Result<Kept> {
             format!("the outbox holds something else than an engine's edits ({what}): mend or remove it"),
         )
     };
-    if has_others(&content.tables, &[EDITS]) || has_others(&content.values, &[CLIENT, MADE]) {
+    if has_others(content.tables.keys(), &[EDITS]) || has_others(content.values.keys(), &[CLIENT, MADE]) {
         return Err(corrupt("what a store holds, perhaps: an outbox needs a place of its own"));
     }
     let client_id = match content.values.get(CLIENT) {
@@ -248,7 +248,7 @@ fn decode(content: &Content) -> Result<Kept> {
     let mut edits = Vec::new();
     for (number, row) in content.tables.get(EDITS).into_iter().flatten() {
         let number = number.parse().ok().filter(|number| *number <= made).ok_or_else(|| corrupt("a number"))?;
-        if has_others(row, &[CHANGES]) {
+        if has_others(row.keys(), &[CHANGES]) {
             return Err(corrupt("an edit with more than its changes"));
         }
         let text = row.get(CHANGES).and_then(Cell::as_str).ok_or_else(|| corrupt("an edit"))?;
@@ -259,8 +259,8 @@ fn decode(content: &Content) -> Result<Kept> {
 }
 
 /// Whether there is anything under another id.
-fn has_others<V>(map: &Map<V>, ids: &[&str]) -> bool {
-    map.keys().any(|id| !ids.contains(&id.as_str()))
+fn has_others<'a>(mut present: impl Iterator<Item = &'a Id>, ids: &[&str]) -> bool {
+    present.any(|id| !ids.contains(&id.as_str()))
 }
 
 #[cfg(test)]

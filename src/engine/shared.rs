@@ -87,7 +87,6 @@ pub(super) struct Public {
 }
 
 /// What came in for the driver.
-#[expect(clippy::large_enum_variant, reason = "made once for each notice or call, and moved a few times")]
 pub(super) enum Incoming {
     Request(Request),
     Edited,

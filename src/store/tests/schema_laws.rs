@@ -19,7 +19,7 @@ enum Step {
     Values(ValuesSchema),
     Write(Op),
     /// Does all of these, and fails.
-    Fail(Vec<Step>),
+    Fail(Vec<Self>),
 }
 
 proptest! {
