@@ -96,8 +96,9 @@ pub enum Input<'a> {
         /// What the ping carried.
         token: u64,
     },
-    /// Some time has passed: as much as a page may take for what has reached it, a few seconds. Hand this in from time to
-    /// time while [`Room::wants_ticks`]. A room without ticks does no wrong, but tells authors more than they need.
+    /// Some time has passed: as much as a page may take for what has reached it, and the answer to a request for its way, a
+    /// few seconds. Hand this in from time to time while [`Room::wants_ticks`]. A room without ticks tells authors more than
+    /// they need, and does not set right those stock clients that load late.
     Tick,
     /// The queue of a connection is full: a frame that was for it is not queued, and none must be until it has
     /// [caught up](Self::CaughtUp). One that cannot is closed.
