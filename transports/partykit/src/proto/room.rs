@@ -96,8 +96,9 @@ pub enum Input<'a> {
         /// What the ping carried.
         token: u64,
     },
-    /// Some time has passed: as much as a page may take for what has reached it, a few seconds. Hand this in from time to
-    /// time while [`Room::wants_ticks`]. A room without ticks does no wrong, but tells authors more than they need.
+    /// Some time has passed: as much as a page may take for what has reached it, and the answer to a request for its way, a
+    /// few seconds. Hand this in from time to time while [`Room::wants_ticks`]. A room without ticks tells authors more than
+    /// they need, and does not set right those stock clients that load late.
     Tick,
     /// The queue of a connection is full: a frame that was for it is not queued, and none must be until it has
     /// [caught up](Self::CaughtUp). One that cannot is closed.
@@ -332,6 +333,9 @@ impl Room {
         if accepted.is_empty() {
             return Vec::new();
         }
+        if let Some(cures) = &mut self.cures {
+            cures.changing(accepted, &self.contents);
+        }
         let doubt = self.cures.as_ref().map(|cures| cures.doubt(author, accepted, &self.contents));
         let batch = self.contents.apply(accepted, self.config.storage_prefix());
         let mut outputs = Vec::with_capacity(2);
@@ -442,8 +446,13 @@ impl Room {
             _ if !context.path.ends_with(self.config.store_path()) => self.empty(404),
             "PUT" if body.len() > self.config.max_body_size() => self.empty(413),
             "PUT" => return self.put(asker, body),
-            _ if self.exists => Response::text(200, self.headers(), self.content().to_json()),
-            _ => self.empty(200),
+            _ if !self.exists => self.empty(200),
+            method => {
+                if let ("GET", Some(cures)) = (method, &mut self.cures) {
+                    cures.handed_out();
+                }
+                Response::text(200, self.headers(), self.content().to_json())
+            }
         };
         (Vec::new(), response)
     }

@@ -22,9 +22,9 @@ pub struct Fates {
     pub apart: u64,
     /// Of these, clients that differ only where they wrote last and never sent it: beyond any server.
     pub apart_unsent: u64,
-    /// Of these, others that differ only there, or in what they were told and did not take in: while they did not listen, and
-    /// their load failed or was skipped; or before a load brought an older answer, which may also lack what they sent themselves.
-    /// Beyond any server as well.
+    /// Of these, others that differ only there, or in what they were told while they did not listen (`stop_auto_load`), and
+    /// the load with which they began to listen again failed or was skipped, since they were saving. The original calls
+    /// itself loading automatically then, and asks for nothing: beyond any server as well.
     pub apart_unheard: u64,
     /// Clients that did not come to rest.
     pub restless: u64,
@@ -57,7 +57,8 @@ pub enum Promise {
     Converges,
     /// That, nothing takes effect twice, and what is reported as refused is.
     Once,
-    /// Stock clients end equal to the room, but where they never sent what they wrote or did not listen to what they were told.
+    /// Stock clients end equal to the room, but where they never sent what they wrote, or were told what holds while they did
+    /// not listen and did not load it.
     ConvergesIfSent,
     /// Stock clients end apart, mostly: the control.
     Diverges,

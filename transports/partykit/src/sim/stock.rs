@@ -13,7 +13,7 @@ use roommate::{Changes, Content, Payload, Status, Store, Subscription};
 
 use super::{
     host::is_success,
-    ledger::{difference, lock, places_of},
+    ledger::{lock, places_of},
     network::Answering,
     world::{Client, World},
 };
@@ -43,12 +43,8 @@ pub(super) struct Stock {
     initial_load_pending: bool,
     auto_loads_pending: u32,
     auto_loads_scheduled: u32,
-    /// One bit for each place of which it knows less than it was told or did: it did not listen, or loaded what was older.
+    /// One bit for each place of which it was told while it did not listen, and which it neither loaded nor was told of since.
     pub(super) unheard: u16,
-    /// The places that it wrote and sent, and was not told of since.
-    sent: u16,
-    /// The places of which it was told since it last asked for the content.
-    told: u16,
     /// What is to be sent and asked for.
     wanted: Vec<Wanted>,
 }
@@ -117,8 +113,6 @@ impl Stock {
             auto_loads_pending: 0,
             auto_loads_scheduled: 0,
             unheard: 0,
-            sent: 0,
-            told: 0,
             wanted: Vec::new(),
         }
     }
@@ -173,7 +167,6 @@ impl Stock {
             let saves = self.saves();
             told.push((changes.clone(), saves));
             if saves {
-                self.sent |= places_of(&changes, |_| true);
                 self.save(Some(changes), Then::Nothing);
             }
         }
@@ -202,8 +195,6 @@ impl Stock {
             Payload::Content(_) => u16::MAX,
             Payload::Reload => 0,
         };
-        self.told |= places;
-        self.sent &= !places;
         if !self.auto_load {
             self.unheard |= places;
             return;
@@ -252,7 +243,6 @@ impl Stock {
             }
             match action {
                 Action::Load => {
-                    self.told = 0;
                     self.wanted.push(Wanted::Get);
                     self.under_way = Some((action, done));
                 }
@@ -280,10 +270,7 @@ impl Stock {
             && !body.is_empty()
             && let Ok(content) = Content::from_json(&body)
         {
-            // What one load took back the next cannot take back again.
-            let taken_back = self.sent & (self.unheard | difference(&self.store.content(), &content.value));
             self.apply(Payload::Content(content.value));
-            self.unheard = self.told | taken_back;
         }
         self.done(done);
         self.pump();

@@ -24,6 +24,11 @@
 //! goes out with its pong, unless the same has been changed once more by then. Someone who types is not interrupted by
 //! what they typed before. Nothing but this moment depends on pongs; where none comes, a tick does instead.
 //!
+//! The answer to a `GET` keeps no such order: it comes by another way and names no connection, and a client that loads in
+//! mid-session applies it over what it did and was told since. By the second tick it has come. Whatever has changed behind
+//! an answer is in doubt then, with everybody, once: not before, since a client that hears something while it loads sends
+//! the older content that comes after as if that were its own edit.
+//!
 //! The whole content, which replaces everything that a client has in one transaction of its, is sent
 //!
 //! * to each connection, a ping and its pong after it opened, so that what a client wrote while it was away, and sends
@@ -39,11 +44,13 @@ use super::{Output, contents::Contents};
 use crate::proto::{policy::ConnectionId, wire::Wire};
 
 mod leaf;
+mod loads;
 mod log;
 mod member;
 
 pub(super) use leaf::sets;
 use leaf::{Leaf, leaves};
+use loads::Loads;
 use log::Log;
 use member::{Due, MAX_LEAVES, Member};
 
@@ -56,6 +63,7 @@ pub(super) struct Cures {
     /// Numbers what happens. What a client is sent and does is ordered by it, and so are pings.
     now: u64,
     log: Log,
+    loads: Loads,
     members: BTreeMap<ConnectionId, Member>,
     /// Something has yet to be seen or settled.
     unsettled: bool,
@@ -107,6 +115,17 @@ impl Cures {
             by_others || member.may_have_crossed(leaf)
         };
         Doubt(Due::Leaves(touched.into_iter().filter(crossed).collect()))
+    }
+
+    /// Somebody was handed the content by request, who may be any of the clients, and may load it late.
+    pub(super) fn handed_out(&mut self) {
+        self.loads.answered();
+        self.unsettled = true;
+    }
+
+    /// `changes` are about to be applied to `contents`.
+    pub(super) fn changing(&mut self, changes: &Changes, contents: &Contents) {
+        self.loads.changing(changes, contents);
     }
 
     /// Everybody but `author`, stock or not, was told `changes`.
@@ -196,10 +215,28 @@ impl Cures {
             self.tell(connection, due, held, outputs);
             outputs.extend(ping.map(|token| Output::Ping { connection, token }));
         }
+        self.doubt_loads(now, outputs);
         // Whoever has changed nothing yet is not waited for: its first change will be in doubt.
         let seen = self.members.values().filter(|member| member.author).map(|member| member.seen).min();
         self.log.forget(seen.unwrap_or(now));
-        self.unsettled = !self.log.is_empty() || self.members.values().any(Member::is_unsettled);
+        self.unsettled = !self.log.is_empty() || self.loads.is_any() || self.members.values().any(Member::is_unsettled);
+    }
+
+    /// What has changed behind a content that is loaded by now may be loaded over, by anybody.
+    fn doubt_loads(&mut self, now: u64, outputs: &mut Vec<Output>) {
+        let due = self.loads.tick();
+        if due == Due::Nothing {
+            return;
+        }
+        let connections: Vec<_> = self.members.keys().copied().collect();
+        for connection in connections {
+            match (self.members.get_mut(&connection), &due) {
+                (Some(member), Due::Leaves(leaves)) => member.doubt(leaves.clone(), now),
+                (Some(member), _) => member.owe(now),
+                (None, _) => {}
+            }
+            self.ask(connection, outputs);
+        }
     }
 
     /// Whether ticks change anything.

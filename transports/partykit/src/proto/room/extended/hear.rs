@@ -49,6 +49,9 @@ impl Room {
         let mut batch = if accepted.is_empty() {
             Batch::default()
         } else {
+            if let Some(cures) = &mut self.cures {
+                cures.changing(&accepted, &self.contents);
+            }
             self.contents.apply(&accepted, self.config.storage_prefix())
         };
         extended.decide(&change, &mut batch);

@@ -433,3 +433,23 @@ fn a_first_content_that_is_not_taken_decides_nothing() {
     let mut room = Room::new(RoomConfig::new().with_extended(false), "e");
     assert_eq!(offer(&mut room, "[]", "[{},{}]").1, 201, "a room of the stock dialect knows of no such header");
 }
+
+#[test]
+fn what_a_client_of_the_dialect_changes_behind_an_answered_request_is_told_again_to_stock_clients_alone() {
+    let mut room = Room::new(RoomConfig::new(), "e");
+    put(&mut room, "[{},{}]");
+    let _ = room.handle(Input::Connect { connection: ALICE, context: Context::default() });
+    come(&mut room, DORA);
+    let _ = say(&mut room, DORA, &joining("d", None, 0));
+    let _ = http(&mut room, "GET", "/store", "");
+    let _ = say(&mut room, DORA, &change(1, "v", 1));
+    let mut told = Vec::new();
+    // Nobody answers pings, so it takes two more ticks.
+    for _ in 0..6 {
+        let outputs = room.handle(Input::Tick);
+        told.extend(frames(&outputs).into_iter().map(|(to, frame)| (to.to_vec(), frame.to_owned())));
+    }
+    // The first is that of a client which has just connected.
+    let again = (vec![ALICE], r#"s[{},{"v":1},1]"#.to_owned());
+    assert_eq!(told, [(vec![ALICE], r#"s[{},{"v":1}]"#.to_owned()), again]);
+}

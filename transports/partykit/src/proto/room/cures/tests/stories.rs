@@ -39,6 +39,11 @@ impl Meeting {
         self.take(Input::Request { request: RequestId(0), context, body: content.as_bytes() });
     }
 
+    fn get(&mut self) {
+        let context = Context { method: "GET".into(), path: "/store".into(), ..Context::default() };
+        self.take(Input::Request { request: RequestId(0), context, body: b"" });
+    }
+
     fn say(&mut self, connection: ConnectionId, text: &str) {
         self.take(Input::Message { connection, text });
     }
@@ -256,4 +261,71 @@ fn r8_what_is_remembered_is_bounded_and_what_is_forgotten_counts_as_crossing() {
     meeting.told();
     meeting.pong(BOB);
     assert_eq!(meeting.told(), [to(BOB, r#"s[{},{"v0":2},1]"#)]);
+}
+
+#[test]
+fn l1_what_changed_behind_an_answered_request_is_told_once_more_when_it_must_have_been_loaded() {
+    let mut meeting = Meeting::new(r#"[{"t":{"r":{"c":1}}},{}]"#);
+    meeting.get();
+    meeting.say(ALICE, r#"s[{},{"v":1},1]"#);
+    meeting.say(BOB, "s[{\"t\":\"\u{FFFC}\"},{},1]");
+    meeting.say(ALICE, r#"s[{},{"v":2},1]"#);
+    meeting.told();
+    meeting.tick();
+    meeting.pong(ALICE);
+    meeting.pong(BOB);
+    assert_eq!(meeting.told(), [], "the answer may still be under way");
+    meeting.tick();
+    meeting.pong(ALICE);
+    meeting.pong(BOB);
+    let holds = "s[{\"t\":{\"r\":\"\u{FFFC}\"}},{\"v\":2},1]";
+    assert_eq!(meeting.told(), [to(ALICE, holds), to(BOB, holds)], "whoever loaded, and whoever changed it");
+    meeting.settle();
+    assert_eq!(meeting.told(), [], "and no more than once");
+}
+
+#[test]
+fn what_changed_behind_an_answered_request_waits_until_its_author_pauses() {
+    let mut meeting = Meeting::new("[{},{}]");
+    meeting.get();
+    meeting.say(ALICE, r#"s[{},{"v":1},1]"#);
+    meeting.tick();
+    meeting.tick();
+    meeting.say(ALICE, r#"s[{},{"v":2},1]"#);
+    meeting.told();
+    meeting.pong(ALICE);
+    assert_eq!(meeting.told(), [], "it was changed since the ping");
+    meeting.pong(ALICE);
+    assert_eq!(meeting.told(), [to(ALICE, r#"s[{},{"v":2},1]"#)]);
+}
+
+#[test]
+fn nothing_is_told_for_a_request_behind_which_nothing_changes() {
+    let mut meeting = Meeting::new(r#"[{},{"v":1}]"#);
+    meeting.say(ALICE, r#"s[{},{"v":2},1]"#);
+    meeting.get();
+    meeting.told();
+    meeting.settle();
+    meeting.say(ALICE, r#"s[{},{"v":3},1]"#);
+    meeting.told();
+    meeting.settle();
+    assert_eq!(meeting.told(), []);
+}
+
+#[test]
+fn r8_very_much_behind_an_answered_request_is_told_by_everything() {
+    let mut meeting = Meeting::new("[{},{}]");
+    meeting.get();
+    for count in 0..=MAX_LEAVES {
+        meeting.say(ALICE, &format!("s[{{}},{{\"v{count}\":1}},1]"));
+    }
+    let mut deleted = Changes::new();
+    (0..=MAX_LEAVES).for_each(|count| deleted.del_value(format!("v{count}")));
+    meeting.say(ALICE, &Wire::default().encode_changes(&deleted));
+    meeting.say(ALICE, r#"s[{},{"w":1},1]"#);
+    meeting.tick();
+    meeting.tick();
+    meeting.told();
+    meeting.pong(BOB);
+    assert_eq!(meeting.told(), [to(BOB, r#"s[{},{"w":1}]"#)]);
 }
