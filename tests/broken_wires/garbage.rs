@@ -58,7 +58,7 @@ async fn a_get_answered_with_no_content_after_a_reconnection_is_told_and_keeps_t
     place.put(r#"[{},{"seed":1}]"#).await;
     let (client, other) = (place.joined().await, place.other().await);
     place.proxy.answer(Asks::Get, u64::MAX, response("200 OK", HTML));
-    place.proxy.kill();
+    place.proxy.kill().await;
     client.set("mine", 1);
     until("it is told", || client.errors().iter().any(|error| error.kind() == ErrorKind::Corrupt)).await;
     place.proxy.answer_no_more();

@@ -129,7 +129,7 @@ async fn a_server_that_starts_again_without_its_rooms_gets_them_back() {
     client.flushed().await;
     let again = Place::on(stock_dialect(), "restarted").await;
     place.proxy.lead_to(again.host());
-    place.proxy.kill();
+    place.proxy.kill().await;
     client.set("mine", 1);
     client.done("coming back", client.engine.flush()).await;
     let late = Client::joined(again.host(), &place.room).await;

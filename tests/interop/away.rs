@@ -85,7 +85,7 @@ async fn a_first_content_that_is_cut_on_its_way_arrives(rig: Rig) {
     let cutting = async {
         for _ in 0..20 {
             rig.content(&room).await;
-            proxy.kill();
+            proxy.kill().await;
         }
     };
     tokio::join!(writer.join(), cutting);
@@ -123,5 +123,5 @@ async fn joined(rig: &Rig) -> (Room, Proxy, Peer, Peer) {
 /// Ends every connection where it stands, and refuses new ones.
 async fn cut(proxy: &Proxy) {
     proxy.refuse().await;
-    proxy.kill();
+    proxy.kill().await;
 }

@@ -110,7 +110,7 @@ async fn edits_with_disconnections(rig: &Rig, cast: Cast) {
             for edit in 0..12 {
                 client.peer.edit(random.edits(&format!("{number}.{edit}"))).await;
                 if random.below(4) == 0 {
-                    client.proxy.kill();
+                    client.proxy.kill().await;
                 }
                 random.pause().await;
             }

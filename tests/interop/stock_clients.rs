@@ -62,7 +62,7 @@ async fn what_was_written_while_away_is_kept_and_what_was_missed_is_told(rig: Ri
     let other = rig.join(&room).await;
 
     away.proxy.refuse().await;
-    away.proxy.kill();
+    away.proxy.kill().await;
     away.js.until_closed().await;
     away.js.store("setValue", json!(["mine", 1])).await;
     other.transaction(json!([["setValue", "yours", 1], ["delValue", "gone"]])).await;

@@ -57,7 +57,7 @@ async fn l23_what_others_changed_during_a_disconnection_is_seen_after_it(place: 
     place.put(r#"[{"t":{"r":{"a":1,"b":1},"gone":{"a":1}}},{"x":1}]"#).await;
     let (client, other) = (place.joined().await, place.other().await);
     place.proxy.refuse().await;
-    place.proxy.kill();
+    place.proxy.kill().await;
     until("the client notices", || client.socket.ready_state() != ReadyState::Open).await;
     other.store.set_cell("t", "r", "a", 2).expect("it can be held");
     other.store.del_row("t", "gone").expect("it can be deleted");
@@ -73,7 +73,7 @@ async fn l23_of_two_writes_of_one_cell_the_one_that_arrives_last_holds_everywher
     place.put(r#"[{},{"x":"before"}]"#).await;
     let (client, other) = (place.joined().await, place.other().await);
     place.proxy.refuse().await;
-    place.proxy.kill();
+    place.proxy.kill().await;
     until("the client notices", || client.socket.ready_state() != ReadyState::Open).await;
     client.set("x", "written first, arrives last");
     other.set("x", "written last, arrives first");
@@ -145,7 +145,7 @@ async fn l31_more_edits_than_a_socket_would_queue_outlive_a_disconnection(place:
     let client = Client::with(options, config());
     client.join().await;
     place.proxy.refuse().await;
-    place.proxy.kill();
+    place.proxy.kill().await;
     for n in 0..500 {
         client.set(&format!("n{}", n % 10), n);
         tokio::task::yield_now().await;
@@ -172,7 +172,7 @@ async fn l31_a_socket_that_gave_up_says_so_and_strands_no_edit(place: Place) {
     let client = Client::with(options, config());
     client.join().await;
     place.proxy.refuse().await;
-    place.proxy.kill();
+    place.proxy.kill().await;
     client.set("n", 1);
     let says_so = |error: &roommate::Error| error.to_string().contains("reconnect()");
     until("the client is told", || client.errors().iter().any(says_so)).await;

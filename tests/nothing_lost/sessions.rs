@@ -69,7 +69,7 @@ async fn l7_destroying_while_the_room_is_away_hands_the_edits_out(place: Place) 
     let client = impatient(&place);
     client.join().await;
     place.proxy.refuse().await;
-    place.proxy.kill();
+    place.proxy.kill().await;
     client.set("n", 1);
     client.set("m", 2);
     let left = client.end().await;
@@ -110,7 +110,7 @@ async fn l9_what_a_session_could_not_save_the_next_one_can(place: Place) {
     let client = impatient(&place);
     client.join().await;
     place.proxy.refuse().await;
-    place.proxy.kill();
+    place.proxy.kill().await;
     client.set("offline", 1);
     client.store.del_value("gone").expect("it can be deleted");
     // An application keeps these where it likes.

@@ -48,12 +48,8 @@ enum End {
 
 impl Connection {
     pub(super) async fn run(self, client: TcpStream) {
-        let mut kills = self.shared.kills.subscribe();
-        // Dropping the streams is what breaks the connection.
-        select! {
-            _ = kills.changed() => {}
-            _ = self.serve(client) => {}
-        }
+        // How it ended is for those at its two ends to see.
+        let _ = self.serve(client).await;
     }
 
     async fn serve(&self, client: TcpStream) -> io::Result<()> {

@@ -49,8 +49,6 @@ pub(crate) struct Proxy {
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// Counts the calls of [`Proxy::kill`].
-    kills: watch::Sender<u64>,
     /// Counts the calls of [`Proxy::bury`].
     burials: watch::Sender<u64>,
     injections: broadcast::Sender<Vec<u8>>,
@@ -87,6 +85,7 @@ enum Door {
 enum Command {
     Refuse(oneshot::Sender<()>),
     Accept(oneshot::Sender<()>),
+    Kill(oneshot::Sender<()>),
 }
 
 impl Proxy {
@@ -105,7 +104,6 @@ impl Proxy {
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
-            kills: watch::Sender::new(0),
             burials: watch::Sender::new(0),
             injections: broadcast::Sender::new(16),
         });
@@ -136,9 +134,9 @@ impl Proxy {
         self.command(Command::Accept).await;
     }
 
-    /// Breaks every open connection.
-    pub(crate) fn kill(&self) {
-        self.shared.kills.send_modify(|kills| *kills += 1);
+    /// Breaks every open connection, and returns when nothing passes on any of them any more.
+    pub(crate) async fn kill(&self) {
+        self.command(Command::Kill).await;
     }
 
     /// Lets the ends of connections arrive that were swallowed until now.
@@ -249,6 +247,11 @@ async fn run(
                     }
                     (Some(Command::Accept(done)), Door::Shut(socket)) => {
                         (Door::Open(socket.listen(128).expect("nobody else has the address")), done)
+                    }
+                    (Some(Command::Kill(done)), door) => {
+                        // Dropping the streams is what breaks the connections.
+                        connections.shutdown().await;
+                        (door, done)
                     }
                     (Some(Command::Refuse(done) | Command::Accept(done)), door) => (door, done),
                 };

@@ -114,7 +114,7 @@ async fn a_refused_connection_is_refused_and_later_is_not() {
         proxy.accept().await;
         connect(&proxy).await;
     }
-    proxy.kill();
+    proxy.kill().await;
     assert_eq!(rest(&mut open).await, b"");
 }
 
@@ -151,6 +151,6 @@ async fn what_is_held_arrives_late_and_what_is_swallowed_never() {
     other.read_exact(&mut [0; GET.len()]).await.unwrap();
     assert_eq!(proxy.passed(Direction::ToServer), passed + GET.len() as u64);
     stream.shutdown().await.unwrap();
-    proxy.kill();
+    proxy.kill().await;
     assert_eq!(rest(&mut stream).await, b"");
 }
