@@ -51,6 +51,11 @@ impl<V> Map<V> {
         map
     }
 
+    /// A map of one entry.
+    pub(crate) fn of_one(id: Id, value: V) -> Self {
+        Self { full: Vec::new(), tail: vec![Some((id, value))], index: None, len: 1 }
+    }
+
     /// Removes everything, and keeps a little room.
     pub fn clear(&mut self) {
         self.full = Vec::new();

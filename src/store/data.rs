@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::content::{Cell, Changes, Content, Id, Map, Row, Shapes, Table, Tables, Values};
 
-use super::log::{Log, TableLog};
+use super::log::{Log, OneCell, TableLog};
 
 /// How many ids of deleted rows a table keeps for [`Store::add_row`](super::Store::add_row); TinyBase's number.
 const POOL: usize = 1000;
@@ -120,9 +120,7 @@ impl Edit<'_> {
         if old.is_none() {
             row.share(&mut table.shapes);
         }
-        if let Some(log) = log.touch().and_then(|log| log.row(row_id, slot, table.rows.slots())) {
-            log.note(cell_id, old);
-        }
+        log.note(row_id, slot, cell_id, old);
     }
 
     pub(super) fn set_partial_row(&mut self, table_id: &Id, row_id: &Id, row: &Row) {
@@ -389,6 +387,14 @@ struct Untouched<'a> {
 impl<'a> Untouched<'a> {
     fn touch(self) -> Option<&'a mut TableLog> {
         self.log.map(|log| log.table(self.table_id, self.slot, self.slots))
+    }
+
+    /// Notes what a cell held that was set in a row that was there, at `at`.
+    fn note(self, row_id: &Id, at: usize, cell_id: &Id, old: Option<Cell>) {
+        if let (Some(log), Some(slot)) = (self.log, self.slot) {
+            let (table_id, row_id, cell_id) = (self.table_id.clone(), row_id.clone(), cell_id.clone());
+            log.note(OneCell { table_id, row_id, cell_id, old, slots: (slot, at), end: self.slots });
+        }
     }
 }
 
