@@ -4,9 +4,11 @@ use std::{fmt, mem, ops::Index as IndexOf, sync::Arc};
 
 use super::Id;
 
+mod build;
 mod index;
 mod iter;
 
+pub(crate) use build::Builder;
 use index::Index;
 pub(super) use iter::Iter;
 

@@ -7,12 +7,12 @@ use super::{
     lexer::Lexer,
     number::parse_number,
     raw::{Marks, normalise},
-    string::{JsonString, array_index, rank},
+    string::{JsonString, rank},
 };
 use crate::{
     content::{
-        Cell, Changes, Content, DELETED, JSON_MARK, Json, Map, Row, RowChanges, Shape, Shapes, Table, TableChanges,
-        Text,
+        Builder, Cell, Changes, Content, DELETED, Id, JSON_MARK, Json, Map, Row, RowChanges, Shape, Shapes, Table,
+        TableChanges, Text,
     },
     error::Result,
 };
@@ -168,10 +168,10 @@ impl<'a> Reader<'a> {
     /// id in the place of the first.
     fn map<V: Clone>(&mut self, entry: impl Fn(&mut Self) -> Result<Option<V>>) -> Result<Map<V>> {
         self.lexer.expect(b'{')?;
-        let mut map: Map<V> = Map::new();
+        let mut map = Builder::new();
         // Once an entry is left out its place counts, should another one of its id follow.
         let mut gaps: Option<Map<Option<V>>> = None;
-        let (mut sorted, mut first) = (true, true);
+        let (mut sorted, mut last_rank, mut first) = (true, 0, true);
         while self.lexer.next(b'}', first)? {
             first = false;
             let key = self.lexer.key()?;
@@ -181,19 +181,24 @@ impl<'a> Reader<'a> {
                 self.unrepresentable = count + 1;
                 continue;
             };
-            sorted &= array_index(&*key).is_none();
+            let rank = rank(key.as_bytes());
+            sorted &= last_rank <= rank;
+            last_rank = rank;
             match (value, &mut gaps) {
-                (Some(value), None) => drop(map.insert(&*key, value)),
+                (Some(value), None) => map.push(Id::from(&*key), value),
                 (value, gaps) => {
-                    let gaps = gaps
-                        .get_or_insert_with(|| mem::take(&mut map).into_iter().map(|(id, v)| (id, Some(v))).collect());
+                    let gaps = gaps.get_or_insert_with(|| {
+                        let map = mem::replace(&mut map, Builder::new()).finish();
+                        map.into_iter().map(|(id, value)| (id, Some(value))).collect()
+                    });
                     gaps.insert(&*key, value);
                 }
             }
         }
-        if let Some(gaps) = gaps {
-            map = gaps.into_iter().filter_map(|(id, value)| Some((id, value?))).collect();
-        }
+        let mut map = match gaps {
+            Some(gaps) => gaps.into_iter().filter_map(|(id, value)| Some((id, value?))).collect(),
+            None => map.finish(),
+        };
         if !sorted {
             let mut entries: Vec<_> = map.into_iter().collect();
             entries.sort_by_cached_key(|(id, _)| rank(id.as_bytes()));

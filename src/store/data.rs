@@ -1,13 +1,11 @@
 //! What a store holds, and the writes to it: each notes in the [`Log`] what it replaces.
 
-use std::collections::VecDeque;
-
 use crate::content::{Cell, Changes, Content, Id, Map, Row, Shapes, Table, Tables, Values};
 
-use super::log::{Log, OneCell, TableLog};
-
-/// How many ids of deleted rows a table keeps for [`Store::add_row`](super::Store::add_row); TinyBase's number.
-const POOL: usize = 1000;
+use super::{
+    log::{Log, OneCell, TableLog},
+    pool::Pool,
+};
 
 /// Tables and values. A table without rows and a row without cells do not exist here.
 ///
@@ -23,13 +21,6 @@ pub(super) struct TableData {
     pub(super) rows: Table,
     pub(super) pool: Pool,
     pub(super) shapes: Shapes,
-}
-
-/// Where the ids of new rows come from.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Pool {
-    released: VecDeque<Id>,
-    next: u64,
 }
 
 /// A transaction's way to write. Without a log nothing can be undone or told.
@@ -76,29 +67,6 @@ impl TableData {
     fn add(&mut self, row_id: &Id, mut row: Row) {
         row.share(&mut self.shapes);
         self.rows.push(row_id.clone(), row);
-    }
-}
-
-impl Pool {
-    /// The id of a new row: one that was released, if `reuse` says so, else the next number; never one that is `taken`.
-    fn take(&mut self, reuse: bool, taken: impl Fn(&str) -> bool) -> Id {
-        loop {
-            let released = if reuse { self.released.pop_front() } else { None };
-            let id = released.unwrap_or_else(|| {
-                self.next += 1;
-                Id::from((self.next - 1).to_string())
-            });
-            if !taken(&id) {
-                return id;
-            }
-        }
-    }
-
-    pub(super) fn release(&mut self, id: &Id) {
-        let number = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
-        if number && self.released.len() < POOL {
-            self.released.push_back(id.clone());
-        }
     }
 }
 
