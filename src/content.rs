@@ -15,6 +15,7 @@ use str::Str;
 
 pub use cell::{Cell, CellKind, Json, Number, Text};
 pub(crate) use cell::{DELETED, JSON_MARK};
+pub(crate) use map::Builder;
 pub use map::Map;
 pub use row::Row;
 pub(crate) use row::{Shape, Shapes};

@@ -12,6 +12,7 @@ mod listeners;
 mod log;
 mod manual;
 mod net;
+mod pool;
 mod readers;
 mod row_event;
 mod rules;

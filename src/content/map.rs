@@ -4,9 +4,11 @@ use std::{fmt, mem, ops::Index as IndexOf, sync::Arc};
 
 use super::Id;
 
+mod build;
 mod index;
 mod iter;
 
+pub(crate) use build::Builder;
 use index::Index;
 pub(super) use iter::Iter;
 
@@ -49,6 +51,11 @@ impl<V> Map<V> {
         map.tail.reserve_exact(capacity.min(CHUNK));
         map.full.reserve_exact(capacity / CHUNK);
         map
+    }
+
+    /// A map of one entry.
+    pub(crate) fn of_one(id: Id, value: V) -> Self {
+        Self { full: Vec::new(), tail: vec![Some((id, value))], index: None, len: 1 }
     }
 
     /// Removes everything, and keeps a little room.

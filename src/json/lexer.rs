@@ -32,6 +32,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads `byte` if it comes next.
+    #[inline]
     pub(super) fn take(&mut self, byte: u8) -> bool {
         let taken = self.peek() == Some(byte);
         self.at += usize::from(taken);
@@ -39,11 +40,13 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads `byte`, which has to come next.
+    #[inline]
     pub(super) fn expect(&mut self, byte: u8) -> Result<()> {
         if self.take(byte) { Ok(()) } else { Err(self.unexpected_byte(byte)) }
     }
 
     /// Reads up to the next entry of an object or element of an array, or reads the byte that closes it.
+    #[inline]
     pub(super) fn next(&mut self, close: u8, first: bool) -> Result<bool> {
         if self.take(close) {
             return Ok(false);
@@ -55,6 +58,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads the key of an entry and its colon.
+    #[inline]
     pub(super) fn key(&mut self) -> Result<JsonString<'a>> {
         let key = self.string()?;
         self.expect(b':')?;
@@ -84,6 +88,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The text of a number; its grammar is one that `f64::from_str` takes.
+    #[inline]
     pub(super) fn number(&mut self) -> Result<&'a str> {
         self.peek();
         let start = self.at;
@@ -180,16 +185,19 @@ impl<'a> Lexer<'a> {
         Error::new(ErrorKind::Corrupt, format!("expected {expected} at byte {at} of the JSON"))
     }
 
+    #[inline]
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline]
     fn take_byte(&mut self, byte: u8) -> bool {
         let taken = self.byte() == Some(byte);
         self.at += usize::from(taken);
         taken
     }
 
+    #[inline]
     fn digits(&mut self) -> Result<()> {
         let start = self.at;
         while self.byte().is_some_and(|byte| byte.is_ascii_digit()) {

@@ -9,6 +9,7 @@ const DISTINCT: u64 = 1_000_000_000_000_000;
 const POWERS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
 /// The number that `text`, which is one by JSON's grammar, stands for; none beyond `f64`.
+#[inline]
 pub(super) fn parse_number(text: &str) -> Option<Number> {
     match short_decimal(text.as_bytes()) {
         Some(number) => Number::new(number),

@@ -7,12 +7,12 @@ use super::{
     lexer::Lexer,
     number::parse_number,
     raw::{Marks, normalise},
-    string::{JsonString, array_index, rank},
+    string::{JsonString, rank},
 };
 use crate::{
     content::{
-        Cell, Changes, Content, DELETED, JSON_MARK, Json, Map, Row, RowChanges, Shape, Shapes, Table, TableChanges,
-        Text,
+        Builder, Cell, Changes, Content, DELETED, Id, JSON_MARK, Json, Map, Row, RowChanges, Shape, Shapes, Table,
+        TableChanges, Text,
     },
     error::Result,
 };
@@ -66,35 +66,46 @@ impl<'a> Reader<'a> {
         Ok(Changes { tables, values })
     }
 
+    #[inline]
     pub(super) fn leaf(&mut self) -> Result<Leaf> {
-        let cell = match self.lexer.peek() {
+        self.leaf_as(Leaf::Cell, || Leaf::Mark, |_| Leaf::Unrepresentable)
+    }
+
+    /// Reads a leaf, and makes at once what is wanted of it: to carry a cell from one wrapping to the next takes longer
+    /// than to read it.
+    #[inline]
+    fn leaf_as<T>(
+        &mut self,
+        cell: impl Fn(Cell) -> T,
+        mark: impl FnOnce() -> T,
+        unrepresentable: impl FnOnce(&mut Self) -> T,
+    ) -> Result<T> {
+        let read = match self.lexer.peek() {
             Some(b'"') => {
                 let string = self.lexer.string()?;
                 if string.is(DELETED) {
-                    return Ok(Leaf::Mark);
+                    return Ok(mark());
                 }
-                string_cell(string)
+                string_cell(string).map(&cell)
             }
             Some(b'{' | b'[') => {
                 let value = self.lexer.value()?;
-                normalise(&value, self.marks)?.map(|text| Cell::Json(Json::trusted(text)))
+                normalise(&value, self.marks)?.map(|text| cell(Cell::Json(Json::trusted(text))))
             }
-            Some(b't') => self.lexer.literal("true").map(|()| Some(Cell::Bool(true)))?,
-            Some(b'f') => self.lexer.literal("false").map(|()| Some(Cell::Bool(false)))?,
-            Some(b'n') => self.lexer.literal("null").map(|()| Some(Cell::Null))?,
-            _ => parse_number(self.lexer.number()?).map(Cell::Number),
+            Some(b't') => self.lexer.literal("true").map(|()| Some(cell(Cell::Bool(true))))?,
+            Some(b'f') => self.lexer.literal("false").map(|()| Some(cell(Cell::Bool(false))))?,
+            Some(b'n') => self.lexer.literal("null").map(|()| Some(cell(Cell::Null)))?,
+            _ => match parse_number(self.lexer.number()?) {
+                Some(number) => return Ok(cell(Cell::Number(number))),
+                None => None,
+            },
         };
-        Ok(cell.map_or(Leaf::Unrepresentable, Leaf::Cell))
+        Ok(read.unwrap_or_else(|| unrepresentable(self)))
     }
 
+    #[inline]
     fn cell(&mut self) -> Result<Option<Cell>> {
-        Ok(match self.leaf()? {
-            Leaf::Cell(cell) => Some(cell),
-            Leaf::Mark | Leaf::Unrepresentable => {
-                self.unrepresentable += 1;
-                None
-            }
-        })
+        self.leaf_as(Some, || None, |_| None).inspect(|cell| self.unrepresentable += usize::from(cell.is_none()))
     }
 
     fn row(&mut self) -> Result<Option<Row>> {
@@ -137,15 +148,16 @@ impl<'a> Reader<'a> {
         self.map(Self::row).map(Some)
     }
 
+    #[inline]
     fn cell_change(&mut self) -> Result<Option<Option<Cell>>> {
-        Ok(match self.leaf()? {
-            Leaf::Cell(cell) => Some(Some(cell)),
-            Leaf::Mark => Some(None),
-            Leaf::Unrepresentable => {
-                self.unrepresentable += 1;
+        self.leaf_as(
+            |cell| Some(Some(cell)),
+            || Some(None),
+            |reader| {
+                reader.unrepresentable += 1;
                 None
-            }
-        })
+            },
+        )
     }
 
     fn row_changes(&mut self) -> Result<Option<Option<RowChanges>>> {
@@ -168,10 +180,10 @@ impl<'a> Reader<'a> {
     /// id in the place of the first.
     fn map<V: Clone>(&mut self, entry: impl Fn(&mut Self) -> Result<Option<V>>) -> Result<Map<V>> {
         self.lexer.expect(b'{')?;
-        let mut map: Map<V> = Map::new();
+        let mut map = Builder::new();
         // Once an entry is left out its place counts, should another one of its id follow.
         let mut gaps: Option<Map<Option<V>>> = None;
-        let (mut sorted, mut first) = (true, true);
+        let (mut sorted, mut last_rank, mut first) = (true, 0, true);
         while self.lexer.next(b'}', first)? {
             first = false;
             let key = self.lexer.key()?;
@@ -181,19 +193,24 @@ impl<'a> Reader<'a> {
                 self.unrepresentable = count + 1;
                 continue;
             };
-            sorted &= array_index(&*key).is_none();
+            let rank = rank(key.as_bytes());
+            sorted &= last_rank <= rank;
+            last_rank = rank;
             match (value, &mut gaps) {
-                (Some(value), None) => drop(map.insert(&*key, value)),
+                (Some(value), None) => map.push(Id::from(&*key), value),
                 (value, gaps) => {
-                    let gaps = gaps
-                        .get_or_insert_with(|| mem::take(&mut map).into_iter().map(|(id, v)| (id, Some(v))).collect());
+                    let gaps = gaps.get_or_insert_with(|| {
+                        let map = mem::replace(&mut map, Builder::new()).finish();
+                        map.into_iter().map(|(id, value)| (id, Some(value))).collect()
+                    });
                     gaps.insert(&*key, value);
                 }
             }
         }
-        if let Some(gaps) = gaps {
-            map = gaps.into_iter().filter_map(|(id, value)| Some((id, value?))).collect();
-        }
+        let mut map = match gaps {
+            Some(gaps) => gaps.into_iter().filter_map(|(id, value)| Some((id, value?))).collect(),
+            None => map.finish(),
+        };
         if !sorted {
             let mut entries: Vec<_> = map.into_iter().collect();
             entries.sort_by_cached_key(|(id, _)| rank(id.as_bytes()));

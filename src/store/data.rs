@@ -1,13 +1,11 @@
 //! What a store holds, and the writes to it: each notes in the [`Log`] what it replaces.
 
-use std::collections::VecDeque;
-
 use crate::content::{Cell, Changes, Content, Id, Map, Row, Shapes, Table, Tables, Values};
 
-use super::log::{Log, TableLog};
-
-/// How many ids of deleted rows a table keeps for [`Store::add_row`](super::Store::add_row); TinyBase's number.
-const POOL: usize = 1000;
+use super::{
+    log::{Log, OneCell, TableLog},
+    pool::Pool,
+};
 
 /// Tables and values. A table without rows and a row without cells do not exist here.
 ///
@@ -23,13 +21,6 @@ pub(super) struct TableData {
     pub(super) rows: Table,
     pub(super) pool: Pool,
     pub(super) shapes: Shapes,
-}
-
-/// Where the ids of new rows come from.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Pool {
-    released: VecDeque<Id>,
-    next: u64,
 }
 
 /// A transaction's way to write. Without a log nothing can be undone or told.
@@ -79,29 +70,6 @@ impl TableData {
     }
 }
 
-impl Pool {
-    /// The id of a new row: one that was released, if `reuse` says so, else the next number; never one that is `taken`.
-    fn take(&mut self, reuse: bool, taken: impl Fn(&str) -> bool) -> Id {
-        loop {
-            let released = if reuse { self.released.pop_front() } else { None };
-            let id = released.unwrap_or_else(|| {
-                self.next += 1;
-                Id::from((self.next - 1).to_string())
-            });
-            if !taken(&id) {
-                return id;
-            }
-        }
-    }
-
-    pub(super) fn release(&mut self, id: &Id) {
-        let number = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
-        if number && self.released.len() < POOL {
-            self.released.push_back(id.clone());
-        }
-    }
-}
-
 impl Edit<'_> {
     pub(super) fn set_cell(&mut self, table_id: &Id, row_id: &Id, cell_id: &Id, cell: &Cell) {
         let (table, log) = self.table_to_fill(table_id);
@@ -120,9 +88,7 @@ impl Edit<'_> {
         if old.is_none() {
             row.share(&mut table.shapes);
         }
-        if let Some(log) = log.touch().and_then(|log| log.row(row_id, slot, table.rows.slots())) {
-            log.note(cell_id, old);
-        }
+        log.note(row_id, slot, cell_id, old);
     }
 
     pub(super) fn set_partial_row(&mut self, table_id: &Id, row_id: &Id, row: &Row) {
@@ -389,6 +355,14 @@ struct Untouched<'a> {
 impl<'a> Untouched<'a> {
     fn touch(self) -> Option<&'a mut TableLog> {
         self.log.map(|log| log.table(self.table_id, self.slot, self.slots))
+    }
+
+    /// Notes what a cell held that was set in a row that was there, at `at`.
+    fn note(self, row_id: &Id, at: usize, cell_id: &Id, old: Option<Cell>) {
+        if let (Some(log), Some(slot)) = (self.log, self.slot) {
+            let (table_id, row_id, cell_id) = (self.table_id.clone(), row_id.clone(), cell_id.clone());
+            log.note(OneCell { table_id, row_id, cell_id, old, slots: (slot, at), end: self.slots });
+        }
     }
 }
 

@@ -192,10 +192,9 @@ impl Listeners {
 
     /// Those who listen to `ids`: at each level the exact id before [`ANY`]. What has no id only [`ANY`] hears of.
     pub(super) fn matching(&self, role: Role, kind: Kind, ids: &[Option<&Id>]) -> Audience {
-        // One group for most events, and two for most others.
-        let mut found = Vec::with_capacity(2);
-        lock(&self.book).tree(role, kind).collect(ids, &mut found);
-        Audience(found)
+        let mut audience = Audience::default();
+        lock(&self.book).tree(role, kind).collect(ids, &mut audience);
+        audience
     }
 
     /// Those whose patterns are `ids`, or begin with them: by what comes next, in the order in which each of those was
@@ -211,25 +210,41 @@ impl Listeners {
         groups.push(Arc::clone(&node.here));
         groups.retain(|group| !group.is_empty());
         groups.sort_by_key(|group| group.first().map(|entry| entry.number));
-        Audience(groups)
+        Audience { first: None, rest: groups }
     }
 }
 
 /// Those who are to be told one thing, in order.
 #[derive(Default)]
-pub(super) struct Audience(Vec<Group>);
+pub(super) struct Audience {
+    /// Most events have one group, which then takes no allocation.
+    first: Option<Group>,
+    rest: Vec<Group>,
+}
 
 impl Audience {
+    fn push(&mut self, group: &Group) {
+        match self.first {
+            None => self.first = Some(Arc::clone(group)),
+            Some(_) => self.rest.push(Arc::clone(group)),
+        }
+    }
+
     /// Calls those who listened before `mark`, one after the other, all of them; with [`Role::Mutator`] up to the first
     /// that panics.
     pub(super) fn tell(self, mark: u64, role: Role, event: &Event<'_>, panics: &mut Panics) {
-        for group in self.0 {
-            for entry in &*group {
-                let stopped = role == Role::Mutator && !panics.is_empty();
-                // It may have been ended by the one before.
-                if entry.number < mark && !stopped && !entry.ended.load(Ordering::Acquire) {
-                    panics.catch(|| (entry.call)(event));
-                }
+        for group in self.first.into_iter().chain(self.rest) {
+            let mut entries = group.iter();
+            // To catch takes as long as to call. So one catch is for all, and behind one that panics there is another.
+            while !entries.as_slice().is_empty() && (role == Role::Listener || panics.is_empty()) {
+                panics.catch(|| {
+                    for entry in &mut entries {
+                        // It may have been ended by the one before.
+                        if entry.number < mark && !entry.ended.load(Ordering::Acquire) {
+                            (entry.call)(event);
+                        }
+                    }
+                });
             }
             // This may be the last that holds a closure, whose destructors are somebody else's code too.
             for entry in Arc::into_inner(group).into_iter().flatten() {
@@ -254,10 +269,10 @@ impl Node {
         self.exact.is_empty() && self.any.is_none() && self.here.is_empty()
     }
 
-    fn collect(&self, ids: &[Option<&Id>], found: &mut Vec<Group>) {
+    fn collect(&self, ids: &[Option<&Id>], found: &mut Audience) {
         let Some((id, rest)) = ids.split_first() else {
             if !self.here.is_empty() {
-                found.push(Arc::clone(&self.here));
+                found.push(&self.here);
             }
             return;
         };

@@ -1,11 +1,13 @@
 //! What a transaction replaced: enough to undo it, to tell what it changed in the end, and to read what was before.
 
+use std::borrow::Cow;
+
 use crate::content::{Cell, Id, Map, Row};
 
 use super::{
     commit::Before,
     data::{Data, TableData},
-    net::{CellChange, Net, NetRow, NetTable},
+    net::{CellChange, Net, NetRow, NetTable, OneChange},
     told::Touched,
 };
 
@@ -16,8 +18,23 @@ pub(super) use table::TableLog;
 /// What was there when a transaction first touched it. Its size is that of what was touched, and new rows take none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log {
+    /// The only cell that was touched, as in most transactions; then there is nothing in `tables`.
+    one: Option<OneCell>,
     tables: Map<TableLog>,
     pub(super) values: RowLog,
+}
+
+/// What a cell held that was set in a row that was there.
+#[derive(Clone, Debug)]
+pub(super) struct OneCell {
+    pub(super) table_id: Id,
+    pub(super) row_id: Id,
+    pub(super) cell_id: Id,
+    pub(super) old: Option<Cell>,
+    /// Where the table and the row stand.
+    pub(super) slots: (usize, usize),
+    /// How many slots the table had.
+    pub(super) end: usize,
 }
 
 /// How a row was, or the values were.
@@ -31,15 +48,30 @@ pub(super) enum RowLog {
 
 impl Log {
     pub(super) fn is_empty(&self) -> bool {
-        self.tables.is_empty() && self.values.is_empty()
+        self.touched() == Touched::default()
     }
 
     pub(super) fn touched(&self) -> Touched {
-        Touched { cells: !self.tables.is_empty(), values: !self.values.is_empty() }
+        Touched { cells: self.one.is_some() || !self.tables.is_empty(), values: !self.values.is_empty() }
+    }
+
+    /// Notes what a cell held that was set.
+    pub(super) fn note(&mut self, cell: OneCell) {
+        match &self.one {
+            None if self.tables.is_empty() => self.one = Some(cell),
+            Some(one) if one.is_same(&cell) => {}
+            _ => {
+                let table = self.table(&cell.table_id, Some(cell.slots.0), cell.end);
+                cell.note_in(table);
+            }
+        }
     }
 
     /// The log of a table that is about to be touched, and that stands at `slot` now and has so many `slots`.
     pub(super) fn table(&mut self, table_id: &Id, slot: Option<usize>, slots: usize) -> &mut TableLog {
+        if let Some(one) = self.one.take() {
+            self.tables = one.into_tables();
+        }
         let at = match self.tables.slot_of(table_id.as_bytes()) {
             Some(at) => at,
             None => {
@@ -52,7 +84,7 @@ impl Log {
 
     /// Makes everything as it was, order included. Slots stay valid until [`Log::compact`].
     pub(super) fn undo(&self, data: &mut Data) {
-        for (table_id, log) in &self.tables {
+        for (table_id, log) in &*self.all_tables() {
             log.undo(table_id, &mut data.tables);
         }
         match &self.values {
@@ -63,7 +95,11 @@ impl Log {
 
     /// What differs from what was.
     pub(super) fn net(&self, data: &Data) -> Net {
-        let mut net = Net::default();
+        let values = self.values.changes(Some(&data.values));
+        if let Some(one) = &self.one {
+            return Net::of_one(one.change(data), values);
+        }
+        let mut tables = Map::new();
         for (table_id, log) in &self.tables {
             let table = data.tables.of(table_id);
             let mut rows = Map::new();
@@ -75,17 +111,16 @@ impl Log {
             });
             if !rows.is_empty() {
                 let change = NetTable { before: log.existed(), after: table.is_some(), rows };
-                net.tables.push(table_id.clone(), change);
+                tables.push(table_id.clone(), change);
             }
         }
-        net.values = self.values.changes(Some(&data.values));
-        net
+        Net::of(tables, values)
     }
 
     /// The whole old state of every row that was touched.
     pub(super) fn before(&self, data: &Data) -> Before {
         let mut before = Before::default();
-        for (table_id, log) in &self.tables {
+        for (table_id, log) in &*self.all_tables() {
             let mut rows = Map::new();
             log.each_row(data.tables.get(table_id), |row_id, old, row| {
                 rows.push(row_id.clone(), old.whole(row));
@@ -104,7 +139,7 @@ impl Log {
 
     /// A row as it was, where it is `now`.
     pub(super) fn row_before(&self, table_id: &str, row_id: &str, data: &Data) -> Option<Row> {
-        match self.tables.get(table_id) {
+        match self.all_tables().get(table_id) {
             Some(log) => log.row_before(row_id, data.tables.get(table_id)),
             None => data.row(table_id, row_id).cloned(),
         }
@@ -117,8 +152,16 @@ impl Log {
 
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
+        self.one = None;
         self.tables.clear();
         self.values = RowLog::default();
+    }
+
+    fn all_tables(&self) -> Cow<'_, Map<TableLog>> {
+        match &self.one {
+            Some(one) => Cow::Owned(one.clone().into_tables()),
+            None => Cow::Borrowed(&self.tables),
+        }
     }
 
     /// Closes the holes that the logged removals left. Slots in this log mean nothing afterwards.
@@ -131,6 +174,40 @@ impl Log {
             }
         }
         data.tables.compact();
+    }
+}
+
+impl OneCell {
+    fn is_same(&self, other: &Self) -> bool {
+        self.cell_id == other.cell_id && self.row_id == other.row_id && self.table_id == other.table_id
+    }
+
+    /// From what it was to what it is now; none if it is as it was.
+    fn change(&self, data: &Data) -> Option<OneChange> {
+        let Self { table_id, row_id, cell_id, old, slots, .. } = self;
+        let (_, table) = data.tables.at(slots.0)?;
+        let (_, row) = table.rows.at(slots.1)?;
+        let new = row.cell_of(cell_id);
+        (new != old.as_ref()).then(|| OneChange {
+            table_id: table_id.clone(),
+            row_id: row_id.clone(),
+            cell_id: cell_id.clone(),
+            change: CellChange { old: old.clone(), new: new.cloned() },
+        })
+    }
+
+    fn note_in(self, table: &mut TableLog) {
+        if let Some(row) = table.row(&self.row_id, self.slots.1, self.end) {
+            row.note(&self.cell_id, self.old);
+        }
+    }
+
+    /// The same as a log of tables.
+    fn into_tables(self) -> Map<TableLog> {
+        let table_id = self.table_id.clone();
+        let mut table = TableLog::new(Some(self.slots.0), self.end);
+        self.note_in(&mut table);
+        Map::of_one(table_id, table)
     }
 }
 

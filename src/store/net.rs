@@ -1,14 +1,28 @@
 //! What transactions changed in the end: old and new, and nothing of what came and went between.
 
-use crate::content::{Cell, Changes, Map};
+use std::sync::OnceLock;
+
+use crate::content::{Cell, Changes, Id, Map, TableChanges};
 
 use super::invalid::{InvalidCell, InvalidValue};
 
 /// The net difference that one transaction made, or several.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Net {
-    pub(super) tables: Map<NetTable>,
+    /// The only cell that changed in the tables, as in most transactions.
+    one: Option<OneChange>,
+    /// What changed in the tables; made of `one`, if there is one, when somebody asks.
+    tables: OnceLock<Map<NetTable>>,
     pub(super) values: Map<CellChange>,
+}
+
+/// A change of one cell, of a row that was there and is.
+#[derive(Clone, Debug)]
+pub(super) struct OneChange {
+    pub(super) table_id: Id,
+    pub(super) row_id: Id,
+    pub(super) cell_id: Id,
+    pub(super) change: CellChange,
 }
 
 /// A table in which something changed.
@@ -77,8 +91,31 @@ pub enum IdChange {
 }
 
 impl Net {
+    pub(super) fn of(tables: Map<NetTable>, values: Map<CellChange>) -> Self {
+        Self { one: None, tables: OnceLock::from(tables), values }
+    }
+
+    pub(super) fn of_one(one: Option<OneChange>, values: Map<CellChange>) -> Self {
+        Self { one, tables: OnceLock::new(), values }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.tables.is_empty() && self.values.is_empty()
+        !self.has_cells() && self.values.is_empty()
+    }
+
+    /// Whether cells changed.
+    pub(super) fn has_cells(&self) -> bool {
+        self.one.is_some() || self.tables.get().is_some_and(|tables| !tables.is_empty())
+    }
+
+    /// The only cell that changed in the tables, where that is known.
+    pub(super) fn one(&self) -> Option<&OneChange> {
+        self.one.as_ref()
+    }
+
+    /// What changed in the tables.
+    pub(super) fn tables(&self) -> &Map<NetTable> {
+        self.tables.get_or_init(|| self.one.as_ref().map(OneChange::tables).unwrap_or_default())
     }
 
     /// Adds what was changed later.
@@ -87,17 +124,25 @@ impl Net {
             *self = later;
             return;
         }
-        for (table_id, later) in later.tables {
-            let Some(table) = self.tables.get_mut(&table_id) else {
-                self.tables.insert(table_id, later);
-                continue;
-            };
-            table.extend(later);
-            if table.rows.is_empty() {
-                self.tables.remove(&table_id);
-            }
+        if later.has_cells() {
+            self.extend_tables(later.tables());
         }
         extend(&mut self.values, later.values);
+    }
+
+    fn extend_tables(&mut self, later: &Map<NetTable>) {
+        let mut tables = self.tables().clone();
+        for (table_id, later) in later {
+            let Some(table) = tables.get_mut(table_id) else {
+                tables.insert(table_id, later.clone());
+                continue;
+            };
+            table.extend(later.clone());
+            if table.rows.is_empty() {
+                tables.remove(table_id);
+            }
+        }
+        (self.one, self.tables) = (None, OnceLock::from(tables));
     }
 
     /// What is gone at the highest level at which it is gone, else cells, as TinyBase's `getTransactionChanges`.
@@ -106,15 +151,19 @@ impl Net {
         let rows = |table: &NetTable| {
             table.rows.iter().map(|(id, row)| (id, (row.after || !row.before).then(|| cells(&row.cells)))).collect()
         };
-        let tables = self.tables.iter().map(|(id, table)| (id, (table.after || !table.before).then(|| rows(table))));
-        Changes { tables: tables.collect(), values: cells(&self.values) }
+        let table = |(id, table): (_, &NetTable)| (id, (table.after || !table.before).then(|| rows(table)));
+        let tables = match &self.one {
+            Some(one) => one.changes(),
+            None => self.tables().iter().map(table).collect(),
+        };
+        Changes { tables, values: cells(&self.values) }
     }
 
     pub(super) fn log(&self) -> TransactionLog {
         let mut log = TransactionLog { changed_values: self.values.clone(), ..TransactionLog::default() };
         log.changed_table_ids = self.table_ids();
         log.changed_value_ids = cell_ids(&self.values);
-        for (table_id, table) in &self.tables {
+        for (table_id, table) in self.tables() {
             let cells = table.rows.iter().map(|(row_id, row)| (row_id, row.cells.clone())).collect();
             log.changed_cells.insert(table_id, cells);
             let rows = table.row_ids();
@@ -131,11 +180,29 @@ impl Net {
     }
 
     pub(super) fn table_ids(&self) -> Map<IdChange> {
-        ids(&self.tables, |table| (table.before, table.after))
+        ids(self.tables(), |table| (table.before, table.after))
+    }
+
+    pub(super) fn row(&self, table_id: &str, row_id: &str) -> Option<&NetRow> {
+        self.tables().get(table_id)?.rows.get(row_id)
     }
 
     pub(super) fn cell(&self, table_id: &str, row_id: &str, cell_id: &str) -> Option<&CellChange> {
-        self.tables.get(table_id)?.rows.get(row_id)?.cells.get(cell_id)
+        self.row(table_id, row_id)?.cells.get(cell_id)
+    }
+}
+
+impl OneChange {
+    fn tables(&self) -> Map<NetTable> {
+        let cells = Map::of_one(self.cell_id.clone(), self.change.clone());
+        let rows = Map::of_one(self.row_id.clone(), NetRow { before: true, after: true, cells });
+        Map::of_one(self.table_id.clone(), NetTable { before: true, after: true, rows })
+    }
+
+    fn changes(&self) -> Map<Option<TableChanges>> {
+        let cells = Map::of_one(self.cell_id.clone(), self.change.new.clone());
+        let rows = Map::of_one(self.row_id.clone(), Some(cells));
+        Map::of_one(self.table_id.clone(), Some(rows))
     }
 }
 

@@ -44,7 +44,7 @@ impl RowEvent<'_> {
     }
 
     fn changes_in<'a>(&self, net: &'a Net) -> Option<&'a NetRow> {
-        net.tables.get(self.table_id)?.rows.get(self.row_id)
+        net.row(self.table_id, self.row_id)
     }
 }
 

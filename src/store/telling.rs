@@ -13,7 +13,7 @@ use super::{
         ValuesEvent,
     },
     listeners::{Audience, Kind, Panics, Role},
-    net::{CellChange, IdChange, cell_ids},
+    net::{CellChange, IdChange, OneChange, cell_ids},
     told::{Told, balance},
 };
 
@@ -123,7 +123,7 @@ impl<'a> Round<'a> {
 
     /// First who came and went, from tables to cells; then cells, rows, tables.
     fn tell_tables(&mut self) {
-        if !self.told.net.tables.is_empty() && self.has_any(Kind::HasTables, Kind::Tables) {
+        if self.told.net.has_cells() && self.has_any(Kind::HasTables, Kind::Tables) {
             let table_cell_ids = self.table_cell_ids();
             self.tell_presence_of_tables();
             self.tell_table_cell_ids(&table_cell_ids);
@@ -137,7 +137,9 @@ impl<'a> Round<'a> {
 
     fn tell_presence_of_tables(&mut self) {
         let Self { store, told, .. } = *self;
-        if let Some(has) = told.has_tables() {
+        if self.has(Kind::HasTables)
+            && let Some(has) = told.has_tables()
+        {
             self.call(Kind::HasTables, [], &Event::HasTablesEvent(HasTablesEvent { store, has }));
         }
         tell_ids!(self, told.net.table_ids(), TableIds => TableIdsEvent, HasTable => HasTableEvent(table_id), []);
@@ -150,7 +152,7 @@ impl<'a> Round<'a> {
         if !self.has(Kind::TableCellIds) && !self.has(Kind::HasTableCell) {
             return Vec::new();
         }
-        told.net.tables.iter().map(|(id, table)| (id, store.table_cell_ids_changed(id, table))).collect()
+        told.net.tables().iter().map(|(id, table)| (id, store.table_cell_ids_changed(id, table))).collect()
     }
 
     fn tell_table_cell_ids(&mut self, tables: &[(&Id, Map<IdChange>)]) {
@@ -164,7 +166,7 @@ impl<'a> Round<'a> {
         if !self.has(Kind::RowCount) {
             return;
         }
-        for (table_id, table) in &told.net.tables {
+        for (table_id, table) in told.net.tables() {
             if balance(&table.row_ids()) != 0 {
                 let count = store.row_count(table_id);
                 let event = Event::RowCountEvent(RowCountEvent { store, table_id, count });
@@ -176,7 +178,10 @@ impl<'a> Round<'a> {
     /// Tells of rows that came or went, and of the order in such a table.
     fn tell_row_ids(&mut self) {
         let Self { store, told, .. } = *self;
-        for (table_id, table) in &told.net.tables {
+        if !self.has_any(Kind::RowIds, Kind::SortedRowIds) {
+            return;
+        }
+        for (table_id, table) in told.net.tables() {
             tell_ids!(self, table.row_ids(), RowIds => RowIdsEvent, HasRow => HasRowEvent(row_id), [table_id]);
             if self.has(Kind::SortedRowIds) && !table.row_ids().is_empty() {
                 let listeners = store.shared.listeners.below(self.role, Kind::SortedRowIds, &[table_id]);
@@ -191,7 +196,7 @@ impl<'a> Round<'a> {
         if !self.has(Kind::SortedRowIds) {
             return;
         }
-        for (table_id, table) in told.net.tables.iter().filter(|(_, table)| table.row_ids().is_empty()) {
+        for (table_id, table) in told.net.tables().iter().filter(|(_, table)| table.row_ids().is_empty()) {
             let cell_ids: IndexSet<&Id> = table.rows.values().flat_map(|row| row.cells.keys()).collect();
             for cell_id in cell_ids {
                 self.call(Kind::SortedRowIds, [table_id, cell_id], &Event::Unsorted(store));
@@ -204,7 +209,7 @@ impl<'a> Round<'a> {
         if !self.has(Kind::CellIds) && !self.has(Kind::HasCell) {
             return;
         }
-        for (table_id, table) in &told.net.tables {
+        for (table_id, table) in told.net.tables() {
             for (row_id, row) in &table.rows {
                 tell_ids!(self, cell_ids(&row.cells), CellIds => CellIdsEvent, HasCell => HasCellEvent(cell_id), [table_id, row_id]);
             }
@@ -214,25 +219,42 @@ impl<'a> Round<'a> {
     fn tell_cells(&mut self) {
         let Self { store, told: Told { net, .. }, .. } = *self;
         let (cells, rows, tables) = (self.has(Kind::Cell), self.has(Kind::Row), self.has(Kind::Table));
-        for (table_id, table) in &net.tables {
-            if cells || rows {
-                for (row_id, row) in &table.rows {
-                    for (cell_id, CellChange { old, new }) in row.cells.iter().filter(|_| cells) {
-                        let (old, new) = (old.as_ref(), new.as_ref());
-                        let event = CellEvent { store, table_id, row_id, cell_id, old, new, net };
-                        self.call(Kind::Cell, [table_id, row_id, cell_id], &Event::CellEvent(event));
+        match net.one() {
+            Some(OneChange { table_id, row_id, cell_id, change }) => {
+                self.tell_cell(table_id, row_id, cell_id, change);
+                self.tell_row(table_id, row_id);
+                self.tell_table(table_id);
+            }
+            None if cells || rows || tables => {
+                for (table_id, table) in net.tables() {
+                    for (row_id, row) in table.rows.iter().filter(|_| cells || rows) {
+                        for (cell_id, change) in row.cells.iter().filter(|_| cells) {
+                            self.tell_cell(table_id, row_id, cell_id, change);
+                        }
+                        self.tell_row(table_id, row_id);
                     }
-                    if rows {
-                        let event = RowEvent { store, table_id, row_id, net };
-                        self.call(Kind::Row, [table_id, row_id], &Event::RowEvent(event));
-                    }
+                    self.tell_table(table_id);
                 }
             }
-            if tables {
-                self.call(Kind::Table, [table_id], &Event::TableEvent(TableEvent { store, table_id, net }));
-            }
+            None => {}
         }
         self.call(Kind::Tables, [], &Event::TablesEvent(TablesEvent { store, net }));
+    }
+
+    fn tell_cell(&mut self, table_id: &Id, row_id: &Id, cell_id: &Id, CellChange { old, new }: &CellChange) {
+        let (store, net, old, new) = (self.store, &self.told.net, old.as_ref(), new.as_ref());
+        let event = CellEvent { store, table_id, row_id, cell_id, old, new, net };
+        self.call(Kind::Cell, [table_id, row_id, cell_id], &Event::CellEvent(event));
+    }
+
+    fn tell_row(&mut self, table_id: &Id, row_id: &Id) {
+        let event = RowEvent { store: self.store, table_id, row_id, net: &self.told.net };
+        self.call(Kind::Row, [table_id, row_id], &Event::RowEvent(event));
+    }
+
+    fn tell_table(&mut self, table_id: &Id) {
+        let event = TableEvent { store: self.store, table_id, net: &self.told.net };
+        self.call(Kind::Table, [table_id], &Event::TableEvent(event));
     }
 
     fn tell_values(&mut self) {
@@ -241,7 +263,9 @@ impl<'a> Round<'a> {
         if net.values.is_empty() || !self.has_any(Kind::HasValues, Kind::Values) {
             return;
         }
-        if let Some(has) = told.has_values() {
+        if self.has(Kind::HasValues)
+            && let Some(has) = told.has_values()
+        {
             self.call(Kind::HasValues, [], &Event::HasValuesEvent(HasValuesEvent { store, has }));
         }
         tell_ids!(self, told.value_ids(), ValueIds => ValueIdsEvent, HasValue => HasValueEvent(value_id), []);

@@ -31,7 +31,7 @@ pub(super) struct Touched {
 impl Touched {
     /// What surely was written to.
     pub(super) fn by(net: &Net) -> Self {
-        Self { cells: !net.tables.is_empty(), values: !net.values.is_empty() }
+        Self { cells: net.has_cells(), values: !net.values.is_empty() }
     }
 
     pub(super) fn extend(&mut self, later: Self) {

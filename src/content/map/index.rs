@@ -3,7 +3,7 @@
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table::Entry};
 
 /// A hash table of slots alone: the ids lie in the slots. Seeded, since ids come from strangers.
 #[derive(Clone, Default)]
@@ -21,6 +21,21 @@ impl Index {
             index.slots.insert_unique(hash, slot as u32, |_| hash);
         }
         index
+    }
+
+    /// The index of as many ids, by slot, unless two of them are one.
+    pub(super) fn of_distinct<'a>(count: usize, ids: impl Iterator<Item = &'a super::Id> + Clone) -> Option<Self> {
+        let known: Vec<&[u8]> = ids.map(super::Id::as_bytes).collect();
+        let mut index = Self { slots: HashTable::with_capacity(count), seed: RandomState::default() };
+        for (slot, id) in known.iter().enumerate() {
+            let hash = index.hash(id);
+            match index.slots.entry(hash, |other| known[*other as usize] == *id, |_| hash) {
+                Entry::Occupied(_) => return None,
+                // There is room for all of them, so it does not ask for the hashes of the others.
+                Entry::Vacant(vacant) => drop(vacant.insert(slot as u32)),
+            }
+        }
+        Some(index)
     }
 
     #[inline]

@@ -2,9 +2,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Heard, order, pets};
 use crate::{
-    ANY,
+    ANY, Cell,
     error::{Error, ErrorKind, Result},
-    store::Store,
+    store::{CellChange, Store},
 };
 
 fn no() -> Error {
@@ -216,4 +216,42 @@ fn the_ids_of_rows_that_a_rollback_took_back_are_given_out_again() {
     assert!(refused.is_err());
     assert_eq!(store.add_row("t", [("c", 1)]).unwrap(), "1");
     assert_eq!(store.add_row("t", [("c", 1)]).unwrap(), "2");
+}
+
+#[test]
+fn a_lone_cell_is_told_and_undone_as_one_of_several_is() {
+    type Write = fn(&Store) -> Result<()>;
+    let others: [Write; 4] = [
+        |_| Ok(()),
+        |store| store.set_cell("pets", "fido", "legs", 2),
+        |store| store.set_cell("pets", "polly", "legs", 1),
+        |store| store.del_row("pets", "fido"),
+    ];
+    for (at, other) in others.into_iter().enumerate() {
+        let (store, heard) = (pets(), Heard::default());
+        let (before, fido) = (order(&store), store.row("pets", "fido"));
+        let write = |store: &Store| {
+            store.set_cell("pets", "fido", "legs", 3)?;
+            other(store)
+        };
+        store.transaction(|store| write(store).and(Err::<(), _>(no()))).unwrap_err();
+        assert_eq!(order(&store), before);
+
+        let log = heard.clone();
+        let row = store.add_row_listener("pets", "fido", move |event| {
+            log.note(format!("{:?} {:?}", event.cell_change("pets", "fido", "legs"), event.old_row()));
+        });
+        let finished = store.add_did_finish_transaction_listener(move |event| {
+            let (changes, log) = (event.changes(), event.log());
+            let cells = changes.tables["pets"].as_ref().and_then(|rows| rows["fido"].clone());
+            let new = cells.and_then(|cells| cells["legs"].clone());
+            assert_eq!(log.changed_cells["pets"]["fido"]["legs"].new, new);
+            assert_eq!(changes.tables["pets"].as_ref().map(|rows| rows.len()), Some(log.changed_cells["pets"].len()));
+        });
+        store.transaction(write).unwrap();
+        let new: &[Option<Cell>] = &[Some(3.into()), Some(2.into()), Some(3.into()), None];
+        let change = CellChange { old: fido.get("legs").cloned(), new: new[at].clone() };
+        assert_eq!(heard.take(), [format!("{:?} {fido:?}", Some(change))]);
+        drop((row, finished));
+    }
 }

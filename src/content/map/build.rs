@@ -1,0 +1,71 @@
+//! A map out of many entries at once.
+
+use std::mem;
+
+use super::{CHUNK, Id, Map, UNINDEXED, index::Index};
+
+/// A map in the making. Its ids are looked at once, at the end, and not at each entry.
+#[derive(Debug)]
+pub(crate) struct Builder<V> {
+    /// It has no index as yet, however many entries.
+    map: Map<V>,
+}
+
+impl<V: Clone> Builder<V> {
+    pub(crate) const fn new() -> Self {
+        Self { map: Map::new() }
+    }
+
+    /// Adds an entry. Of several with one id the last counts, in the place of the first.
+    #[inline]
+    pub(crate) fn push(&mut self, id: Id, value: V) {
+        let Map { full, tail, len, .. } = &mut self.map;
+        match tail.len() {
+            // Very many maps of changes have one entry.
+            0 => tail.reserve_exact(1),
+            CHUNK => full.push(mem::replace(tail, Vec::with_capacity(CHUNK)).into()),
+            _ => {}
+        }
+        tail.push(Some((id, value)));
+        *len += 1;
+    }
+
+    pub(crate) fn finish(self) -> Map<V> {
+        let Self { mut map } = self;
+        let distinct = if map.len <= UNINDEXED {
+            map.keys().enumerate().all(|(at, id)| map.keys().take(at).all(|before| before != id))
+        } else {
+            map.index = Index::of_distinct(map.len, map.keys()).map(Into::into);
+            map.index.is_some()
+        };
+        if distinct { map } else { map.into_iter().collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_is_the_map_that_has_its_entries_inserted(
+            ns in prop_oneof![vec(0..1_000_000_u32, 0..300), vec(0..100_u32, 0..30), vec(0..9_u32, 0..9)]
+        ) {
+            let mut built = Builder::new();
+            for (at, n) in ns.iter().enumerate() {
+                built.push(n.to_string().into(), at);
+            }
+            let mut built = built.finish();
+            let mut expected: Map<usize> = ns.iter().enumerate().map(|(at, n)| (n.to_string(), at)).collect();
+            for n in 0..20 {
+                prop_assert!(built.iter().eq(expected.iter()));
+                prop_assert_eq!(built.len(), expected.len());
+                let id = n.to_string();
+                prop_assert_eq!(built.get(&id), expected.get(&id));
+                prop_assert_eq!(built.insert(&*id, 7), expected.insert(&*id, 7));
+            }
+        }
+    }
+}
