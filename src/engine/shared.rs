@@ -30,8 +30,8 @@ use crate::{
 /// How many calls may wait for the driver to take them.
 const MAX_REQUESTS: usize = 4096;
 
-/// The lock order: the store's write turn, then the replica; the inbox, then the store's list of hooks. Nothing else is
-/// locked together.
+/// The lock order: the store's write turn, then the replica, then the store's state; the inbox, then the store's list of
+/// hooks. Nothing else is locked together.
 pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) persister: Arc<dyn Persister>,
