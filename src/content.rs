@@ -9,6 +9,7 @@ use std::{borrow::Borrow, fmt, ops::Deref, sync::Arc};
 mod cell;
 mod map;
 mod row;
+mod row_changes;
 mod str;
 
 use str::Str;
@@ -19,6 +20,7 @@ pub(crate) use map::Builder;
 pub use map::Map;
 pub use row::Row;
 pub(crate) use row::{Shape, Shapes};
+pub use row_changes::RowChanges;
 
 /// The id of a table, a row, a cell or a value: any text. A short one lies in its 16 bytes, a long one is shared when
 /// cloned.
@@ -56,8 +58,6 @@ pub struct Content {
     pub values: Values,
 }
 
-/// What happened to one row's cells; `None` is a deletion.
-pub type RowChanges = Map<Option<Cell>>;
 /// What happened to one table's rows; `None` is a deletion.
 pub type TableChanges = Map<Option<RowChanges>>;
 
@@ -70,7 +70,7 @@ pub struct Changes {
     /// Changed tables; `None` is a deleted table.
     pub tables: Map<Option<TableChanges>>,
     /// Changed values; `None` is a deleted value.
-    pub values: Map<Option<Cell>>,
+    pub values: RowChanges,
 }
 
 impl Content {
@@ -303,6 +303,7 @@ impl AsRef<str> for Id {
 }
 
 impl From<&str> for Id {
+    #[inline]
     fn from(id: &str) -> Self {
         Self(Str::new(id))
     }

@@ -143,8 +143,17 @@ impl Number {
 impl Text {
     /// A text, if `text` is not reserved.
     pub fn new(text: impl AsRef<str> + Into<String>) -> Option<Self> {
-        let reserved = text.as_ref() == DELETED || text.as_ref().starts_with(JSON_MARK);
-        (!reserved).then(|| Self(Str::new(text)))
+        (!Self::is_reserved(text.as_ref())).then(|| Self(Str::new(text)))
+    }
+
+    /// A text that is known not to be reserved.
+    #[inline]
+    pub(crate) fn trusted(text: &str) -> Self {
+        Self(Str::new(text))
+    }
+
+    pub(crate) fn is_reserved(text: &str) -> bool {
+        text == DELETED || text.starts_with(JSON_MARK)
     }
 }
 

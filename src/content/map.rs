@@ -10,7 +10,7 @@ mod iter;
 
 pub(crate) use build::Builder;
 use index::Index;
-pub(super) use iter::Iter;
+pub(super) use iter::{IntoIter, Iter};
 
 /// How many entries a shared chunk has.
 const CHUNK: usize = 64;
@@ -27,13 +27,20 @@ const UNINDEXED: usize = 12;
 //
 // Each entry has a slot. Removing it leaves a hole, so nothing moves, and `restore` can undo the removal exactly. Holes
 // go away in `compact` alone, which moves entries. Slots up to a multiple of CHUNK lie in `full`, the rest in `tail`.
+//
+// What only a large map has, or one with holes, stands elsewhere: most maps are small, and are moved about.
 #[derive(Clone)]
 pub struct Map<V> {
-    full: Vec<Arc<[Entry<V>]>>,
     tail: Vec<Entry<V>>,
+    more: Option<Box<More<V>>>,
+}
+
+#[derive(Clone)]
+struct More<V> {
+    full: Vec<Arc<[Entry<V>]>>,
     /// The slots by id; none while there are no more than [`UNINDEXED`].
     index: Option<Arc<Index>>,
-    len: usize,
+    holes: usize,
 }
 
 /// A slot: an entry or a hole.
@@ -42,28 +49,28 @@ type Entry<V> = Option<(Id, V)>;
 impl<V> Map<V> {
     /// An empty map.
     pub const fn new() -> Self {
-        Self { full: Vec::new(), tail: Vec::new(), index: None, len: 0 }
+        Self { tail: Vec::new(), more: None }
     }
 
     /// An empty map with room for `capacity` entries.
     pub fn with_capacity(capacity: usize) -> Self {
         let mut map = Self::new();
         map.tail.reserve_exact(capacity.min(CHUNK));
-        map.full.reserve_exact(capacity / CHUNK);
+        if capacity > CHUNK {
+            map.more_mut().full.reserve_exact(capacity / CHUNK);
+        }
         map
     }
 
     /// A map of one entry.
     pub(crate) fn of_one(id: Id, value: V) -> Self {
-        Self { full: Vec::new(), tail: vec![Some((id, value))], index: None, len: 1 }
+        Self { tail: vec![Some((id, value))], more: None }
     }
 
     /// Removes everything, and keeps a little room.
     pub fn clear(&mut self) {
-        self.full = Vec::new();
         self.tail.clear();
-        self.index = None;
-        self.len = 0;
+        self.more = None;
     }
 
     /// An entry.
@@ -83,17 +90,20 @@ impl<V> Map<V> {
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.len
+        match &self.more {
+            Some(more) => more.full.len() * CHUNK + self.tail.len() - more.holes,
+            None => self.tail.len(),
+        }
     }
 
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Ids and entries, in order.
     pub fn iter(&self) -> Iter<'_, V> {
-        Iter::new(&self.full, &self.tail, self.len)
+        Iter::new(self.full(), &self.tail, self.len())
     }
 
     /// Ids, in order.
@@ -113,10 +123,26 @@ impl<V> Map<V> {
 
     /// The same by the bytes of an id, which an [`Id`] has at hand.
     pub(crate) fn slot_of(&self, id: &[u8]) -> Option<usize> {
-        match &self.index {
+        match self.more.as_ref().and_then(|more| more.index.as_ref()) {
             Some(index) => index.find(id, |slot| self.at(slot).is_some_and(|(known, _)| known.as_bytes() == id)),
             None => self.tail.iter().position(|entry| entry.as_ref().is_some_and(|(known, _)| known.as_bytes() == id)),
         }
+    }
+
+    /// The slots of many ids.
+    ///
+    /// To find one in a large map is to wait for memory two times, one after the other. Here all wait at once: each loop
+    /// is so short that the processor is many turns ahead of itself.
+    pub(crate) fn slots_of<'a>(&self, ids: impl Iterator<Item = &'a Id> + Clone) -> Vec<Option<usize>> {
+        let Some(index) = self.more.as_ref().and_then(|more| more.index.as_ref()) else {
+            return ids.map(|id| self.slot_of(id.as_bytes())).collect();
+        };
+        let guesses: Vec<_> = ids.clone().map(|id| index.guess(id.as_bytes())).collect();
+        let slot = |(id, guess): (&Id, Option<usize>)| {
+            let right = self.at(guess?).is_some_and(|(known, _)| known == id);
+            if right { guess } else { self.slot_of(id.as_bytes()) }
+        };
+        ids.zip(guesses).map(slot).collect()
     }
 
     /// An entry by an id that is at hand.
@@ -127,39 +153,58 @@ impl<V> Map<V> {
     /// The entry in a slot.
     #[inline]
     pub(crate) fn at(&self, slot: usize) -> Option<(&Id, &V)> {
-        let entry = match self.full.get(slot / CHUNK) {
-            Some(chunk) => chunk.get(slot % CHUNK),
-            None => self.tail.get(slot - self.full.len() * CHUNK),
+        let entry = match &self.more {
+            Some(more) => match more.full.get(slot / CHUNK) {
+                Some(chunk) => chunk.get(slot % CHUNK),
+                None => self.tail.get(slot - more.full.len() * CHUNK),
+            },
+            None => self.tail.get(slot),
         };
         entry?.as_ref().map(|(id, value)| (id, value))
     }
 
     /// How many slots there are, which is the next one to be given out.
     pub(crate) fn slots(&self) -> usize {
-        self.full.len() * CHUNK + self.tail.len()
+        self.full().len() * CHUNK + self.tail.len()
     }
 
     /// Adds an entry that there is not yet, in a new slot.
     pub(crate) fn push(&mut self, id: Id, value: V) -> &mut V {
         let slot = self.slots();
-        match &mut self.index {
-            Some(index) => {
-                let (full, tail) = (&self.full, &self.tail);
-                Arc::make_mut(index).insert(id.as_bytes(), slot, |slot| hashed(full, tail, slot));
+        if slot >= UNINDEXED || self.more.is_some() {
+            let Self { tail, more } = self;
+            let More { full, index, .. } = &mut **more.get_or_insert_default();
+            match index {
+                Some(index) => {
+                    Arc::make_mut(index).insert(id.as_bytes(), slot, |slot| hashed(full, tail, slot));
+                }
+                None if slot < UNINDEXED => {}
+                None => {
+                    let ids = tail.iter().enumerate().filter_map(|(slot, entry)| Some((slot, &entry.as_ref()?.0)));
+                    *index = Some(Arc::new(Index::of(ids.chain([(slot, &id)]))));
+                }
             }
-            None if slot >= UNINDEXED => {
-                let ids = self.tail.iter().enumerate().filter_map(|(slot, entry)| Some((slot, &entry.as_ref()?.0)));
-                self.index = Some(Arc::new(Index::of(ids.chain([(slot, &id)]))));
+            if tail.len() == CHUNK {
+                full.push(mem::replace(tail, Vec::with_capacity(CHUNK)).into());
             }
-            None => {}
         }
-        if self.tail.len() == CHUNK {
-            self.full.push(mem::replace(&mut self.tail, Vec::with_capacity(CHUNK)).into());
-        }
-        self.len += 1;
         self.tail.push(None);
         let last = self.tail.len() - 1;
         &mut self.tail[last].insert((id, value)).1
+    }
+
+    fn full(&self) -> &[Arc<[Entry<V>]>] {
+        self.more.as_ref().map_or(&[], |more| &more.full)
+    }
+
+    fn more_mut(&mut self) -> &mut More<V> {
+        self.more.get_or_insert_default()
+    }
+}
+
+impl<V> Default for More<V> {
+    fn default() -> Self {
+        Self { full: Vec::new(), index: None, holes: 0 }
     }
 }
 
@@ -186,7 +231,10 @@ impl<V: Clone> Map<V> {
     /// Removes an entry, keeping the order of the others, and returns it.
     pub fn remove(&mut self, id: &str) -> Option<V> {
         let slot = self.slot(id)?;
-        let (_, value) = self.take(slot)?;
+        let (_, value) = match &self.more {
+            Some(_) => self.take(slot)?,
+            None => self.tail.remove(slot)?,
+        };
         self.compact();
         Some(value)
     }
@@ -219,7 +267,7 @@ impl<V: Clone> Map<V> {
 
     /// All entries, mutable, in order.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        let full = self.full.iter_mut().flat_map(Arc::make_mut);
+        let full = self.more.iter_mut().flat_map(|more| &mut more.full).flat_map(Arc::make_mut);
         full.chain(&mut self.tail).flatten().map(|(_, value)| value)
     }
 
@@ -232,8 +280,9 @@ impl<V: Clone> Map<V> {
     /// Removes the entry in a slot, and leaves a hole.
     pub(crate) fn take(&mut self, slot: usize) -> Entry<V> {
         let taken = self.entry_mut(slot).take()?;
-        self.len -= 1;
-        if let Some(index) = &mut self.index {
+        let more = self.more_mut();
+        more.holes += 1;
+        if let Some(index) = &mut more.index {
             Arc::make_mut(index).remove(taken.0.as_bytes(), slot);
         }
         Some(taken)
@@ -246,38 +295,47 @@ impl<V: Clone> Map<V> {
             self.push(id, value);
             return;
         }
-        if let Some(index) = &mut self.index {
-            let (full, tail) = (&self.full, &self.tail);
-            Arc::make_mut(index).insert(id.as_bytes(), slot, |slot| hashed(full, tail, slot));
+        let Self { tail, more } = self;
+        if let Some(more) = more {
+            let More { full, index, holes } = &mut **more;
+            *holes -= 1;
+            if let Some(index) = index {
+                Arc::make_mut(index).insert(id.as_bytes(), slot, |slot| hashed(full, tail, slot));
+            }
         }
         *self.entry_mut(slot) = Some((id, value));
-        self.len += 1;
     }
 
     /// Cuts off the holes from `slot` on, where nothing else may be left.
     pub(crate) fn cut_holes(&mut self, slot: usize) {
         while self.slots() > slot && self.tail.last().is_none_or(Option::is_none) {
-            if self.tail.pop().is_none()
-                && let Some(chunk) = self.full.pop()
-            {
-                self.tail = chunk.to_vec();
+            let Self { tail, more } = self;
+            let Some(more) = more else { return };
+            match tail.pop() {
+                Some(_) => more.holes -= 1,
+                None => *tail = more.full.pop().map(|chunk| chunk.to_vec()).unwrap_or_default(),
             }
         }
     }
 
     /// Closes the holes once they outnumber the entries, which makes the cost of removals constant on average.
     pub(crate) fn compact(&mut self) {
-        if self.slots() >= 2 * self.len + UNINDEXED {
+        if self.more.as_ref().is_some_and(|more| more.holes >= self.len() + UNINDEXED) {
             self.retain(|_, _| true);
         }
     }
 
     #[inline]
     fn entry_mut(&mut self, slot: usize) -> &mut Entry<V> {
-        let full = self.full.len();
-        match self.full.get_mut(slot / CHUNK) {
-            Some(chunk) => &mut Arc::make_mut(chunk)[slot % CHUNK],
-            None => &mut self.tail[slot - full * CHUNK],
+        match &mut self.more {
+            Some(more) => {
+                let full = more.full.len();
+                match more.full.get_mut(slot / CHUNK) {
+                    Some(chunk) => &mut Arc::make_mut(chunk)[slot % CHUNK],
+                    None => &mut self.tail[slot - full * CHUNK],
+                }
+            }
+            None => &mut self.tail[slot],
         }
     }
 }
@@ -291,7 +349,7 @@ impl<V> Default for Map<V> {
 impl<V: PartialEq> PartialEq for Map<V> {
     fn eq(&self, other: &Self) -> bool {
         // Most are in one order, and need no look-up.
-        self.len == other.len
+        self.len() == other.len()
             && self.iter().zip(other.iter()).all(|((id, value), (other_id, other_value))| {
                 if id == other_id { value == other_value } else { other.get(id.as_str()) == Some(value) }
             })

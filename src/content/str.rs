@@ -22,6 +22,7 @@ pub(super) enum Str {
 }
 
 impl Str {
+    #[inline]
     pub(super) fn new(text: impl AsRef<str> + Into<String>) -> Self {
         match short(text.as_ref().as_bytes()) {
             Some(bytes) => Self::Short { len: text.as_ref().len() as u8, bytes },

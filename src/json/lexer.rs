@@ -87,6 +87,24 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// Reads a whole number of up to 15 digits, as most are; none, and nothing read, if it is anything else.
+    #[inline]
+    pub(super) fn whole_number(&mut self) -> Option<u64> {
+        let bytes = self.text.as_bytes().get(self.at..)?;
+        let mut number = 0_u64;
+        let mut digits = 0;
+        while let Some(byte @ b'0'..=b'9') = bytes.get(digits) {
+            number = number.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+            digits += 1;
+        }
+        let is_plain = matches!((digits, bytes.first()), (1, _) | (2..=15, Some(b'1'..=b'9')));
+        if !is_plain || matches!(bytes.get(digits), Some(b'.' | b'e' | b'E')) {
+            return None;
+        }
+        self.at += digits;
+        Some(number)
+    }
+
     /// The text of a number; its grammar is one that `f64::from_str` takes.
     #[inline]
     pub(super) fn number(&mut self) -> Result<&'a str> {

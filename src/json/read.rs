@@ -1,6 +1,6 @@
 //! Contents, changes and cells out of JSON.
 
-use std::{mem, sync::Arc};
+use std::{borrow::Cow, mem, sync::Arc};
 
 use super::{
     Decoded,
@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     content::{
-        Builder, Cell, Changes, Content, DELETED, Id, JSON_MARK, Json, Map, Row, RowChanges, Shape, Shapes, Table,
-        TableChanges, Text,
+        Builder, Cell, Changes, Content, DELETED, Id, JSON_MARK, Json, Map, Number, Row, RowChanges, Shape, Shapes,
+        Table, TableChanges, Text,
     },
     error::Result,
 };
@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
         self.lexer.expect(b'[')?;
         let tables = self.map(Self::table_changes)?;
         self.lexer.expect(b',')?;
-        let values = self.map(Self::cell_change)?;
+        let values = self.cell_changes()?;
         Ok(Changes { tables, values })
     }
 
@@ -95,12 +95,20 @@ impl<'a> Reader<'a> {
             Some(b't') => self.lexer.literal("true").map(|()| Some(cell(Cell::Bool(true))))?,
             Some(b'f') => self.lexer.literal("false").map(|()| Some(cell(Cell::Bool(false))))?,
             Some(b'n') => self.lexer.literal("null").map(|()| Some(cell(Cell::Null)))?,
-            _ => match parse_number(self.lexer.number()?) {
+            _ => match self.number()? {
                 Some(number) => return Ok(cell(Cell::Number(number))),
                 None => None,
             },
         };
         Ok(read.unwrap_or_else(|| unrepresentable(self)))
+    }
+
+    #[inline]
+    fn number(&mut self) -> Result<Option<Number>> {
+        match self.lexer.whole_number() {
+            Some(number) => Ok(Number::new(number as f64)),
+            None => Ok(parse_number(self.lexer.number()?)),
+        }
     }
 
     #[inline]
@@ -161,11 +169,28 @@ impl<'a> Reader<'a> {
     }
 
     fn row_changes(&mut self) -> Result<Option<Option<RowChanges>>> {
-        if self.mark()? { Ok(Some(None)) } else { self.map(Self::cell_change).map(|cells| Some(Some(cells))) }
+        if self.mark()? { Ok(Some(None)) } else { self.cell_changes().map(|cells| Some(Some(cells))) }
     }
 
     fn table_changes(&mut self) -> Result<Option<Option<TableChanges>>> {
-        if self.mark()? { Ok(Some(None)) } else { self.map(Self::row_changes).map(|rows| Some(Some(rows))) }
+        if self.mark()? {
+            return Ok(Some(None));
+        }
+        self.lexer.expect(b'{')?;
+        let mut rows = Entries::new();
+        let mut first = true;
+        while self.lexer.next(b'}', first)? {
+            first = false;
+            let key = self.lexer.key()?;
+            if let Some(row_id) = key.plain()
+                && let Some((cell_id, cell)) = self.one_cell()
+            {
+                rows.add_new(row_id, || Some(RowChanges::of_one(Id::from(cell_id), Some(cell.into()))));
+            } else if let Some((row_id, cells)) = self.entry_of(key, Self::row_changes)? {
+                rows.add(&row_id, cells);
+            }
+        }
+        Ok(Some(Some(rows.finish())))
     }
 
     /// Reads a mark in the place of an object, where there is one.
@@ -176,47 +201,164 @@ impl<'a> Reader<'a> {
         if self.lexer.string()?.is(DELETED) { Ok(true) } else { Err(self.lexer.unexpected("an object or U+FFFC")) }
     }
 
-    /// Reads an object. Its entries end in the order in which `JSON.parse` leaves them, and the last of those with one
-    /// id in the place of the first.
-    fn map<V: Clone>(&mut self, entry: impl Fn(&mut Self) -> Result<Option<V>>) -> Result<Map<V>> {
+    /// Reads the changes of a row's cells, or of the values: mostly of one.
+    fn cell_changes(&mut self) -> Result<RowChanges> {
         self.lexer.expect(b'{')?;
-        let mut map = Builder::new();
-        // Once an entry is left out its place counts, should another one of its id follow.
-        let mut gaps: Option<Map<Option<V>>> = None;
-        let (mut sorted, mut last_rank, mut first) = (true, 0, true);
-        while self.lexer.next(b'}', first)? {
-            first = false;
-            let key = self.lexer.key()?;
-            let count = self.unrepresentable;
-            let value = entry(self)?;
-            let Some(key) = key.decode() else {
-                self.unrepresentable = count + 1;
-                continue;
-            };
-            let rank = rank(key.as_bytes());
-            sorted &= last_rank <= rank;
-            last_rank = rank;
-            match (value, &mut gaps) {
-                (Some(value), None) => map.push(Id::from(&*key), value),
-                (value, gaps) => {
-                    let gaps = gaps.get_or_insert_with(|| {
-                        let map = mem::replace(&mut map, Builder::new()).finish();
-                        map.into_iter().map(|(id, value)| (id, Some(value))).collect()
-                    });
-                    gaps.insert(&*key, value);
-                }
+        if self.lexer.take(b'}') {
+            return Ok(RowChanges::new());
+        }
+        let first = self.entry(Self::cell_change)?;
+        if self.lexer.take(b'}') {
+            let changes = first.and_then(|(key, cell)| Some(RowChanges::of_one(Id::from(&*key), cell?)));
+            return Ok(changes.unwrap_or_default());
+        }
+        let mut entries = Entries::new();
+        if let Some((key, cell)) = first {
+            entries.add(&key, cell);
+        }
+        while self.lexer.next(b'}', false)? {
+            if let Some((key, cell)) = self.entry(Self::cell_change)? {
+                entries.add(&key, cell);
             }
         }
-        let mut map = match gaps {
-            Some(gaps) => gaps.into_iter().filter_map(|(id, value)| Some((id, value?))).collect(),
-            None => map.finish(),
-        };
-        if !sorted {
-            let mut entries: Vec<_> = map.into_iter().collect();
-            entries.sort_by_cached_key(|(id, _)| rank(id.as_bytes()));
-            map = entries.into_iter().collect();
+        Ok(entries.finish().into())
+    }
+
+    /// Reads what most rows of changes are, one cell in the plainest form; none, and nothing read, if it is not that.
+    #[inline]
+    fn one_cell(&mut self) -> Option<(&'a str, Plain<'a>)> {
+        let mut lexer = self.lexer;
+        if !lexer.take(b'{') {
+            return None;
         }
-        Ok(map)
+        let id = lexer.key().ok()?.plain()?;
+        let cell = match lexer.peek()? {
+            b'"' => Plain::Text(lexer.string().ok()?.plain().filter(|text| !Text::is_reserved(text))?),
+            b'0'..=b'9' => Plain::Number(Number::new(lexer.whole_number()? as f64)?),
+            _ => return None,
+        };
+        if !lexer.take(b'}') {
+            return None;
+        }
+        self.lexer = lexer;
+        Some((id, cell))
+    }
+
+    /// Reads an object.
+    fn map<V: Clone>(&mut self, value: impl Fn(&mut Self) -> Result<Option<V>>) -> Result<Map<V>> {
+        self.lexer.expect(b'{')?;
+        let mut entries = Entries::new();
+        let mut first = true;
+        while self.lexer.next(b'}', first)? {
+            first = false;
+            if let Some((key, value)) = self.entry(&value)? {
+                entries.add(&key, value);
+            }
+        }
+        Ok(entries.finish())
+    }
+
+    /// Reads an entry of an object: none where its key has no meaning. What of its value is left out counts once then.
+    #[inline]
+    fn entry<V>(
+        &mut self,
+        value: impl Fn(&mut Self) -> Result<Option<V>>,
+    ) -> Result<Option<(Cow<'a, str>, Option<V>)>> {
+        let key = self.lexer.key()?;
+        self.entry_of(key, value)
+    }
+
+    #[inline]
+    fn entry_of<V>(
+        &mut self,
+        key: JsonString<'a>,
+        value: impl Fn(&mut Self) -> Result<Option<V>>,
+    ) -> Result<Option<(Cow<'a, str>, Option<V>)>> {
+        let count = self.unrepresentable;
+        let value = value(self)?;
+        let key = key.decode();
+        if key.is_none() {
+            self.unrepresentable = count + 1;
+        }
+        Ok(key.map(|key| (key, value)))
+    }
+}
+
+/// The entries of an object, which end in the order in which `JSON.parse` leaves them, and the last of those with one id
+/// in the place of the first.
+struct Entries<V> {
+    map: Builder<V>,
+    /// Once an entry is left out its place counts, should another one of its id follow.
+    gaps: Option<Map<Option<V>>>,
+    sorted: bool,
+    last_rank: u32,
+}
+
+impl<V: Clone> Entries<V> {
+    fn new() -> Self {
+        Self { map: Builder::new(), gaps: None, sorted: true, last_rank: 0 }
+    }
+
+    #[inline]
+    fn add(&mut self, key: &str, value: Option<V>) {
+        self.rank(key);
+        match (value, &mut self.gaps) {
+            (Some(value), None) => self.map.push(Id::from(key), value),
+            (value, gaps) => {
+                let gaps = gaps.get_or_insert_with(|| {
+                    let map = mem::replace(&mut self.map, Builder::new()).finish();
+                    map.into_iter().map(|(id, value)| (id, Some(value))).collect()
+                });
+                gaps.insert(key, value);
+            }
+        }
+    }
+
+    /// The same of an entry that is not left out.
+    #[inline]
+    fn add_new(&mut self, key: &str, value: impl FnOnce() -> V) {
+        if self.gaps.is_some() {
+            return self.add(key, Some(value()));
+        }
+        self.rank(key);
+        self.map.push(Id::from(key), value());
+    }
+
+    #[inline]
+    fn rank(&mut self, key: &str) {
+        let rank = rank(key.as_bytes());
+        self.sorted &= self.last_rank <= rank;
+        self.last_rank = rank;
+    }
+
+    fn finish(self) -> Map<V> {
+        let map = match self.gaps {
+            Some(gaps) => gaps.into_iter().filter_map(|(id, value)| Some((id, value?))).collect(),
+            None => self.map.finish(),
+        };
+        if self.sorted {
+            return map;
+        }
+        let mut entries: Vec<_> = map.into_iter().collect();
+        entries.sort_by_cached_key(|(id, _)| rank(id.as_bytes()));
+        entries.into_iter().collect()
+    }
+}
+
+/// A cell in the plainest form: nothing of it has to be looked at twice.
+enum Plain<'a> {
+    /// One that is not reserved.
+    Text(&'a str),
+    Number(Number),
+}
+
+impl From<Plain<'_>> for Cell {
+    #[inline]
+    fn from(plain: Plain<'_>) -> Self {
+        match plain {
+            Plain::Text(text) => Self::String(Text::trusted(text)),
+            Plain::Number(number) => Self::Number(number),
+        }
     }
 }
 

@@ -22,6 +22,12 @@ impl<'a> JsonString<'a> {
         Self { inside, escaped }
     }
 
+    /// The string, if it is written without an escape sequence.
+    #[inline]
+    pub(super) fn plain(self) -> Option<&'a str> {
+        (!self.escaped).then_some(self.inside)
+    }
+
     /// The string, unless it holds a lone surrogate.
     pub(super) fn decode(self) -> Option<Cow<'a, str>> {
         if !self.escaped {

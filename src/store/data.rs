@@ -1,11 +1,13 @@
 //! What a store holds, and the writes to it: each notes in the [`Log`] what it replaces.
 
-use crate::content::{Cell, Changes, Content, Id, Map, Row, Shapes, Table, Tables, Values};
+use crate::content::{Cell, Content, Id, Map, Row, Shapes, Table, Tables, Values};
 
 use super::{
     log::{Log, OneCell, TableLog},
     pool::Pool,
 };
+
+mod apply;
 
 /// Tables and values. A table without rows and a row without cells do not exist here.
 ///
@@ -73,22 +75,15 @@ impl TableData {
 impl Edit<'_> {
     pub(super) fn set_cell(&mut self, table_id: &Id, row_id: &Id, cell_id: &Id, cell: &Cell) {
         let (table, log) = self.table_to_fill(table_id);
-        let Some(slot) = table.rows.slot_of(row_id.as_bytes()) else {
-            log.touch();
-            let mut row = Row::new();
-            row.insert(cell_id, cell.clone());
-            return table.add(row_id, row);
-        };
-        // Chunks are shared, and to touch one takes a copy: only for what changes.
-        if table.rows.at(slot).is_some_and(|(_, row)| row.cell_of(cell_id) == Some(cell)) {
-            return;
+        match table.rows.slot_of(row_id.as_bytes()) {
+            Some(slot) => set_cell(table, log, row_id, slot, cell_id, cell),
+            None => {
+                log.touch();
+                let mut row = Row::new();
+                row.insert(cell_id, cell.clone());
+                table.add(row_id, row);
+            }
         }
-        let Some(row) = table.rows.at_mut(slot) else { return };
-        let old = row.insert(cell_id, cell.clone());
-        if old.is_none() {
-            row.share(&mut table.shapes);
-        }
-        log.note(row_id, slot, cell_id, old);
     }
 
     pub(super) fn set_partial_row(&mut self, table_id: &Id, row_id: &Id, row: &Row) {
@@ -303,33 +298,6 @@ impl Edit<'_> {
         }
     }
 
-    pub(super) fn apply(&mut self, changes: &Changes) {
-        for (table_id, rows) in &changes.tables {
-            let Some(rows) = rows else {
-                self.del_table(table_id);
-                continue;
-            };
-            for (row_id, cells) in rows {
-                let Some(cells) = cells else {
-                    self.del_row(table_id, row_id);
-                    continue;
-                };
-                for (cell_id, cell) in cells {
-                    match cell {
-                        Some(cell) => self.set_cell(table_id, row_id, cell_id, cell),
-                        None => self.del_cell(table_id, row_id, cell_id),
-                    }
-                }
-            }
-        }
-        for (value_id, value) in &changes.values {
-            match value {
-                Some(value) => self.set_value(value_id, value),
-                None => self.del_value(value_id),
-            }
-        }
-    }
-
     /// A table, made where there is none, with its log. The caller adds a row or knows that there is one.
     fn table_to_fill<'e>(&'e mut self, table_id: &'e Id) -> (&'e mut TableData, Untouched<'e>) {
         let tables = &mut self.data.tables;
@@ -364,6 +332,20 @@ impl<'a> Untouched<'a> {
             log.note(OneCell { table_id, row_id, cell_id, old, slots: (slot, at), end: self.slots });
         }
     }
+}
+
+/// Sets a cell of a row that stands at a slot of a table.
+fn set_cell(table: &mut TableData, log: Untouched<'_>, row_id: &Id, slot: usize, cell_id: &Id, cell: &Cell) {
+    // Chunks are shared, and to touch one takes a copy: only for what changes.
+    if table.rows.at(slot).is_some_and(|(_, row)| row.cell_of(cell_id) == Some(cell)) {
+        return;
+    }
+    let Some(row) = table.rows.at_mut(slot) else { return };
+    let old = row.put(cell_id, cell);
+    if old.is_none() {
+        row.share(&mut table.shapes);
+    }
+    log.note(row_id, slot, cell_id, old);
 }
 
 /// The present ids that are not given.

@@ -97,7 +97,7 @@ impl Log {
     pub(super) fn net(&self, data: &Data) -> Net {
         let values = self.values.changes(Some(&data.values));
         if let Some(one) = &self.one {
-            return Net::of_one(one.change(data), values);
+            return Net::of_one(one.clone().change(data), values);
         }
         let mut tables = Map::new();
         for (table_id, log) in &self.tables {
@@ -115,6 +115,17 @@ impl Log {
             }
         }
         Net::of(tables, values)
+    }
+
+    /// The same of a log that is to be cleared.
+    pub(super) fn take_net(&mut self, data: &Data) -> Net {
+        match self.one.take() {
+            Some(one) if self.values.is_empty() => Net::of_one(one.change(data), Map::new()),
+            one => {
+                self.one = one;
+                self.net(data)
+            }
+        }
     }
 
     /// The whole old state of every row that was touched.
@@ -183,17 +194,16 @@ impl OneCell {
     }
 
     /// From what it was to what it is now; none if it is as it was.
-    fn change(&self, data: &Data) -> Option<OneChange> {
+    fn change(self, data: &Data) -> Option<OneChange> {
         let Self { table_id, row_id, cell_id, old, slots, .. } = self;
         let (_, table) = data.tables.at(slots.0)?;
         let (_, row) = table.rows.at(slots.1)?;
-        let new = row.cell_of(cell_id);
-        (new != old.as_ref()).then(|| OneChange {
-            table_id: table_id.clone(),
-            row_id: row_id.clone(),
-            cell_id: cell_id.clone(),
-            change: CellChange { old: old.clone(), new: new.cloned() },
-        })
+        let new = row.cell_of(&cell_id);
+        if new == old.as_ref() {
+            return None;
+        }
+        let new = new.cloned();
+        Some(OneChange { table_id, row_id, cell_id, change: CellChange { old, new } })
     }
 
     fn note_in(self, table: &mut TableLog) {

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use crate::content::{Cell, Changes, Id, Map, TableChanges};
+use crate::content::{Cell, Changes, Id, Map, RowChanges, TableChanges};
 
 use super::invalid::{InvalidCell, InvalidValue};
 
@@ -200,7 +200,7 @@ impl OneChange {
     }
 
     fn changes(&self) -> Map<Option<TableChanges>> {
-        let cells = Map::of_one(self.cell_id.clone(), self.change.new.clone());
+        let cells = RowChanges::of_one(self.cell_id.clone(), self.change.new.clone());
         let rows = Map::of_one(self.row_id.clone(), Some(cells));
         Map::of_one(self.table_id.clone(), Some(rows))
     }

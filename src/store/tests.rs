@@ -9,6 +9,7 @@ mod commits;
 mod kinds;
 mod listeners;
 mod manual;
+mod many;
 mod model;
 mod mutators;
 mod rounds;

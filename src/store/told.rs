@@ -53,6 +53,14 @@ impl Told {
         Self { net, invalid: state.invalid.clone(), touched, counts }
     }
 
+    /// What the transaction has come to that is over, and had no stages. Takes it out of the state.
+    pub(super) fn of_whole(state: &mut State) -> Self {
+        let touched = state.log.touched();
+        let net = state.log.take_net(&state.data);
+        let counts = (state.data.tables.len(), state.data.values.len());
+        Self { net, invalid: mem::take(&mut state.invalid), touched, counts }
+    }
+
     /// Whether there is nothing to tell but that a transaction did finish.
     pub(super) fn is_empty(&self) -> bool {
         self.net.is_empty() && self.invalid.is_empty()

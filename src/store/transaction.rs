@@ -216,8 +216,7 @@ impl Store {
             return Ok(result);
         }
         let result = write(&mut state.writer());
-        let told = Told::of_open(&state);
-        state.invalid = Invalid::default();
+        let told = Told::of_whole(&mut state);
         state.settle();
         state.phase = Phase::Telling;
         state.rounds = 1;

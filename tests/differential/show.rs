@@ -130,8 +130,8 @@ pub(crate) fn log(log: &TransactionLog) -> Value {
 }
 
 /// Entries in the order of ids.
-fn pairs<V>(map: &Map<V>, entry: impl Fn(&V) -> Value) -> Value {
-    let mut pairs: Vec<_> = map.iter().collect();
+fn pairs<'a, V: 'a>(entries: impl IntoIterator<Item = (&'a Id, &'a V)>, entry: impl Fn(&V) -> Value) -> Value {
+    let mut pairs: Vec<_> = entries.into_iter().collect();
     pairs.sort_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
     pairs.into_iter().map(|(id, value)| json!([id.as_str(), entry(value)])).collect()
 }

@@ -19,24 +19,29 @@ impl<V: Clone> Builder<V> {
     /// Adds an entry. Of several with one id the last counts, in the place of the first.
     #[inline]
     pub(crate) fn push(&mut self, id: Id, value: V) {
-        let Map { full, tail, len, .. } = &mut self.map;
+        let Map { tail, more } = &mut self.map;
         match tail.len() {
             // Very many maps of changes have one entry.
             0 => tail.reserve_exact(1),
-            CHUNK => full.push(mem::replace(tail, Vec::with_capacity(CHUNK)).into()),
+            CHUNK => {
+                let full = mem::replace(tail, Vec::with_capacity(CHUNK)).into();
+                more.get_or_insert_default().full.push(full);
+            }
             _ => {}
         }
         tail.push(Some((id, value)));
-        *len += 1;
     }
 
     pub(crate) fn finish(self) -> Map<V> {
         let Self { mut map } = self;
-        let distinct = if map.len <= UNINDEXED {
+        let len = map.len();
+        let distinct = if len <= UNINDEXED {
             map.keys().enumerate().all(|(at, id)| map.keys().take(at).all(|before| before != id))
         } else {
-            map.index = Index::of_distinct(map.len, map.keys()).map(Into::into);
-            map.index.is_some()
+            let index = Index::of_distinct(len, map.keys()).map(Into::into);
+            let distinct = index.is_some();
+            map.more_mut().index = index;
+            distinct
         };
         if distinct { map } else { map.into_iter().collect() }
     }

@@ -43,6 +43,12 @@ impl Index {
         self.slots.find(self.hash(id), |slot| is(*slot as usize)).map(|slot| *slot as usize)
     }
 
+    /// The slot that an id most likely has; none if it has none.
+    #[inline]
+    pub(super) fn guess(&self, id: &[u8]) -> Option<usize> {
+        self.find(id, |_| true)
+    }
+
     /// Notes a slot; `id_of` tells the ids of those that were noted before.
     pub(super) fn insert<'a>(&mut self, id: &[u8], slot: usize, id_of: impl Fn(usize) -> &'a [u8]) {
         let Self { slots, seed } = self;

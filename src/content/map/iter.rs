@@ -95,7 +95,9 @@ impl<V: Clone> IntoIterator for Map<V> {
     type IntoIter = IntoIter<V>;
 
     fn into_iter(self) -> IntoIter<V> {
-        IntoIter { full: self.full.into_iter(), now: Vec::new().into_iter(), tail: self.tail, left: self.len }
+        let left = self.len();
+        let full = self.more.map(|more| more.full).unwrap_or_default();
+        IntoIter { full: full.into_iter(), now: Vec::new().into_iter(), tail: self.tail, left }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Arithmetic of changes as edits: what they cover, replaying them on one row, merging them, taking a part away.
 
-use crate::content::{Cell, Changes, Content, Id, Map, Row, RowChanges, TableChanges, apply_row, diff_row};
+use crate::content::{Cell, Changes, Content, Id, Row, RowChanges, TableChanges, apply_row, diff_row};
 
 /// What a waiting edit was made on: the confirmed state with the edits before it. Asked only for what edits cover.
 pub(super) trait Base {
@@ -188,7 +188,7 @@ fn split_rows(rows: &TableChanges, refused: &TableChanges) -> (TableChanges, Tab
 fn split_cells(cells: &RowChanges, refused: &RowChanges) -> (RowChanges, RowChanges) {
     let (mut accepted, mut rejected) = (RowChanges::new(), RowChanges::new());
     for (cell_id, cell) in cells {
-        let half: &mut Map<_> = if refused.contains(cell_id) { &mut rejected } else { &mut accepted };
+        let half = if refused.contains(cell_id) { &mut rejected } else { &mut accepted };
         half.insert(cell_id, cell.clone());
     }
     (accepted, rejected)

@@ -211,7 +211,7 @@ fn tables() -> impl Strategy<Value = Tables> {
 }
 
 fn row_changes() -> impl Strategy<Value = RowChanges> {
-    vec((id(), option::of(cell())), 0..3).prop_map(Map::from_iter)
+    vec((id(), option::of(cell())), 0..3).prop_map(RowChanges::from_iter)
 }
 
 fn table_changes() -> impl Strategy<Value = TableChanges> {

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use roommate::{Cell, Changes, Id, Map, RowChanges, TableChanges};
+use roommate::{Cell, Changes, Id, RowChanges, TableChanges};
 
 use super::contents::Contents;
 use crate::proto::policy::{Asker, Policy};
@@ -23,9 +23,12 @@ pub(super) fn accept(policy: &dyn Policy, asker: Asker<'_>, contents: &Contents,
             None => policy.can_del_table(table_id, asker),
             Some(_) => policy.can_set_table(table_id, asker),
         };
-        let Some(rows) = pass(allowed, table_id, rows, &mut refused.tables) else { return allowed };
+        let refuse = |rows| drop(refused.tables.insert(table_id, rows));
+        let Some(rows) = pass(allowed, rows, refuse) else { return allowed };
         let refused_rows = gate.divide_rows(table_id, rows);
-        note(refused_rows, table_id, &mut refused.tables);
+        if !refused_rows.is_empty() {
+            refused.tables.insert(table_id, Some(refused_rows));
+        }
         !rows.is_empty()
     });
     changes.values.retain(|value_id, value| {
@@ -33,7 +36,7 @@ pub(super) fn accept(policy: &dyn Policy, asker: Asker<'_>, contents: &Contents,
             None => policy.can_del_value(value_id, asker),
             Some(value) => policy.can_set_value(value_id, value, contents.value(value_id), asker),
         };
-        pass(allowed, value_id, value, &mut refused.values);
+        pass(allowed, value, |value| drop(refused.values.insert(value_id, value)));
         allowed
     });
     refused.prune();
@@ -56,9 +59,12 @@ impl Gate<'_> {
                 None => self.policy.can_del_row(table_id, row_id, self.asker),
                 Some(_) => self.policy.can_set_row(table_id, row_id, self.asker),
             };
-            let Some(cells) = pass(allowed, row_id, cells, &mut refused) else { return allowed };
+            let refuse = |cells| drop(refused.insert(row_id, cells));
+            let Some(cells) = pass(allowed, cells, refuse) else { return allowed };
             let refused_cells = self.divide_cells(table_id, row_id, cells);
-            note(refused_cells, row_id, &mut refused);
+            if !refused_cells.is_empty() {
+                refused.insert(row_id, Some(refused_cells));
+            }
             !cells.is_empty()
         });
         refused
@@ -72,7 +78,7 @@ impl Gate<'_> {
                 None => self.policy.can_del_cell(table_id, row_id, cell_id, self.asker),
                 Some(cell) => self.can_set_cell(table_id, row_id, cell_id, cell),
             };
-            pass(allowed, cell_id, cell, &mut refused);
+            pass(allowed, cell, |cell| drop(refused.insert(cell_id, cell)));
             allowed
         });
         refused
@@ -84,23 +90,11 @@ impl Gate<'_> {
     }
 }
 
-/// What is inside of what is allowed. What is not moves to `refused`.
-fn pass<'a, T: Clone>(
-    allowed: bool,
-    id: &Id,
-    change: &'a mut Option<T>,
-    refused: &mut Map<Option<T>>,
-) -> Option<&'a mut T> {
+/// What is inside of what is allowed. What is not goes to `refuse`.
+fn pass<T>(allowed: bool, change: &mut Option<T>, refuse: impl FnOnce(Option<T>)) -> Option<&mut T> {
     if allowed {
         return change.as_mut();
     }
-    refused.insert(id.clone(), mem::take(change));
+    refuse(mem::take(change));
     None
-}
-
-/// Adds what was refused inside of something that is allowed.
-fn note<T: Clone>(inside: Map<T>, id: &Id, refused: &mut Map<Option<Map<T>>>) {
-    if !inside.is_empty() {
-        refused.insert(id.clone(), Some(inside));
-    }
 }
