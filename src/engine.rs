@@ -322,7 +322,8 @@ impl EngineBuilder {
     /// ([`EditKey`](crate::EditKey)) takes each once across the restart too; another takes at least once what was on its way.
     ///
     /// It needs a place of its own: not the store's, and not another engine's. What an outbox holds is replaced with each
-    /// edit, so one that holds anything else than an engine's edits is refused as unreadable, and left as it is.
+    /// edit, so one that holds anything else than an engine's edits is refused as unreadable, and left as it is; and so is
+    /// one that names the same [`Persister::place`] as the store's persister.
     ///
     /// An outbox that cannot be read ends the engine: `on_ignored_error` is told why, and calls fail with
     /// [`ErrorKind::Closed`] and that as their source. [`Engine::unconfirmed`] goes on listing what is edited. One that
@@ -412,7 +413,7 @@ impl EngineBuilder {
                 let (min, max) = self.retry_delays;
                 let backoff = Backoff::new(min, max, random.hash_one("outbox"));
                 shared.capture_now();
-                Some(Outbox::new(persister, runtime.clone(), backoff, client_id))
+                Some(Outbox::new(persister, runtime.clone(), backoff, client_id, shared.persister.place()))
             }
             None => {
                 shared.name_client(client_id);

@@ -16,7 +16,7 @@
 //! use roommate::{ANY, Engine, Memory, Store, block_on};
 //!
 //! let store = Store::new();
-//! let listener = store.add_cell_listener("pets", ANY, "sold", |event| println!("{event:?}"));
+//! let listener = store.add_cell_listener("pets", ANY, "sold", |event| println!("{}: {:?}", event.row_id, event.new));
 //! store.set_cell("pets", "fido", "species", "dog")?;
 //!
 //! let place = Memory::new();

@@ -81,6 +81,10 @@ impl Persister for MemoryPersister {
         Capability::default().with_watch(true).with_shared(true)
     }
 
+    fn place(&self) -> Option<String> {
+        Some(format!("memory {:p}", Arc::as_ptr(&self.place.0)))
+    }
+
     async fn load(&self) -> Result<Option<Content>> {
         Ok(self.place.content())
     }

@@ -123,6 +123,12 @@ pub trait Persister: Debug + Send + Sync + 'static {
         None
     }
 
+    /// A name that only persisters of this very place have, such as the full path of a file: an engine takes no outbox that
+    /// is its own place. The default is `None`: it has no name.
+    fn place(&self) -> Option<String> {
+        None
+    }
+
     /// Ends what the persister has open. Called exactly once, after everything else. The default does nothing.
     async fn close(&self) -> Result<()> {
         Ok(())

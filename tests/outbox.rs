@@ -133,13 +133,13 @@ fn an_outbox_that_cannot_be_read_is_told_and_left_alone() {
 }
 
 #[test]
-fn an_outbox_that_is_the_place_of_a_store_is_left_alone() {
+fn an_outbox_that_is_the_place_of_another_store_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pets.json");
     let pets = r#"[{"pets":{"fido":{"species":"dog"}}},{"open":true}]"#;
     std::fs::write(&file, pets).unwrap();
     let store = Store::new();
-    let engine = Engine::builder(&store, FilePersister::new(&file)).with_outbox(FilePersister::new(&file)).build();
+    let engine = engine(&store, &Memory::new(), &file);
     store.set_value("open", false).unwrap();
     block_on(async {
         let error = engine.start_auto_persisting(None).await.unwrap_err();
@@ -154,6 +154,28 @@ fn an_outbox_that_is_the_place_of_a_store_is_left_alone() {
         engine.destroy().await;
     });
     assert_eq!(std::fs::read_to_string(&file).unwrap(), pets);
+}
+
+#[test]
+fn an_outbox_that_is_the_engines_own_place_is_refused_before_there_is_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, memory) = (folder.path().join("pets.json"), Memory::new());
+    let store = Store::new();
+    let of_file = Engine::builder(&store, FilePersister::new(&file))
+        .with_outbox(FilePersister::new(folder.path().join(".").join("pets.json")));
+    let of_memory = Engine::builder(&store, memory.client()).with_outbox(memory.client());
+    for engine in [of_file.build(), of_memory.build()] {
+        store.set_value("open", false).unwrap();
+        block_on(async {
+            let error = engine.start_auto_persisting(None).await.unwrap_err();
+            let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<Error>()).unwrap();
+            assert_eq!(cause.kind(), ErrorKind::Invalid);
+            assert!(cause.to_string().contains("the store's own place"), "{cause}");
+            engine.destroy().await;
+        });
+    }
+    assert!(!file.exists());
+    assert_eq!(memory.content(), None);
 }
 
 #[test]

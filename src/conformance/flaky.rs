@@ -259,6 +259,10 @@ impl<P: Persister> Persister for Flaky<P> {
         self.inner.report_to(report);
     }
 
+    fn place(&self) -> Option<String> {
+        self.inner.place()
+    }
+
     async fn close(&self) -> Result<()> {
         self.faults.run(Op::Close, self.inner.close()).await
     }

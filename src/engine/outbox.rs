@@ -83,8 +83,13 @@ impl Outbox {
         runtime: Arc<dyn Runtime>,
         backoff: Backoff,
         client_id: String,
+        own_place: Option<String>,
     ) -> Self {
-        let state = State::Restoring(load(persister.clone()));
+        let place = persister.place().filter(|place| own_place.as_ref() == Some(place));
+        let state = State::Restoring(match place {
+            Some(place) => future::ready(Err(not_its_own(&place))).boxed(),
+            None => load(persister.clone()),
+        });
         Self { persister, runtime, state, backoff, attempts: 0, client_id, revision: None }
     }
 
@@ -193,6 +198,10 @@ impl Outbox {
         let delay: Duration = self.backoff.wait();
         self.runtime.sleep(delay)
     }
+}
+
+fn not_its_own(place: &str) -> Error {
+    Error::new(ErrorKind::Invalid, format!("the outbox is the store's own place, {place}: give it a place of its own"))
 }
 
 fn load(persister: Arc<dyn Persister>) -> BoxFuture<'static, Result<Option<Content>>> {

@@ -70,6 +70,13 @@ impl Persister for FilePersister {
         Capability::default()
     }
 
+    /// The full path of the file, or of what it links to.
+    fn place(&self) -> Option<String> {
+        let path = target(&self.path);
+        let folder = fs::canonicalize(folder_of(&path)).ok()?;
+        Some(folder.join(path.file_name()?).display().to_string())
+    }
+
     async fn load(&self) -> Result<Option<Content>> {
         let path = self.path.clone();
         let read = aside(move || fs::read_to_string(path)).await?;
@@ -124,14 +131,7 @@ impl FilePersister {
 
 /// Replaces the file at `path`, or what it links to, in one step that survives a crash.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let path = match fs::canonicalize(path) {
-        Ok(path) => path,
-        // Not there yet; a link that leads nowhere gets its target.
-        Err(_) => match fs::read_link(path) {
-            Ok(target) => path.parent().map_or_else(|| target.clone(), |folder| folder.join(&target)),
-            Err(_) => path.to_path_buf(),
-        },
-    };
+    let path = target(path);
     let folder = folder_of(&path);
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(text.as_bytes())?;
@@ -142,6 +142,18 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(&path)?;
     sync_folder(folder)
+}
+
+/// The file itself, where `path` is a link.
+fn target(path: &Path) -> PathBuf {
+    match fs::canonicalize(path) {
+        Ok(path) => path,
+        // Not there yet; a link that leads nowhere gets its target.
+        Err(_) => match fs::read_link(path) {
+            Ok(target) => path.parent().map_or_else(|| target.clone(), |folder| folder.join(&target)),
+            Err(_) => path.to_path_buf(),
+        },
+    }
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -241,6 +253,28 @@ mod tests {
         let error = save(&FilePersister::new("/nowhere/at/all.json"), &content(1)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert_eq!(error.to_string(), "cannot write all.json: make the folder /nowhere/at first");
+    }
+
+    #[test]
+    fn one_file_is_one_place_however_it_is_written_and_before_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |path: &str| FilePersister::new(folder.path().join(path)).place();
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        assert!(place("a.json").is_some());
+        assert_eq!(place("a.json"), place("sub/../a.json"));
+        assert_ne!(place("a.json"), place("b.json"));
+        assert_ne!(place("a.json"), place("sub/a.json"));
+        let before = place("a.json");
+        fs::write(folder.path().join("a.json"), "[{},{}]").unwrap();
+        assert_eq!(place("a.json"), before);
+        assert_eq!(place("none/a.json"), None);
+        #[cfg(unix)]
+        {
+            for (target, link) in [("a.json", "to a"), ("c.json", "to nothing")] {
+                std::os::unix::fs::symlink(target, folder.path().join(link)).unwrap();
+                assert_eq!(place(link), place(target));
+            }
+        }
     }
 
     #[cfg(unix)]
