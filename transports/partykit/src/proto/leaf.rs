@@ -161,6 +161,25 @@ fn sets_cell(changes: &Changes, table: &Id, row: &Id, cell: &Id) -> bool {
     sets_row(changes, table, row) || cell_in(changes, table, row, cell).is_some()
 }
 
+/// `leaves` together, as a transaction has them: what is in a deleted table or row is not also changed.
+#[cfg(test)]
+pub(super) fn of_one_transaction(leaves: &[Changes]) -> Changes {
+    let mut all = Changes::new();
+    for leaf in leaves {
+        let clash = leaf.tables.iter().any(|(table, rows)| match (all.tables.get(table), rows) {
+            (Some(None), _) | (Some(_), None) => true,
+            (Some(Some(all)), Some(rows)) => {
+                rows.iter().any(|(row, cells)| matches!((all.get(row), cells), (Some(None), _) | (Some(_), None)))
+            }
+            (None, _) => false,
+        });
+        if !clash {
+            merge(&mut all, leaf);
+        }
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

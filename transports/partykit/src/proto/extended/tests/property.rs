@@ -439,23 +439,7 @@ fn any_changes() -> impl Strategy<Value = Changes> {
         }),
         3 => Just(value(0)),
     ];
-    prop::collection::vec(leaf, 1..5).prop_map(|leaves| {
-        let mut all = Changes::new();
-        for leaf in &leaves {
-            // As a transaction has it: a deleted table or row is not also changed.
-            let clash = leaf.tables.iter().any(|(table, rows)| match (all.tables.get(table), rows) {
-                (Some(None), _) | (Some(_), None) => true,
-                (Some(Some(all)), Some(rows)) => {
-                    rows.iter().any(|(row, cells)| matches!((all.get(row), cells), (Some(None), _) | (Some(_), None)))
-                }
-                (None, _) => false,
-            });
-            if !clash {
-                leaf::merge(&mut all, leaf);
-            }
-        }
-        all
-    })
+    prop::collection::vec(leaf, 1..5).prop_map(|leaves| leaf::of_one_transaction(&leaves))
 }
 
 fn any_op() -> impl Strategy<Value = Op> {

@@ -419,23 +419,7 @@ fn any_changes() -> impl Strategy<Value = Changes> {
         }),
         3 => (0..4u32).prop_map(value),
     ];
-    proptest::collection::vec(leaf, 1..5).prop_map(|leaves| {
-        let mut all = Changes::new();
-        for leaf in &leaves {
-            // As a transaction has it: a deleted table or row is not also changed.
-            let clash = leaf.tables.iter().any(|(table, rows)| match (all.tables.get(table), rows) {
-                (Some(None), _) | (Some(_), None) => true,
-                (Some(Some(all)), Some(rows)) => {
-                    rows.iter().any(|(row, cells)| matches!((all.get(row), cells), (Some(None), _) | (Some(_), None)))
-                }
-                (None, _) => false,
-            });
-            if !clash {
-                leaf::merge(&mut all, leaf);
-            }
-        }
-        all
-    })
+    proptest::collection::vec(leaf, 1..5).prop_map(|leaves| leaf::of_one_transaction(&leaves))
 }
 
 fn any_op() -> impl Strategy<Value = Op> {
