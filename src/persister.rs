@@ -123,8 +123,9 @@ pub trait Persister: Debug + Send + Sync + 'static {
         None
     }
 
-    /// A name that only persisters of this very place have, such as the full path of a file: an engine takes no outbox that
-    /// is its own place. The default is `None`: it has no name.
+    /// A name that only persisters of this very place have, such as `file` and its full path: an engine takes no outbox that
+    /// is its own place. Asked once, when an engine with an outbox is built, and not to take its time. A persister around
+    /// another one passes it on. The default is `None`: the place has no name.
     fn place(&self) -> Option<String> {
         None
     }

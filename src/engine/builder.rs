@@ -74,8 +74,9 @@ impl EngineBuilder {
     /// one that names the same [`Persister::place`] as the store's persister.
     ///
     /// An outbox that cannot be read ends the engine: `on_ignored_error` is told why, and calls fail with
-    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) and that as their source. [`Engine::unconfirmed`] goes on listing what is edited. One that
-    /// cannot be written is tried again, and edits wait; if the cause is a lasting one, [`Engine::flush`] fails with it.
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) and that as their source. [`Engine::unconfirmed`] goes on listing
+    /// what is edited. One that cannot be written is tried again, and edits wait; if the cause is a lasting one,
+    /// [`Engine::flush`] fails with it.
     pub fn with_outbox(mut self, outbox: impl Persister) -> Self {
         self.outbox = Some(Arc::new(outbox));
         self
@@ -161,7 +162,8 @@ impl EngineBuilder {
                 let (min, max) = self.retry_delays;
                 let backoff = Backoff::new(min, max, random.hash_one("outbox"));
                 shared.capture_now();
-                Some(Outbox::new(persister, runtime.clone(), backoff, client_id, shared.persister.place()))
+                let own_place = shared.persister.place();
+                Some(Outbox::new(persister, runtime.clone(), backoff, client_id, own_place))
             }
             None => {
                 shared.name_client(client_id);

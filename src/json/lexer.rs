@@ -97,8 +97,8 @@ impl<'a> Lexer<'a> {
             number = number.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
             digits += 1;
         }
-        let is_plain = matches!((digits, bytes.first()), (1, _) | (2..=15, Some(b'1'..=b'9')));
-        if !is_plain || matches!(bytes.get(digits), Some(b'.' | b'e' | b'E')) {
+        let is_whole = matches!((digits, bytes.first()), (1, _) | (2..=15, Some(b'1'..=b'9')));
+        if !is_whole || matches!(bytes.get(digits), Some(b'.' | b'e' | b'E')) {
             return None;
         }
         self.at += digits;

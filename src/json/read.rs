@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
         while self.lexer.next(b'}', first)? {
             first = false;
             let key = self.lexer.key()?;
-            if let Some(row_id) = key.plain()
+            if let Some(row_id) = key.unescaped()
                 && let Some((cell_id, cell)) = self.one_cell()
             {
                 rows.add_new(row_id, || Some(RowChanges::of_one(Id::from(cell_id), Some(cell.into()))));
@@ -224,17 +224,17 @@ impl<'a> Reader<'a> {
         Ok(entries.finish().into())
     }
 
-    /// Reads what most rows of changes are, one cell in the plainest form; none, and nothing read, if it is not that.
+    /// Reads what most rows of changes are, one cell in its barest form; none, and nothing read, if it is not that.
     #[inline]
-    fn one_cell(&mut self) -> Option<(&'a str, Plain<'a>)> {
+    fn one_cell(&mut self) -> Option<(&'a str, Bare<'a>)> {
         let mut lexer = self.lexer;
         if !lexer.take(b'{') {
             return None;
         }
-        let id = lexer.key().ok()?.plain()?;
+        let id = lexer.key().ok()?.unescaped()?;
         let cell = match lexer.peek()? {
-            b'"' => Plain::Text(lexer.string().ok()?.plain().filter(|text| !Text::is_reserved(text))?),
-            b'0'..=b'9' => Plain::Number(Number::new(lexer.whole_number()? as f64)?),
+            b'"' => Bare::Text(lexer.string().ok()?.unescaped().filter(|text| !Text::is_reserved(text))?),
+            b'0'..=b'9' => Bare::Number(Number::new(lexer.whole_number()? as f64)?),
             _ => return None,
         };
         if !lexer.take(b'}') {
@@ -314,12 +314,10 @@ impl<V: Clone> Entries<V> {
         }
     }
 
-    /// The same of an entry that is not left out.
+    /// The same of an entry of an object of which none is left out, made where it is to be.
     #[inline]
     fn add_new(&mut self, key: &str, value: impl FnOnce() -> V) {
-        if self.gaps.is_some() {
-            return self.add(key, Some(value()));
-        }
+        debug_assert!(self.gaps.is_none(), "no row of changes is left out");
         self.rank(key);
         self.map.push(Id::from(key), value());
     }
@@ -345,19 +343,19 @@ impl<V: Clone> Entries<V> {
     }
 }
 
-/// A cell in the plainest form: nothing of it has to be looked at twice.
-enum Plain<'a> {
+/// A cell in its barest form: nothing of it has to be looked at twice.
+enum Bare<'a> {
     /// One that is not reserved.
     Text(&'a str),
     Number(Number),
 }
 
-impl From<Plain<'_>> for Cell {
+impl From<Bare<'_>> for Cell {
     #[inline]
-    fn from(plain: Plain<'_>) -> Self {
-        match plain {
-            Plain::Text(text) => Self::String(Text::trusted(text)),
-            Plain::Number(number) => Self::Number(number),
+    fn from(bare: Bare<'_>) -> Self {
+        match bare {
+            Bare::Text(text) => Self::String(Text::trusted(text)),
+            Bare::Number(number) => Self::Number(number),
         }
     }
 }

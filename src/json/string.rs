@@ -24,7 +24,7 @@ impl<'a> JsonString<'a> {
 
     /// The string, if it is written without an escape sequence.
     #[inline]
-    pub(super) fn plain(self) -> Option<&'a str> {
+    pub(super) fn unescaped(self) -> Option<&'a str> {
         (!self.escaped).then_some(self.inside)
     }
 

@@ -188,6 +188,11 @@ fn ids_come_in_the_order_in_which_javascript_has_them() {
     assert_eq!(keys(&read.tables["t"]), ["2", "10", "b", "01"]);
     let json = r#"[{"t":{"2":{"0":2,"z":1},"10":{"x":1},"b":{"x":1},"01":{"x":1}}},{"4294967294":2,"4294967295":1}]"#;
     assert_eq!(read.to_json(), json);
+    let read =
+        Changes::from_json(r#"[{"t":{"b":{"x":1},"10":{"x":2},"2":{"x":3,"0":4},"1":{"x":"y"}}},{},1]"#).unwrap();
+    let rows = read.value.tables["t"].as_ref().unwrap();
+    assert_eq!(rows.keys().map(crate::Id::as_str).collect::<Vec<_>>(), ["1", "2", "10", "b"]);
+    assert_eq!(rows["2"].as_ref().unwrap().keys().map(crate::Id::as_str).collect::<Vec<_>>(), ["0", "x"]);
     let mut written = Changes::new();
     for id in ["b", "10", "-1", "2", "1.5", ""] {
         written.set_value(id, Cell::Null);
@@ -213,6 +218,46 @@ fn the_last_of_duplicate_keys_wins_in_the_place_of_the_first() {
     assert_eq!(read.to_json(), r#"[{"t":{"r":{"new":1}},"u":{"r":{"c":1}}},{"a":3,"b":2}]"#);
     let read = Content::from_json(r#"[{},{"a":1,"b":2,"a":1e999,"c":1e999,"c":5}]"#).unwrap().value;
     assert_eq!(read.to_json(), r#"[{},{"b":2,"c":5}]"#);
+}
+
+#[test]
+fn a_row_of_one_cell_is_read_as_any_other_row() {
+    let row = |cell: &str| Changes::from_json(&format!(r#"[{{"t":{{"r":{{"c":{cell}}}}}}},{{}},1]"#));
+    for (text, cell) in [
+        ("7", Cell::from(7)),
+        ("0", Cell::from(0)),
+        ("-0", Cell::from(0)),
+        ("1e2", Cell::from(100)),
+        ("10.5", Cell::try_from(10.5).unwrap()),
+        ("999999999999999", Cell::try_from(999_999_999_999_999_u64).unwrap()),
+        ("9007199254740993", Cell::try_from(9_007_199_254_740_992_u64).unwrap()),
+        ("\"a\"", Cell::try_from("a").unwrap()),
+        ("\"\\u0061\"", Cell::try_from("a").unwrap()),
+        ("\"\"", Cell::try_from("").unwrap()),
+        ("\"\u{FFFD}[1]\"", Cell::from(crate::Json::new("[1]").unwrap())),
+        ("true", Cell::from(true)),
+        ("null", Cell::Null),
+    ] {
+        let mut changes = Changes::new();
+        changes.set_cell("t", "r", "c", cell);
+        assert_eq!(row(text).unwrap().value, changes, "{text}");
+    }
+    let mut gone = Changes::new();
+    gone.del_cell("t", "r", "c");
+    assert_eq!(row("\"\u{FFFC}\"").unwrap().value, gone);
+    for (text, count) in [("1e999", 1), ("\"\\ud800\"", 1), ("\"\u{FFFD}1\"", 1)] {
+        let read = row(text).unwrap();
+        assert_eq!(
+            (read.unrepresentable, read.value.to_json().as_str()),
+            (count, r#"[{"t":{"r":{}}},{},1]"#),
+            "{text}"
+        );
+    }
+    for text in ["00", "01", "1.", ".1", "+1", "1e", "-", "", "0x1", "1 1", "\"", "tru"] {
+        refused(row(text), text);
+    }
+    let read = Changes::from_json(r#"[{"t":{"r":{"a":1e999,"b":1,"a":2}}},{},1]"#).unwrap().value;
+    assert_eq!(read.to_json(), r#"[{"t":{"r":{"a":2,"b":1}}},{},1]"#);
 }
 
 #[test]

@@ -117,7 +117,7 @@ impl Log {
         Net::of(tables, values)
     }
 
-    /// The same of a log that is to be cleared.
+    /// The same of a log that is to be cleared: the one cell of most transactions is moved, and not copied.
     pub(super) fn take_net(&mut self, data: &Data) -> Net {
         match self.one.take() {
             Some(one) if self.values.is_empty() => Net::of_one(one.change(data), Map::new()),

@@ -55,6 +55,7 @@ impl Told {
 
     /// What the transaction has come to that is over, and had no stages. Takes it out of the state.
     pub(super) fn of_whole(state: &mut State) -> Self {
+        // Before the log is emptied.
         let touched = state.log.touched();
         let net = state.log.take_net(&state.data);
         let counts = (state.data.tables.len(), state.data.values.len());

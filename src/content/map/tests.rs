@@ -75,6 +75,9 @@ proptest! {
                 prop_assert_eq!(map.get(&id(n)), expected);
             }
         }
+        let ids: Vec<_> = (0..=255).map(|n| Id::from(id(n))).collect();
+        let slots: Vec<_> = ids.iter().map(|id| map.slot(id)).collect();
+        prop_assert_eq!(map.slots_of(ids.iter()), slots);
         let owned: Vec<_> = map.clone().into_iter().map(|(id, value)| (id.to_string(), value)).collect();
         prop_assert_eq!(&owned, &model);
         let turned: Map<u32> = model.into_iter().rev().collect();

@@ -10,10 +10,17 @@ use super::{Edit, OneCell, TableData, set_cell};
 const AT_ONCE: usize = 64;
 
 /// Where a row stands in which cells are to be set.
-enum Place {
-    At(usize),
-    /// Only one cell is to be set, which the row has, and it is another one now.
-    CellAt(usize, usize),
+enum Standing<'a> {
+    At {
+        slot: usize,
+    },
+    /// Only one cell is to be set, which the row has at a position, and it is another one now.
+    WithCell {
+        slot: usize,
+        position: usize,
+        cell_id: &'a Id,
+        cell: &'a Cell,
+    },
     /// It has these cells already.
     Same,
     /// There is none yet.
@@ -43,17 +50,17 @@ impl Edit<'_> {
         }
         let rows: Vec<_> = rows.iter().collect();
         for rows in rows.chunks(AT_ONCE) {
-            let Some((table_slot, places)) = self.places(table_id, rows) else {
+            let Some((table_slot, standings)) = self.standings(table_id, rows) else {
                 rows.iter().for_each(|(row_id, cells)| self.apply_row(table_id, row_id, cells.as_ref()));
                 continue;
             };
-            for (place, (row_id, cells)) in places.into_iter().zip(rows) {
-                match (place, cells) {
-                    (Place::Same, _) => {}
-                    (Place::CellAt(slot, at), Some(cells)) => {
-                        self.replace_cell((table_slot, slot, at), table_id, row_id, cells);
+            for (standing, (row_id, cells)) in standings.into_iter().zip(rows) {
+                match (standing, cells) {
+                    (Standing::Same, _) => {}
+                    (Standing::WithCell { slot, position, cell_id, cell }, _) => {
+                        self.replace_cell((table_slot, slot), position, [table_id, row_id, cell_id], cell);
                     }
-                    (Place::At(slot), Some(cells)) => self.set_cells(slot, table_id, row_id, cells),
+                    (Standing::At { slot }, Some(cells)) => self.set_cells(slot, table_id, row_id, cells),
                     (_, cells) => self.apply_row(table_id, row_id, cells.as_ref()),
                 }
             }
@@ -65,46 +72,50 @@ impl Edit<'_> {
     ///
     /// To find one row of a large table is to wait for memory four times, one after the other; many rows are waited for
     /// at once.
-    fn places(&self, table_id: &Id, rows: &[(&Id, &Option<RowChanges>)]) -> Option<(usize, Vec<Place>)> {
+    fn standings<'a>(
+        &self,
+        table_id: &Id,
+        rows: &[(&Id, &'a Option<RowChanges>)],
+    ) -> Option<(usize, Vec<Standing<'a>>)> {
         if !rows.iter().all(|(_, cells)| cells.as_ref().is_some_and(RowChanges::only_sets)) {
             return None;
         }
         let table_slot = self.data.tables.slot_of(table_id.as_bytes())?;
         let (_, TableData { rows: table, .. }) = self.data.tables.at(table_slot)?;
         let slots = table.slots_of(rows.iter().map(|(row_id, _)| *row_id));
-        let place = |slot: Option<usize>, cells: &RowChanges| {
-            let Some((slot, (_, row))) = slot.and_then(|slot| Some((slot, table.at(slot)?))) else { return Place::New };
-            match cells.only() {
-                Some((cell_id, cell)) => match row.position_of(cell_id) {
-                    Some(at) if row.at(at) == cell.as_ref() => Place::Same,
-                    Some(at) => Place::CellAt(slot, at),
-                    None => Place::At(slot),
-                },
-                None => Place::At(slot),
-            }
-        };
         // What comes of it does not matter: it is there to have fetched the cells of all rows when they are looked at.
         let first = |slot: usize| table.at(slot).and_then(|(_, row)| row.at(0));
         black_box(slots.iter().flatten().filter(|slot| first(**slot).is_some_and(Cell::is_null)).count());
-        let mut places = Vec::with_capacity(rows.len());
+
+        let standing = |slot: Option<usize>, cells: &'a RowChanges| {
+            let Some((slot, (_, row))) = slot.and_then(|slot| Some((slot, table.at(slot)?))) else {
+                return Standing::New;
+            };
+            let Some((cell_id, Some(cell))) = cells.only() else { return Standing::At { slot } };
+            match row.position_of(cell_id) {
+                Some(position) if row.at(position) == Some(cell) => Standing::Same,
+                Some(position) => Standing::WithCell { slot, position, cell_id, cell },
+                None => Standing::At { slot },
+            }
+        };
+        let mut standings = Vec::with_capacity(rows.len());
         for (slot, (_, cells)) in slots.into_iter().zip(rows) {
-            places.push(cells.as_ref().map_or(Place::Same, |cells| place(slot, cells)));
+            standings.push(cells.as_ref().map_or(Standing::New, |cells| standing(slot, cells)));
         }
-        Some((table_slot, places))
+        Some((table_slot, standings))
     }
 
-    /// Replaces the only cell of `cells` in a row that there is, at the slots of the table and of the row, and at its
-    /// position there.
-    #[inline]
-    fn replace_cell(&mut self, at: (usize, usize, usize), table_id: &Id, row_id: &Id, cells: &RowChanges) {
-        let Some(table) = self.data.tables.at_mut(at.0) else { return };
-        let end = table.rows.slots();
-        let Some((cell_id, Some(cell))) = cells.only() else { return };
-        let Some(present) = table.rows.at_mut(at.1).and_then(|row| row.at_mut(at.2)) else { return };
+    /// Replaces a cell at its position in a row, at the slots of the table and of the row.
+    fn replace_cell(&mut self, slots: (usize, usize), position: usize, ids: [&Id; 3], cell: &Cell) {
+        let table = self.data.tables.at_mut(slots.0);
+        let end = table.as_ref().map_or(0, |table| table.rows.slots());
+        let present = table.and_then(|table| table.rows.at_mut(slots.1)).and_then(|row| row.at_mut(position));
+        debug_assert!(present.is_some(), "nothing was moved since it was found");
+        let Some(present) = present else { return };
         let old = Some(mem::replace(present, cell.clone()));
         if let Some(log) = &mut self.log {
-            let (table_id, row_id, cell_id) = (table_id.clone(), row_id.clone(), cell_id.clone());
-            log.note(OneCell { table_id, row_id, cell_id, old, slots: (at.0, at.1), end });
+            let [table_id, row_id, cell_id] = ids.map(Id::clone);
+            log.note(OneCell { table_id, row_id, cell_id, old, slots, end });
         }
     }
 

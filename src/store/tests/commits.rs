@@ -40,6 +40,31 @@ fn take(commits: &Commits) -> Vec<Kept> {
 }
 
 #[test]
+fn a_single_write_tells_what_it_changed_and_that_it_wrote() {
+    let store = pets();
+    let heard = super::Heard::default();
+    let log = heard.clone();
+    let _listener = store.add_did_finish_transaction_listener(move |event| {
+        let touched = event.log();
+        log.note(format!("{} {} {}", event.changes().to_json(), touched.cells_touched, touched.values_touched));
+    });
+    store.set_cell("pets", "fido", "legs", 3).unwrap();
+    store.set_cell("pets", "fido", "legs", 3).unwrap();
+    store.set_value("a", 2).unwrap();
+    let mut changes = Changes::new();
+    changes.set_cell("pets", "fido", "legs", 4.into());
+    changes.set_value("a", 1.into());
+    store.apply_changes(&changes).unwrap();
+    let expected = [
+        r#"[{"pets":{"fido":{"legs":3}}},{},1] true false"#,
+        r#"[{},{},1] false false"#,
+        r#"[{},{"a":2},1] false true"#,
+        r#"[{"pets":{"fido":{"legs":4}}},{"a":1},1] true true"#,
+    ];
+    assert_eq!(heard.take(), expected);
+}
+
+#[test]
 fn r3_a_hook_hears_net_changes_and_what_was_there_before() {
     let store = pets();
     let old = store.content();

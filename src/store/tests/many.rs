@@ -15,24 +15,31 @@ proptest! {
     #[test]
     fn changes_of_many_rows_do_what_they_do_row_by_row(
         present in vec(0..200_u32, 0..200),
-        rows in vec((0..250_u32, prop_oneof![9 => row_changes(true), 1 => row_changes(false)]), 0..200),
+        rows in any::<bool>().prop_flat_map(|sets| vec((tables(), 0..250_u32, row_changes(sets)), 0..300)),
         listens: bool,
+        holds: bool,
     ) {
         let mut changes = Changes::new();
         // Rows that are the same, rows that change, and rows that are new.
-        for (row, cells) in rows {
-            changes.tables.get_or_default(&Id::from("t")).get_or_insert_default().insert(format!("r{row}"), cells);
+        for (table_id, row, cells) in rows {
+            changes.tables.get_or_default(&Id::from(table_id)).get_or_insert_default().insert(row_id(row), cells);
         }
         let (at_once, one_by_one) = (filled(&present), filled(&present));
         let before = order(&at_once);
         let told: Vec<_> = [&at_once, &one_by_one].into_iter().map(|store| log(store, listens)).collect();
 
+        let held = holds.then(|| at_once.content());
         at_once.apply_changes(&changes).unwrap();
+        if let Some(held) = held {
+            prop_assert_eq!(format!("{:?}", held), before.clone());
+        }
         one_by_one.transaction(|store| {
-            for (row_id, cells) in changes.tables.get("t").into_iter().flatten().flatten() {
-                let mut one = Changes::new();
-                one.tables.get_or_default(&Id::from("t")).get_or_insert_default().insert(row_id, cells.clone());
-                store.apply_changes(&one)?;
+            for (table_id, rows) in &changes.tables {
+                for (row_id, cells) in rows.iter().flatten() {
+                    let mut one = Changes::new();
+                    one.tables.get_or_default(table_id).get_or_insert_default().insert(row_id, cells.clone());
+                    store.apply_changes(&one)?;
+                }
             }
             Ok::<_, Error>(())
         }).unwrap();
@@ -50,12 +57,25 @@ proptest! {
     }
 }
 
+/// A small table, one in which each row is narrow, and one in which some are wide.
 fn filled(rows: &[u32]) -> Store {
     let store = Store::new();
+    store.set_row("small", row_id(0), [("a", 1)]).unwrap();
     for row in rows {
-        store.set_row("t", format!("r{row}"), [("a", row % 3), ("b", 1)]).unwrap();
+        store.set_row("t", row_id(*row), [("a", row % 3), ("b", 1)]).unwrap();
+        let cells = (0..=row % 20).map(|cell| (format!("cell {cell}"), Cell::from(cell)));
+        store.set_row("wide", row_id(*row), cells.chain([("b".to_owned(), Cell::from(1))])).unwrap();
     }
     store
+}
+
+fn tables() -> impl Strategy<Value = &'static str> {
+    prop_oneof![8 => Just("t"), 4 => Just("wide"), 1 => Just("small"), 1 => Just("new")]
+}
+
+/// Short ids and long ones.
+fn row_id(row: u32) -> String {
+    if row % 5 == 0 { format!("the row with the number {row}") } else { format!("r{row}") }
 }
 
 /// What the store tells of each transaction, in order, if anybody `listens`.

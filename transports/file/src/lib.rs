@@ -33,7 +33,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     thread,
 };
 
@@ -70,11 +70,13 @@ impl Persister for FilePersister {
         Capability::default()
     }
 
-    /// The full path of the file, or of what it links to.
+    /// The full path of the file, or of what it links to; none for a path that is no text.
     fn place(&self) -> Option<String> {
         let path = target(&self.path);
-        let folder = fs::canonicalize(folder_of(&path)).ok()?;
-        Some(folder.join(path.file_name()?).display().to_string())
+        let folder = folder_of(&path);
+        let folder = fs::canonicalize(folder).or_else(|_| path::absolute(folder)).ok()?;
+        let path = folder.join(path.file_name()?).into_os_string().into_string().ok()?;
+        Some(format!("file {path}"))
     }
 
     async fn load(&self) -> Result<Option<Content>> {
@@ -267,7 +269,8 @@ mod tests {
         let before = place("a.json");
         fs::write(folder.path().join("a.json"), "[{},{}]").unwrap();
         assert_eq!(place("a.json"), before);
-        assert_eq!(place("none/a.json"), None);
+        assert!(place("none/a.json").is_some(), "a folder that is not there yet");
+        assert_eq!(place("none/a.json"), place("./none/a.json"));
         #[cfg(unix)]
         {
             for (target, link) in [("a.json", "to a"), ("c.json", "to nothing")] {
