@@ -75,7 +75,7 @@ fn tables() -> impl Strategy<Value = &'static str> {
 
 /// Short ids and long ones.
 fn row_id(row: u32) -> String {
-    if row % 5 == 0 { format!("the row with the number {row}") } else { format!("r{row}") }
+    if row.is_multiple_of(5) { format!("the row with the number {row}") } else { format!("r{row}") }
 }
 
 /// What the store tells of each transaction, in order, if anybody `listens`.

@@ -34,6 +34,10 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{self, Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
@@ -46,16 +50,19 @@ use roommate::{Capability, Content, Error, ErrorKind, Persister, Result, Save, S
 /// A save replaces the file as a whole and durably: after a crash at any moment the file holds what it held before, or
 /// what was saved. A symbolic link stays, and what it leads to is replaced; permissions stay as they are.
 ///
-/// It does not watch the file: what somebody else writes is seen by the next load.
+/// It does not watch the file: what somebody else writes is seen by the next load. A file that is there and is no JSON of a
+/// store is never replaced: a save fails as the load does, with [`ErrorKind::Corrupt`], until it is mended or removed.
 #[derive(Clone, Debug)]
 pub struct FilePersister {
     path: PathBuf,
+    /// Whether what is there may be replaced: it was read, or written, or there was nothing.
+    is_known: Arc<AtomicBool>,
 }
 
 impl FilePersister {
     /// A persister for the file at `path`, which need not exist. Its folder has to.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), is_known: Arc::default() }
     }
 
     /// Where the file is.
@@ -80,6 +87,23 @@ impl Persister for FilePersister {
     }
 
     async fn load(&self) -> Result<Option<Content>> {
+        let loaded = self.read().await;
+        self.is_known.store(loaded.is_ok(), Ordering::Release);
+        loaded
+    }
+
+    async fn save(&self, save: Save<'_>) -> Result<Saved> {
+        if !self.is_known.load(Ordering::Acquire) {
+            self.load().await?;
+        }
+        let (path, text) = (self.path.clone(), save.content().to_json());
+        aside(move || replace(&path, &text)).await?.map_err(|error| self.failed("write", error))?;
+        Ok(Saved::Done)
+    }
+}
+
+impl FilePersister {
+    async fn read(&self) -> Result<Option<Content>> {
         let path = self.path.clone();
         let read = aside(move || fs::read_to_string(path)).await?;
         match read {
@@ -100,14 +124,6 @@ impl Persister for FilePersister {
         }
     }
 
-    async fn save(&self, save: Save<'_>) -> Result<Saved> {
-        let (path, text) = (self.path.clone(), save.content().to_json());
-        aside(move || replace(&path, &text)).await?.map_err(|error| self.failed("write", error))?;
-        Ok(Saved::Done)
-    }
-}
-
-impl FilePersister {
     fn corrupt(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         let message = format!("{} is no JSON of a store: mend or remove it", self.path.display());
         Error::with_source(ErrorKind::Corrupt, message, source)
@@ -232,9 +248,13 @@ mod tests {
         let path = folder.path().join("a.json");
         for text in [&b""[..], b"{", b"[1]", b"\xff"] {
             fs::write(&path, text).unwrap();
-            let error = block_on(FilePersister::new(&path).load()).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Corrupt, "{text:?}");
+            let persister = FilePersister::new(&path);
+            assert_eq!(save(&persister, &content(1)).unwrap_err().kind(), ErrorKind::Corrupt, "{text:?}");
+            assert_eq!(block_on(persister.load()).unwrap_err().kind(), ErrorKind::Corrupt, "{text:?}");
+            assert_eq!(save(&persister, &content(1)).unwrap_err().kind(), ErrorKind::Corrupt, "{text:?}");
             assert_eq!(fs::read(&path).unwrap(), text);
+            fs::remove_file(&path).unwrap();
+            assert_eq!(save(&persister, &content(1)).unwrap(), Saved::Done, "it was removed, as the error says");
         }
     }
 
@@ -247,6 +267,7 @@ mod tests {
         let error = block_on(FilePersister::new(&path).load()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(error.to_string().contains("1 cells that no store can hold"), "{error}");
+        assert_eq!(save(&FilePersister::new(&path), &content(1)).unwrap_err().kind(), ErrorKind::Corrupt);
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
 

@@ -12,6 +12,10 @@
 //! ```
 //! use roommate_server::{Server, ServerConfig};
 //!
+//! fn is_member(asker: Asker<'_>) -> bool {
+//!     asker.context.header("authorization") == Some("Bearer secret")
+//! }
+//!
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
 //! let server = Server::bind("127.0.0.1:0", ServerConfig::new()).await?.spawn();
 //! println!("rooms are at http://{}/parties/main/<room>", server.local_addr());
@@ -34,8 +38,14 @@
 //! struct Members;
 //!
 //! impl Policy for Members {
+//!     /// WebSockets.
 //!     fn can_connect(&self, asker: Asker<'_>) -> bool {
-//!         asker.context.query_parameter("token") == Some("secret")
+//!         is_member(asker)
+//!     }
+
+//!     /// The store over HTTP: GET reads all of it, and the first PUT makes it.
+//!     fn can_request(&self, asker: Asker<'_>) -> bool {
+//!         is_member(asker)
 //!     }
 //!
 //!     fn can_set_value(&self, value_id: &Id, _: &Cell, _: Option<&Cell>, _: Asker<'_>) -> bool {

@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     process::ExitCode,
 };
 
@@ -13,7 +13,7 @@ use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::Subscriber
 
 /// Rooms that TinyBase pages and Roommate programs share.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(name = "roommate", version)]
 struct Args {
     #[command(subcommand)]
     command: Command,
@@ -89,7 +89,7 @@ async fn main() -> ExitCode {
 
 impl Serve {
     async fn run(self) -> Result<(), Box<dyn Error>> {
-        let log = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+        let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
         tracing_subscriber::registry().with(log).with(self.log).init();
         let room = RoomConfig::new()
             .with_store_path(self.store_path)
@@ -97,13 +97,21 @@ impl Serve {
             .with_storage_prefix(self.storage_prefix)
             .with_cures(!self.stock)
             .with_extended(!self.stock);
+        let party = self.party.first().cloned().unwrap_or_default();
+        let store_path = room.store_path().to_owned();
         let config = ServerConfig::new().with_room(room);
         let config = if self.any_party { config.with_any_party() } else { config.with_parties(self.party) };
-        let server = Server::bind(self.listen, config).await?;
+        let listen = self.listen;
+        let bound = Server::bind(&listen, config).await;
+        let server = bound.inspect_err(|_| eprintln!("cannot serve on {listen}"))?;
         // Before anybody is told that the program runs, and may want it to end.
         let interruption = interruption()?;
         // Whoever reads this may have gone, and the rooms are there all the same.
-        let _unread = writeln!(io::stdout(), "listening on http://{}", server.local_addr());
+        let _unread = writeln!(
+            io::stdout(),
+            "listening on http://{0}\na room's store is at http://{0}/parties/{party}/ROOM{store_path}",
+            server.local_addr()
+        );
         Ok(server.serve(interruption).await?)
     }
 }

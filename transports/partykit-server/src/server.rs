@@ -23,6 +23,7 @@ pub struct Server {
 
 /// A server that runs in tasks of its own. Dropped, it ends without waiting for anybody.
 #[derive(Debug)]
+#[must_use = "the server ends when this is dropped"]
 pub struct RunningServer {
     local_addr: SocketAddr,
     rooms: Rooms,

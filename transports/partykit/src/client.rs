@@ -56,7 +56,8 @@ use crate::{
 ///
 /// A socket goes on trying by itself, so no call fails while it does not reach its server: the engine's `on_ignored_error`
 /// hears of each attempt that failed. A server that refuses the very first one (401, 403, 404) refuses what the socket was
-/// given: whoever waits is told at once.
+/// given: whoever waits by then is told at once, and who begins to wait later is told by the next attempt, which may be ten
+/// seconds away. So make the persister right after its socket.
 ///
 /// The persister belongs to the room that the socket leads to when it is made. A socket that is led elsewhere makes it
 /// fail with [`ErrorKind::Invalid`] rather than write into the wrong room.

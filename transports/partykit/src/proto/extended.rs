@@ -31,7 +31,7 @@ use std::{
     time::Duration,
 };
 
-use roommate::{Changes, Error, Notice, Receipt};
+use roommate::{Changes, Error, ErrorKind, Notice, Receipt};
 
 use super::{
     dialect::{ClientMessage, Dialect, Join, Position},
@@ -204,7 +204,11 @@ impl Session {
     /// Time passes: call it at [`Session::deadline`], or whenever else.
     pub fn tick(&mut self, now: Duration) {
         match self.stage {
-            Stage::Joining(until) if now >= until => self.leave(now),
+            Stage::Joining(until) if now >= until => {
+                let message = "the server does not answer: do its message prefix and this one's agree?";
+                self.outputs.push_back(SessionOutput::Report(Error::new(ErrorKind::Unavailable, message)));
+                self.leave(now);
+            }
             Stage::Leaving(until) if now >= until => self.reconnect(),
             _ => {}
         }

@@ -271,7 +271,7 @@ fn edits_are_saved_in_their_order_by_one_client_at_a_time() {
     assert_eq!(session.save(key("me", 2), &value(1), NOW).unwrap(), receipt, "it is under way");
     for (client, number) in [("me", 1), ("me", 0), ("me", u64::MAX), ("you", 3), ("", 3)] {
         let error = session.save(key(client, number), &value(1), NOW).unwrap_err();
-        assert_eq!(error.kind(), roommate::ErrorKind::Invalid, "{client} {number}");
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{client} {number}");
     }
     session.restart();
     session.introduce("you");
