@@ -349,6 +349,19 @@ fn a_save_is_taken_while_refusals_wait_to_be_taken_note_of() {
 }
 
 #[test]
+fn a_server_that_does_not_answer_is_told_of_and_asked_again() {
+    let mut session = session();
+    session.opened(NOW);
+    let patience = session.deadline().unwrap();
+    session.tick(patience - Duration::from_millis(1));
+    assert_eq!(outputs(&mut session).1.len(), 1, "the join, and no more");
+    session.tick(patience);
+    let Some(SessionOutput::Report(error)) = session.poll() else { panic!("nobody is told") };
+    assert!(error.is_temporary() && error.to_string().contains("message prefix"), "{error}");
+    assert!(reconnects(&mut session));
+}
+
+#[test]
 fn r4_a_resumption_that_keeps_silent_about_a_change_decides_nothing() {
     let mut session = joined();
     session.save(None, &value(1), NOW).unwrap();
