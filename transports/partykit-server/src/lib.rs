@@ -12,10 +12,6 @@
 //! ```
 //! use roommate_server::{Server, ServerConfig};
 //!
-//! fn is_member(asker: Asker<'_>) -> bool {
-//!     asker.context.header("authorization") == Some("Bearer secret")
-//! }
-//!
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
 //! let server = Server::bind("127.0.0.1:0", ServerConfig::new()).await?.spawn();
 //! println!("rooms are at http://{}/parties/main/<room>", server.local_addr());
@@ -28,8 +24,9 @@
 //!
 //! # Who may do what
 //!
-//! A [`Policy`] decides who may connect, and what of a change is accepted. A client brings a token in the query of its
-//! socket, or in a header of all its requests; those of the store over HTTP have the headers alone.
+//! A [`Policy`] decides who may connect, who may request the store over HTTP, and what of a change is accepted; it allows
+//! what it does not refuse. A client brings a token in a header of all its requests, or in the query of its socket, which
+//! those of the store over HTTP do not have.
 //!
 //! ```
 //! use roommate_server::{Asker, Cell, Id, Policy, RoomConfig, Server, ServerConfig};
@@ -42,7 +39,7 @@
 //!     fn can_connect(&self, asker: Asker<'_>) -> bool {
 //!         is_member(asker)
 //!     }
-
+//!
 //!     /// The store over HTTP: GET reads all of it, and the first PUT makes it.
 //!     fn can_request(&self, asker: Asker<'_>) -> bool {
 //!         is_member(asker)
@@ -51,6 +48,10 @@
 //!     fn can_set_value(&self, value_id: &Id, _: &Cell, _: Option<&Cell>, _: Asker<'_>) -> bool {
 //!         value_id != "owner"
 //!     }
+//! }
+//!
+//! fn is_member(asker: Asker<'_>) -> bool {
+//!     asker.context.header("authorization") == Some("Bearer secret")
 //! }
 //!
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
