@@ -26,7 +26,8 @@ const UNINDEXED: usize = 12;
 /// A clone is cheap: it shares the entries, in chunks of 64, and whoever changes one later copies its chunk first.
 //
 // Each entry has a slot. To `take` it leaves a hole, so nothing moves, and `restore` can undo that exactly; `remove`,
-// `retain` and `compact` move entries, and `cut_holes` cuts off what is no entry any more. Slots up to a multiple of CHUNK lie in `full`, the rest in `tail`.
+// `retain` and `compact` move entries, and `cut_holes` cuts off what is no entry any more. Slots up to a multiple of
+// CHUNK lie in `full`, the rest in `tail`.
 //
 // What only a large map has, or one with holes, stands elsewhere: most maps are small, and are moved about.
 #[derive(Clone)]
