@@ -124,7 +124,7 @@ impl<V> Map<V> {
 
     /// The same by the bytes of an id, which an [`Id`] has at hand.
     pub(crate) fn slot_of(&self, id: &[u8]) -> Option<usize> {
-        match self.more.as_ref().and_then(|more| more.index.as_ref()) {
+        match self.index() {
             Some(index) => index.find(id, |slot| self.at(slot).is_some_and(|(known, _)| known.as_bytes() == id)),
             None => self.tail.iter().position(|entry| entry.as_ref().is_some_and(|(known, _)| known.as_bytes() == id)),
         }
@@ -135,7 +135,7 @@ impl<V> Map<V> {
     /// To find one in a large map is to wait for memory two times, one after the other. Here all wait at once: each loop
     /// is so short that the processor is many turns ahead of itself.
     pub(crate) fn slots_of<'a>(&self, ids: impl Iterator<Item = &'a Id> + Clone) -> Vec<Option<usize>> {
-        let Some(index) = self.more.as_ref().and_then(|more| more.index.as_ref()) else {
+        let Some(index) = self.index() else {
             return ids.map(|id| self.slot_of(id.as_bytes())).collect();
         };
         let guesses: Vec<_> = ids.clone().map(|id| index.guess(id.as_bytes())).collect();
@@ -192,6 +192,10 @@ impl<V> Map<V> {
         self.tail.push(None);
         let last = self.tail.len() - 1;
         &mut self.tail[last].insert((id, value)).1
+    }
+
+    fn index(&self) -> Option<&Index> {
+        self.more.as_ref()?.index.as_deref()
     }
 
     fn full(&self) -> &[Arc<[Entry<V>]>] {

@@ -9,19 +9,18 @@ use std::{collections::VecDeque, mem, time::Duration};
 use super::replica::{EditId, Show};
 use crate::{
     content::{Changes, Content},
-    error::{Error, ErrorKind, Result},
-    persister::{Capability, Certainty, MOST_UNCONFIRMED, Notice, Receipt, Saved},
+    error::{Error, Result},
+    persister::{Capability, Certainty, Notice, Receipt, Saved},
 };
 
+mod answers;
 mod backoff;
 mod calls;
+mod decide;
 
 pub(super) use backoff::Backoff;
+use calls::Queued;
 pub(crate) use calls::{Call, CallId};
-use calls::{Queued, Step};
-
-/// How often in a row a place may answer a save with "found" before that counts as a failure.
-const MAX_FOUND: u32 = 3;
 
 /// What an engine is doing. TinyBase's `Status`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -294,232 +293,6 @@ impl Core {
 
     pub(crate) fn is_auto_saving(&self) -> bool {
         self.auto_save
-    }
-
-    fn decide(&mut self, summary: &Summary) {
-        while self.effects.is_empty() && self.busy.is_none() {
-            let Some(call) = self.calls.front() else { break };
-            let Some(step) = call.step() else { break };
-            if let Step::Act = step {
-                let id = call.id;
-                return self.begin(Busy::Act, true, Effect::Act(id));
-            }
-            if self.backoff.is_waiting() {
-                return;
-            }
-            match step {
-                Step::Watch if self.settings.capability.watch && !self.watching => {
-                    return self.begin(Busy::Watch, true, Effect::Watch);
-                }
-                Step::Load { .. } => return self.begin_load(true),
-                Step::Save { whole, up_to } => {
-                    let waits = summary.next.is_some_and(|next| next <= *up_to);
-                    let whole = self.is_whole(*whole);
-                    if whole || waits {
-                        if !summary.is_ready {
-                            return;
-                        }
-                        // The stream that an earlier step opened may have ended since.
-                        if self.lacks_receipts() {
-                            return self.begin(Busy::Watch, true, Effect::Watch);
-                        }
-                        return self.begin_save(whole, true);
-                    }
-                }
-                Step::BeginAutoLoad => self.auto_load = true,
-                Step::BeginAutoSave => self.auto_save = true,
-                Step::Watch | Step::Act | Step::Flush(_) => {}
-            }
-            self.step_done();
-        }
-        if !self.effects.is_empty() || self.busy.is_some() || self.halted || self.backoff.is_waiting() {
-            return;
-        }
-        let waits = summary.next.is_some();
-        self.owed &= waits;
-        let saves = self.auto_save || waits && (self.owed || !self.flushes.is_empty());
-        let watches = self.auto_load || (self.settings.capability.shared && (saves || summary.sent > 0));
-        if watches && self.settings.capability.watch && !self.watching {
-            self.begin(Busy::Watch, false, Effect::Watch);
-        } else if !watches && self.watching {
-            self.watching = false;
-            self.effects.push_back(Effect::Unwatch);
-        } else if self.stale && self.auto_load {
-            self.begin_load(false);
-        } else if saves && summary.is_ready && (summary.is_retry || !self.held) && summary.sent < MOST_UNCONFIRMED {
-            let whole = self.is_whole(false);
-            if whole || waits {
-                if !summary.is_retry {
-                    self.hold();
-                }
-                self.begin_save(whole, false);
-            }
-        }
-    }
-
-    fn decide_end(&mut self, flush: bool, summary: &Summary) {
-        let unconfirmed = summary.next.is_some() || summary.sent > 0;
-        if flush && unconfirmed && !self.halted {
-            if self.backoff.is_waiting() {
-                return;
-            }
-            if self.lacks_receipts() {
-                return self.begin(Busy::Watch, false, Effect::Watch);
-            }
-            if !summary.is_ready {
-                return;
-            }
-            if summary.next.is_some() && summary.sent < MOST_UNCONFIRMED {
-                return self.begin_save(self.is_whole(false), false);
-            }
-            if summary.sent > 0 && self.watching {
-                return;
-            }
-        }
-        if self.watching {
-            self.watching = false;
-            self.effects.push_back(Effect::Unwatch);
-        }
-        self.effects.push_back(Effect::Wake(Timer::Deadline, self.deadline));
-        self.begin(Busy::Close, false, Effect::Close);
-    }
-
-    fn watching(&mut self, result: Result<()>) {
-        self.end_busy();
-        match result {
-            Ok(()) => {
-                self.watching = true;
-                self.succeeded();
-                // Whatever happened while nobody listened was missed.
-                self.stale = true;
-                if self.busy_for_call && matches!(self.calls.front().and_then(Queued::step), Some(Step::Watch)) {
-                    self.step_done();
-                }
-            }
-            Err(error) => self.failed(error),
-        }
-    }
-
-    fn noticed(&mut self, notice: Notice) {
-        self.halted = false;
-        match notice {
-            Notice::Stale => {
-                // The place is back: what failed because it was away need not wait any longer.
-                self.backoff.reset();
-                self.stale = true;
-            }
-            Notice::Confirmed { receipt, refused } => {
-                self.apply(Apply::Confirmed(receipt, refused, Certainty::Certain, self.show()));
-            }
-            Notice::Missing { receipt, missing } => {
-                self.apply(Apply::Confirmed(receipt, missing, Certainty::Presumed, self.show()));
-            }
-            // A place that was empty and tells changes was made by somebody: there is more than these changes.
-            Notice::Changes(_) if self.known == Some(false) => self.stale = true,
-            Notice::Changes(changes) => self.take_in(Apply::Changes(changes, self.show())),
-            Notice::Content(content) => {
-                self.known = Some(true);
-                if self.auto_load {
-                    self.stale = false;
-                    self.take_in(Apply::Content(content));
-                } else {
-                    self.stale = true;
-                }
-            }
-        }
-    }
-
-    fn loaded(&mut self, result: Result<Option<Content>>) {
-        match result {
-            Ok(content) => {
-                self.succeeded();
-                self.stale = false;
-                self.known = Some(content.is_some());
-                let initial = match self.calls.front_mut().filter(|_| self.busy_for_call).and_then(Queued::step_mut) {
-                    Some(Step::Load { initial }) => initial.take(),
-                    _ => None,
-                };
-                if let Some(content) = content.or(initial) {
-                    self.apply(Apply::Content(content));
-                }
-                self.poll_while_empty();
-                self.end_busy();
-                if self.busy_for_call {
-                    self.step_done();
-                }
-            }
-            Err(error) => {
-                self.end_busy();
-                self.failed(error);
-            }
-        }
-    }
-
-    fn saved(&mut self, result: Result<Saved>) {
-        let result = match result {
-            Ok(Saved::Found(content)) => {
-                self.known = Some(true);
-                self.apply(Apply::SaveFailed);
-                self.apply(Apply::Content(content));
-                self.end_busy();
-                self.found += 1;
-                if self.found < MAX_FOUND {
-                    // The step, or auto-save, goes on with what the found content does not show.
-                    return self.succeeded();
-                }
-                Err(Error::new(ErrorKind::Unavailable, "the place goes on answering saves with what it holds already"))
-            }
-            Ok(saved) => {
-                self.known = Some(true);
-                self.apply(match saved {
-                    Saved::Later(receipt) => Apply::SaveSent(receipt),
-                    _ => Apply::SaveDone(self.show()),
-                });
-                self.end_busy();
-                Ok(())
-            }
-            Err(error) => {
-                self.apply(Apply::SaveFailed);
-                self.end_busy();
-                Err(error)
-            }
-        };
-        self.found = 0;
-        match result {
-            Ok(()) => {
-                self.succeeded();
-                let step = self.calls.front_mut().filter(|_| self.busy_for_call).and_then(Queued::step_mut);
-                if let Some(Step::Save { whole, .. }) = step {
-                    // The step is done when nothing waits that was edited before the call.
-                    *whole = false;
-                }
-            }
-            Err(error) => self.failed(error),
-        }
-    }
-
-    fn woke(&mut self, timer: Timer) {
-        match timer {
-            Timer::Retry => self.backoff.waited(),
-            Timer::Hold => self.held = false,
-            Timer::Poll => {
-                self.polling = false;
-                self.stale |= self.known == Some(false);
-            }
-            Timer::Deadline => {
-                if let Life::Ending { flush } = &mut self.life {
-                    *flush = false;
-                    match self.busy {
-                        Some(Busy::Close) => {
-                            self.effects.push_back(Effect::Abandon);
-                            self.end();
-                        }
-                        Some(_) => self.abandon(),
-                        None => {}
-                    }
-                }
-            }
-        }
     }
 }
 

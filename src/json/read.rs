@@ -95,20 +95,12 @@ impl<'a> Reader<'a> {
             Some(b't') => self.lexer.literal("true").map(|()| Some(cell(Cell::Bool(true))))?,
             Some(b'f') => self.lexer.literal("false").map(|()| Some(cell(Cell::Bool(false))))?,
             Some(b'n') => self.lexer.literal("null").map(|()| Some(cell(Cell::Null)))?,
-            _ => match self.number()? {
+            _ => match number(&mut self.lexer)? {
                 Some(number) => return Ok(cell(Cell::Number(number))),
                 None => None,
             },
         };
         Ok(read.unwrap_or_else(|| unrepresentable(self)))
-    }
-
-    #[inline]
-    fn number(&mut self) -> Result<Option<Number>> {
-        match self.lexer.whole_number() {
-            Some(number) => Ok(Number::new(number as f64)),
-            None => Ok(parse_number(self.lexer.number()?)),
-        }
     }
 
     #[inline]
@@ -176,21 +168,18 @@ impl<'a> Reader<'a> {
         if self.mark()? {
             return Ok(Some(None));
         }
-        self.lexer.expect(b'{')?;
-        let mut rows = Entries::new();
-        let mut first = true;
-        while self.lexer.next(b'}', first)? {
-            first = false;
-            let key = self.lexer.key()?;
+        let rows = self.entries(|reader, rows| {
+            let key = reader.lexer.key()?;
             if let Some(row_id) = key.unescaped()
-                && let Some((cell_id, cell)) = self.one_cell()
+                && let Some((cell_id, cell)) = reader.one_cell()
             {
                 rows.add_new(row_id, || Some(RowChanges::of_one(Id::from(cell_id), Some(cell.into()))));
-            } else if let Some((row_id, cells)) = self.entry_of(key, Self::row_changes)? {
+            } else if let Some((row_id, cells)) = reader.entry_of(key, Self::row_changes)? {
                 rows.add(&row_id, cells);
             }
-        }
-        Ok(Some(Some(rows.finish())))
+            Ok(())
+        })?;
+        Ok(Some(Some(rows)))
     }
 
     /// Reads a mark in the place of an object, where there is one.
@@ -201,27 +190,9 @@ impl<'a> Reader<'a> {
         if self.lexer.string()?.is(DELETED) { Ok(true) } else { Err(self.lexer.unexpected("an object or U+FFFC")) }
     }
 
-    /// Reads the changes of a row's cells, or of the values: mostly of one.
+    /// Reads the changes of a row's cells, or of the values.
     fn cell_changes(&mut self) -> Result<RowChanges> {
-        self.lexer.expect(b'{')?;
-        if self.lexer.take(b'}') {
-            return Ok(RowChanges::new());
-        }
-        let first = self.entry(Self::cell_change)?;
-        if self.lexer.take(b'}') {
-            let changes = first.and_then(|(key, cell)| Some(RowChanges::of_one(Id::from(&*key), cell?)));
-            return Ok(changes.unwrap_or_default());
-        }
-        let mut entries = Entries::new();
-        if let Some((key, cell)) = first {
-            entries.add(&key, cell);
-        }
-        while self.lexer.next(b'}', false)? {
-            if let Some((key, cell)) = self.entry(Self::cell_change)? {
-                entries.add(&key, cell);
-            }
-        }
-        Ok(entries.finish().into())
+        self.map(Self::cell_change).map(RowChanges::from)
     }
 
     /// Reads what most rows of changes are, one cell in its barest form; none, and nothing read, if it is not that.
@@ -234,7 +205,10 @@ impl<'a> Reader<'a> {
         let id = lexer.key().ok()?.unescaped()?;
         let cell = match lexer.peek()? {
             b'"' => Bare::Text(lexer.string().ok()?.unescaped().filter(|text| !Text::is_reserved(text))?),
-            b'0'..=b'9' => Bare::Number(Number::new(lexer.whole_number()? as f64)?),
+            b'-' | b'0'..=b'9' => Bare::Number(number(&mut lexer).ok()??),
+            b't' if lexer.literal("true").is_ok() => Bare::Bool(true),
+            b'f' if lexer.literal("false").is_ok() => Bare::Bool(false),
+            b'n' if lexer.literal("null").is_ok() => Bare::Null,
             _ => return None,
         };
         if !lexer.take(b'}') {
@@ -246,14 +220,23 @@ impl<'a> Reader<'a> {
 
     /// Reads an object.
     fn map<V: Clone>(&mut self, value: impl Fn(&mut Self) -> Result<Option<V>>) -> Result<Map<V>> {
+        self.entries(|reader, entries| {
+            if let Some((key, value)) = reader.entry(&value)? {
+                entries.add(&key, value);
+            }
+            Ok(())
+        })
+    }
+
+    /// Reads an object, by what reads one entry of it.
+    #[inline]
+    fn entries<V: Clone>(&mut self, read: impl Fn(&mut Self, &mut Entries<V>) -> Result<()>) -> Result<Map<V>> {
         self.lexer.expect(b'{')?;
         let mut entries = Entries::new();
         let mut first = true;
         while self.lexer.next(b'}', first)? {
             first = false;
-            if let Some((key, value)) = self.entry(&value)? {
-                entries.add(&key, value);
-            }
+            read(self, &mut entries)?;
         }
         Ok(entries.finish())
     }
@@ -348,6 +331,8 @@ enum Bare<'a> {
     /// One that is not reserved.
     Text(&'a str),
     Number(Number),
+    Bool(bool),
+    Null,
 }
 
 impl From<Bare<'_>> for Cell {
@@ -356,7 +341,18 @@ impl From<Bare<'_>> for Cell {
         match bare {
             Bare::Text(text) => Self::String(Text::trusted(text)),
             Bare::Number(number) => Self::Number(number),
+            Bare::Bool(bool) => Self::Bool(bool),
+            Bare::Null => Self::Null,
         }
+    }
+}
+
+/// Reads a number; none if it is beyond `f64`.
+#[inline]
+fn number(lexer: &mut Lexer<'_>) -> Result<Option<Number>> {
+    match lexer.whole_number() {
+        Some(number) => Ok(Number::new(number as f64)),
+        None => Ok(parse_number(lexer.number()?)),
     }
 }
 

@@ -13,6 +13,7 @@ mod many;
 mod model;
 mod mutators;
 mod rounds;
+mod schema_changes;
 mod schema_laws;
 mod schemas;
 mod setters;

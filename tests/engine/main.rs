@@ -4,6 +4,7 @@
 //! threads. What the place is and does comes from `Memory`, `Flaky`, and the persisters of [`places`].
 
 mod clock;
+mod confirming;
 mod lifecycle;
 mod loading;
 mod outbox;

@@ -1,0 +1,94 @@
+//! What to begin next, when nothing is under way.
+
+use super::{Busy, Core, Effect, Summary, Timer, calls::Step};
+use crate::persister::MOST_UNCONFIRMED;
+
+impl Core {
+    pub(super) fn decide(&mut self, summary: &Summary) {
+        while self.effects.is_empty() && self.busy.is_none() {
+            let Some(call) = self.calls.front() else { break };
+            let Some(step) = call.step() else { break };
+            if let Step::Act = step {
+                let id = call.id;
+                return self.begin(Busy::Act, true, Effect::Act(id));
+            }
+            if self.backoff.is_waiting() {
+                return;
+            }
+            match step {
+                Step::Watch if self.settings.capability.watch && !self.watching => {
+                    return self.begin(Busy::Watch, true, Effect::Watch);
+                }
+                Step::Load { .. } => return self.begin_load(true),
+                Step::Save { whole, up_to } => {
+                    let waits = summary.next.is_some_and(|next| next <= *up_to);
+                    let whole = self.is_whole(*whole);
+                    if whole || waits {
+                        if !summary.is_ready {
+                            return;
+                        }
+                        // The stream that an earlier step opened may have ended since.
+                        if self.lacks_receipts() {
+                            return self.begin(Busy::Watch, true, Effect::Watch);
+                        }
+                        return self.begin_save(whole, true);
+                    }
+                }
+                Step::BeginAutoLoad => self.auto_load = true,
+                Step::BeginAutoSave => self.auto_save = true,
+                Step::Watch | Step::Act | Step::Flush(_) => {}
+            }
+            self.step_done();
+        }
+        if !self.effects.is_empty() || self.busy.is_some() || self.halted || self.backoff.is_waiting() {
+            return;
+        }
+        let waits = summary.next.is_some();
+        self.owed &= waits;
+        let saves = self.auto_save || waits && (self.owed || !self.flushes.is_empty());
+        let watches = self.auto_load || (self.settings.capability.shared && (saves || summary.sent > 0));
+        if watches && self.settings.capability.watch && !self.watching {
+            self.begin(Busy::Watch, false, Effect::Watch);
+        } else if !watches && self.watching {
+            self.watching = false;
+            self.effects.push_back(Effect::Unwatch);
+        } else if self.stale && self.auto_load {
+            self.begin_load(false);
+        } else if saves && summary.is_ready && (summary.is_retry || !self.held) && summary.sent < MOST_UNCONFIRMED {
+            let whole = self.is_whole(false);
+            if whole || waits {
+                if !summary.is_retry {
+                    self.hold();
+                }
+                self.begin_save(whole, false);
+            }
+        }
+    }
+
+    pub(super) fn decide_end(&mut self, flush: bool, summary: &Summary) {
+        let unconfirmed = summary.next.is_some() || summary.sent > 0;
+        if flush && unconfirmed && !self.halted {
+            if self.backoff.is_waiting() {
+                return;
+            }
+            if self.lacks_receipts() {
+                return self.begin(Busy::Watch, false, Effect::Watch);
+            }
+            if !summary.is_ready {
+                return;
+            }
+            if summary.next.is_some() && summary.sent < MOST_UNCONFIRMED {
+                return self.begin_save(self.is_whole(false), false);
+            }
+            if summary.sent > 0 && self.watching {
+                return;
+            }
+        }
+        if self.watching {
+            self.watching = false;
+            self.effects.push_back(Effect::Unwatch);
+        }
+        self.effects.push_back(Effect::Wake(Timer::Deadline, self.deadline));
+        self.begin(Busy::Close, false, Effect::Close);
+    }
+}
