@@ -88,6 +88,7 @@ pub trait Persister: Debug + Send + Sync + 'static {
     /// * A whole content never overwrites a place that others share and that holds something: the answer is
     ///   [`Saved::Found`], and nothing was written.
     /// * An error means that nothing was written, or that it may safely be written again.
+    /// * What a place holds and [`load`](Self::load) cannot read it does not replace: a person can still mend it.
     async fn save(&self, save: Save<'_>) -> Result<Saved>;
 
     /// Listens to the place until the stream is dropped.

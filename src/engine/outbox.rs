@@ -22,6 +22,7 @@ use super::{
 use crate::{
     content::{Cell, Changes, Content, Id, Row},
     error::{Error, ErrorKind, Result},
+    json::Decoded,
     persister::{Persister, Save, Saved},
     runtime::Runtime,
 };
@@ -41,6 +42,8 @@ const RESTORE_ATTEMPTS: u32 = 6;
 /// Keeps the edits of one engine. Driven by its driver.
 pub(super) struct Outbox {
     persister: Arc<dyn Persister>,
+    /// What to call it in errors.
+    name: String,
     runtime: Arc<dyn Runtime>,
     state: State,
     backoff: Backoff,
@@ -85,12 +88,13 @@ impl Outbox {
         client_id: String,
         own_place: Option<String>,
     ) -> Self {
-        let place = persister.place().filter(|place| own_place.as_ref() == Some(place));
-        let state = State::Restoring(match place {
+        let place = persister.place();
+        let name = place.as_ref().map_or_else(|| "the outbox".to_owned(), |place| format!("the outbox, {place},"));
+        let state = State::Restoring(match place.filter(|place| own_place.as_ref() == Some(place)) {
             Some(place) => future::ready(Err(not_its_own(&place))).boxed(),
             None => load(persister.clone()),
         });
-        Self { persister, runtime, state, backoff, attempts: 0, client_id, revision: None }
+        Self { persister, name, runtime, state, backoff, attempts: 0, client_id, revision: None }
     }
 
     /// Whether what an earlier life left is taken in.
@@ -104,9 +108,12 @@ impl Outbox {
             match &mut self.state {
                 State::Restoring(loading) => {
                     let loaded = std::task::ready!(loading.poll_unpin(context));
-                    match loaded
-                        .and_then(|content| content.map_or_else(|| Ok(Kept::default()), |content| decode(&content)))
-                    {
+                    let kept = match loaded {
+                        Ok(Some(content)) => decode(&content, &self.name),
+                        Ok(None) => Ok(Kept::default()),
+                        Err(error) => Err(error),
+                    };
+                    match kept {
                         Ok(kept) => {
                             let client_id = kept.client_id.unwrap_or_else(|| mem::take(&mut self.client_id));
                             shared.restore(client_id, EditId(kept.made), kept.edits);
@@ -234,11 +241,12 @@ fn encode(client_id: &str, sealed: &Sealed) -> Content {
     content
 }
 
-fn decode(content: &Content) -> Result<Kept> {
+/// What is kept in `content`, of an outbox that is called `name`.
+fn decode(content: &Content, name: &str) -> Result<Kept> {
     let corrupt = |what: &str| {
         Error::new(
             ErrorKind::Corrupt,
-            format!("the outbox holds something else than an engine's edits ({what}): mend or remove it"),
+            format!("{name} holds something else than an engine's edits ({what}): mend or remove it"),
         )
     };
     if has_others(content.tables.keys(), &[EDITS]) || has_others(content.values.keys(), &[CLIENT, MADE]) {
@@ -261,7 +269,10 @@ fn decode(content: &Content) -> Result<Kept> {
             return Err(corrupt("an edit with more than its changes"));
         }
         let text = row.get(CHANGES).and_then(Cell::as_str).ok_or_else(|| corrupt("an edit"))?;
-        edits.push((EditId(number), Changes::from_json(text)?.value));
+        match Changes::from_json(text) {
+            Ok(Decoded { value, unrepresentable: 0 }) => edits.push((EditId(number), value)),
+            _ => return Err(corrupt("changes")),
+        }
     }
     edits.sort_by_key(|(id, _)| *id);
     Ok(Kept { client_id, made, edits })
@@ -290,7 +301,7 @@ mod tests {
         let sealed = Sealed { revision: 1, made: EditId(12), up_to: EditId(11), edits: edits.clone() };
         let text = encode("me", &sealed).to_json();
         let content = Content::from_json(&text).unwrap().value;
-        assert_eq!(decode(&content).unwrap(), Kept { client_id: Some("me".into()), made: 12, edits });
+        assert_eq!(decode(&content, "it").unwrap(), Kept { client_id: Some("me".into()), made: 12, edits });
     }
 
     #[test]
@@ -305,10 +316,13 @@ mod tests {
             r#"[{"pets":{"fido":{"species":"dog"}}},{}]"#,
             r#"[{"edits":{},"pets":{"fido":{"species":"dog"}}},{"client":"me","made":1}]"#,
             r#"[{},{"open":true}]"#,
+            r#"[{"edits":{"1":{"changes":"[{},{},1"}}},{"made":1}]"#,
+            r#"[{"edits":{"1":{"changes":"[{\"t\":{\"r\":{\"c\":1e999}}},{},1]"}}},{"made":1}]"#,
         ] {
-            let error = decode(&Content::from_json(text).unwrap().value).unwrap_err();
+            let error = decode(&Content::from_json(text).unwrap().value, "the outbox, file /a,").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{text}");
-            assert!(error.to_string().contains("mend or remove"), "{error}");
+            let said = error.to_string();
+            assert!(said.starts_with("the outbox, file /a, holds") && said.contains("mend or remove"), "{said}");
         }
     }
 }
