@@ -1,6 +1,6 @@
 //! What the place answers to a save: confirmations and refusals, and who waits for them.
 
-use roommate::{Certainty, Refused, Store};
+use roommate::{Certainty, Refused};
 
 use crate::{
     places::Room,
@@ -11,8 +11,7 @@ use crate::{
 fn a_flush_ends_with_the_confirmation_and_not_before() {
     let world = World::new();
     let room = Room::holding(content(&[]));
-    let client = world.client_of(&Store::new(), room.clone(), |builder| builder);
-    world.clock.block_on(client.engine.start_auto_persisting(None)).unwrap();
+    let client = world.joined_to(room.clone());
     client.set("x", 1);
     let flushed = client.engine.flush();
     world.run();
@@ -41,8 +40,7 @@ fn a_flush_with_nothing_to_wait_for_ends_at_once() {
 fn r1_confirmations_may_come_in_another_order_than_saves() {
     let world = World::new();
     let room = Room::holding(content(&[]));
-    let client = world.client_of(&Store::new(), room.clone(), |builder| builder);
-    world.clock.block_on(client.engine.start_auto_persisting(None)).unwrap();
+    let client = world.joined_to(room.clone());
     for n in 1..=3 {
         client.set("x", n);
         client.set(&format!("v{n}"), n);
@@ -67,8 +65,7 @@ fn r1_confirmations_may_come_in_another_order_than_saves() {
 fn a_refusal_is_told_and_the_store_shows_what_the_place_has() {
     let world = World::new();
     let room = Room::holding(content(&[("x", 1)]));
-    let client = world.client_of(&Store::new(), room.clone(), |builder| builder);
-    world.clock.block_on(client.engine.start_auto_persisting(None)).unwrap();
+    let client = world.joined_to(room.clone());
     let told = std::sync::Arc::<std::sync::Mutex<Vec<Refused>>>::default();
     let listener = told.clone();
     let _subscription =
@@ -100,8 +97,7 @@ fn a_refusal_is_told_and_the_store_shows_what_the_place_has() {
 fn discarding_ends_the_wait_of_a_flush_and_shows_what_is_confirmed() {
     let world = World::new();
     let room = Room::holding(content(&[("x", 1)]));
-    let client = world.client_of(&Store::new(), room.clone(), |builder| builder);
-    world.clock.block_on(client.engine.start_auto_persisting(None)).unwrap();
+    let client = world.joined_to(room.clone());
     client.set("x", 2);
     let flushed = client.engine.flush();
     world.run();

@@ -226,8 +226,7 @@ fn r4_destroy_waits_for_confirmations_until_its_deadline() {
     for confirms in [true, false] {
         let world = World::new();
         let room = Room::holding(content(&[]));
-        let client = world.client_of(&Store::new(), room.clone(), |builder| builder);
-        world.clock.block_on(client.engine.start_auto_persisting(None)).unwrap();
+        let client = world.joined_to(room.clone());
         client.set("x", 1);
         world.run();
         let engine = client.engine.clone();

@@ -158,8 +158,7 @@ fn l4_a_notice_that_comes_during_a_save_stops_no_edit_from_being_saved() {
 fn edits_made_during_a_save_are_merged_into_the_next_and_a_transaction_stays_one() {
     let world = World::new();
     let room = Room::holding(content(&[]));
-    let client = world.client_of(&Store::new(), room.clone(), |builder| builder);
-    world.clock.block_on(client.engine.start_auto_persisting(None)).unwrap();
+    let client = world.joined_to(room.clone());
     let gate = Gate::new();
     client.faults.next(Op::Save, Fault::Hold(gate.clone()));
     client.set("x", 1);

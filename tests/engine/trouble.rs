@@ -74,8 +74,7 @@ fn a_lasting_failure_ends_when_the_place_is_heard_of() {
 fn a_lasting_failure_of_auto_save_is_the_answer_of_a_flush_that_waits() {
     let world = World::new();
     let room = Room::holding(content(&[]));
-    let client = world.client_of(&Store::new(), room.clone(), |builder| builder);
-    world.clock.block_on(client.engine.start_auto_persisting(None)).unwrap();
+    let client = world.joined_to(room.clone());
     client.set("x", 1);
     let flushed = client.engine.flush();
     world.run();
@@ -157,8 +156,7 @@ fn a_callback_that_panics_ends_nothing() {
 fn r2_a_listener_that_panics_does_not_undo_what_the_place_refused() {
     let world = World::new();
     let room = Room::holding(content(&[("x", 1)]));
-    let client = world.client_of(&Store::new(), room.clone(), |builder| builder);
-    world.clock.block_on(client.engine.start_auto_persisting(None)).unwrap();
+    let client = world.joined_to(room.clone());
     client.set("x", 2);
     world.run();
     let _panics = client.store.add_values_listener(|_| panic!("on purpose"));

@@ -64,7 +64,12 @@ impl World {
 
     /// A client that follows the place and saves to it.
     pub(crate) fn joined(&self) -> Client {
-        let client = self.client();
+        self.joined_to(self.place.client())
+    }
+
+    /// The same of another place than this world's.
+    pub(crate) fn joined_to(&self, place: impl Persister) -> Client {
+        let client = self.client_of(&Store::new(), place, |builder| builder);
         self.clock.block_on(client.engine.start_auto_persisting(None)).expect("the place is there");
         client
     }
