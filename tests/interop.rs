@@ -25,6 +25,8 @@ mod proxy;
 mod rig;
 #[path = "support/rust.rs"]
 mod rust;
+#[path = "support/serve.rs"]
+mod serve;
 
 #[path = "interop/away.rs"]
 mod away;

@@ -4,6 +4,8 @@
 //! story wants cut. There are two tables, two rows, two cells and two values. `ROOMS=100` tells each story in as many rooms;
 //! else there are five.
 //!
+//! Our server is the program `roommate serve`, a process of its own.
+//!
 //! On PartyKit's server a stock client may end apart, whoever else is in the room, and nothing that another client does
 //! can keep it from that. So what is asserted there is that every client of ours equals the room; and for the stock ones
 //! among themselves, that most of their rooms end apart, without which the rest would prove nothing.
@@ -21,7 +23,7 @@ use crate::{
     js::{JsClient, PATIENCE},
     peer::{Language, Peer},
     proxy::Proxy,
-    rig::{Rig, Room, Server},
+    rig::{Rig, Room},
 };
 
 /// The clients of a room.
@@ -52,11 +54,11 @@ macro_rules! tests {
 }
 
 mod three_stock_clients_on_our_server {
-    tests! { Roommate, THREE_STOCK: simultaneous_edits edits_with_disconnections joining_a_new_room_at_once }
+    tests! { Serve, THREE_STOCK: simultaneous_edits edits_with_disconnections joining_a_new_room_at_once }
 }
 
 mod three_of_ours_on_our_server {
-    tests! { Roommate, THREE_OF_OURS: simultaneous_edits edits_with_disconnections joining_a_new_room_at_once }
+    tests! { Serve, THREE_OF_OURS: simultaneous_edits edits_with_disconnections joining_a_new_room_at_once }
 }
 
 mod three_of_ours_on_partykits_server {
@@ -64,7 +66,7 @@ mod three_of_ours_on_partykits_server {
 }
 
 mod a_mixed_room_on_our_server {
-    tests! { Roommate, MIXED: simultaneous_edits edits_with_disconnections joining_a_new_room_at_once }
+    tests! { Serve, MIXED: simultaneous_edits edits_with_disconnections joining_a_new_room_at_once }
 }
 
 mod a_mixed_room_on_partykits_server {
@@ -76,7 +78,7 @@ mod the_control_on_partykits_server {
 }
 
 mod the_control_on_our_server_without_its_cures {
-    tests! { StockRoommate, THREE_STOCK: simultaneous_edits_end_apart }
+    tests! { StockServe, THREE_STOCK: simultaneous_edits_end_apart }
 }
 
 async fn simultaneous_edits(rig: &Rig, cast: Cast) {
@@ -241,7 +243,7 @@ async fn end_equal(rig: &Rig, room: &Room, clients: Vec<Client>) -> usize {
     let mut apart = 0;
     for client in &clients {
         match client.peer.language() {
-            Language::JavaScript if rig.server != Server::Roommate => {
+            Language::JavaScript if !rig.server.cures() => {
                 apart += usize::from(is_apart(&client.peer, &held).await);
             }
             _ => client.peer.until(&held).await,

@@ -215,9 +215,9 @@ async fn tinybase_story_09_ignores_malformed_socket_and_namespaced_storage_paylo
         "tinybase_hasStore": 1, "tinybase_vv1": 1, "tinybase_t\"t1\",\"r1\",\"c1\"": 2,
         "tinybase_tnot json": 3, "tinybase_t\"t1\",\"r1\"": 4, "tinybase_t1,2,3": 5, "tinybase_x": 6, "other_vv2": 7,
     });
-    match rig.server {
-        Server::PartyKit => rig.store(&room, &stored).await,
-        Server::Roommate | Server::StockRoommate => {
+    match rig.server.is_ours() {
+        false => rig.store(&room, &stored).await,
+        true => {
             let Value::Object(stored) = stored else { unreachable!("it is an object") };
             let stored = stored.into_iter().map(|(key, value)| (key, Cell::try_from(value).expect("a cell")));
             let restored = RoomCore::restore(RoomConfig::new().with_storage_prefix("tinybase_"), "next", stored);

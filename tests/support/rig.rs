@@ -18,6 +18,7 @@ use crate::{
     partykit::PartyKit,
     peer::{Language, Peer},
     rust::RustClient,
+    serve::Serve,
 };
 
 /// Whose room server.
@@ -29,6 +30,22 @@ pub(crate) enum Server {
     Roommate,
     /// The same, doing what the stock server does to the letter.
     StockRoommate,
+    /// Ours, as the program `roommate serve`. It has one party, `main`.
+    Serve,
+    /// The same, with `--stock`.
+    StockServe,
+}
+
+impl Server {
+    /// Whether it is ours.
+    pub(crate) fn is_ours(self) -> bool {
+        self != Self::PartyKit
+    }
+
+    /// Whether it sets stock clients right.
+    pub(crate) fn cures(self) -> bool {
+        matches!(self, Self::Roommate | Self::Serve)
+    }
 }
 
 /// In which languages the one is written who does something, and the one who sees it.
@@ -60,6 +77,7 @@ pub(crate) struct Rig {
 enum Hosts {
     PartyKit(&'static PartyKit),
     Roommate(&'static Roommate),
+    Serve(&'static Serve),
 }
 
 /// A room, and how its party is configured.
@@ -78,6 +96,8 @@ impl Rig {
         static AGENT: OnceLock<Js> = OnceLock::new();
         static PARTYKIT: OnceLock<PartyKit> = OnceLock::new();
         static ROOMMATE: OnceLock<Roommate> = OnceLock::new();
+        static SERVE: OnceLock<Serve> = OnceLock::new();
+        static STOCK_SERVE: OnceLock<Serve> = OnceLock::new();
         static STORIES: AtomicU64 = AtomicU64::new(0);
 
         let originals = npm::originals(story)?;
@@ -88,6 +108,8 @@ impl Rig {
             hosts: match server {
                 Server::PartyKit => Hosts::PartyKit(PARTYKIT.get_or_init(|| PartyKit::start(originals))),
                 Server::Roommate | Server::StockRoommate => Hosts::Roommate(ROOMMATE.get_or_init(Roommate::start)),
+                Server::Serve => Hosts::Serve(SERVE.get_or_init(|| Serve::start(originals, &[]))),
+                Server::StockServe => Hosts::Serve(STOCK_SERVE.get_or_init(|| Serve::start(originals, &["--stock"]))),
             },
             id: format!("{}-{}", story.replace(' ', "-"), STORIES.fetch_add(1, Ordering::Relaxed)),
             next_client: AtomicU64::new(0),
@@ -108,7 +130,8 @@ impl Rig {
         };
         let host = match self.hosts {
             Hosts::PartyKit(server) => server.host.clone(),
-            Hosts::Roommate(server) => server.host(party, self.server == Server::Roommate).to_owned(),
+            Hosts::Roommate(server) => server.host(party, self.server.cures()).to_owned(),
+            Hosts::Serve(server) => server.host.clone(),
         };
         Room { host, party, name: self.id.clone(), store_path, message_prefix }
     }
