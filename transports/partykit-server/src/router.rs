@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{ConnectInfo, FromRequestParts, Request, State, WebSocketUpgrade},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
     response::{IntoResponse, Response as Answer},
     routing::any,
 };
@@ -152,9 +152,9 @@ fn context(parts: &Parts, path: RoomPath<'_>) -> Context {
     context.method = parts.method.as_str().to_owned();
     context.path = parts.uri.path().to_owned();
     context.query = parts.uri.query().unwrap_or_default().to_owned();
-    let headers = parts.headers.iter();
-    context.headers =
-        headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect();
+    // A character for each byte, as JavaScript's `Headers` has them.
+    let text = |value: &HeaderValue| value.as_bytes().iter().copied().map(char::from).collect();
+    context.headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
     context.peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
     context
 }

@@ -3,11 +3,12 @@
 use reqwest::Method;
 use roommate::Content;
 use roommate_partykit::proto::{
-    ClientMessage, DIALECT_HEADER, DIALECT_VERSION, Dialect, Entry, Join, Position, RoomConfig, ServerMessage,
+    ClientMessage, DIALECT_HEADER, DIALECT_VERSION, Dialect, Entry, Join, OFFER_HEADER, Position, RoomConfig,
+    ServerMessage,
 };
 use roommate_server::{RunningServer, ServerConfig};
 
-use crate::support::{Socket, put, request, serve, uncured};
+use crate::support::{CLIENT, Socket, get, put, request, serve, uncured};
 
 const STORE: &str = "/party/r/store";
 
@@ -60,6 +61,21 @@ async fn a_client_that_comes_back_is_told_what_it_missed_and_one_of_another_serv
         assert_eq!(alice.closed().await.map(|close| close.code.into()), Some(4400_u16));
         at = Some(standing.position);
     }
+}
+
+/// Without the header the content's changes would be made once more.
+#[tokio::test]
+async fn r7_a_first_content_whose_header_cannot_be_read_makes_nothing() {
+    let server = serve(uncured()).await;
+    let url = format!("http://{}{STORE}", server.local_addr());
+    for header in [&b"[\"\xc3\xa9\",1]"[..], b"[\"\xe9\",1]", b"[\"e\"]"] {
+        let answer = CLIENT.put(&url).header(OFFER_HEADER, header).body("[{},{}]").send().await.unwrap();
+        assert_eq!(answer.status(), 400, "{header:?}");
+        assert_eq!(get(&server, STORE).await, "");
+    }
+    let answer =
+        CLIENT.put(&url).header(OFFER_HEADER, br#"["\u00e9",1]"#.as_slice()).body("[{},{}]").send().await.unwrap();
+    assert_eq!(answer.status(), 201);
 }
 
 #[tokio::test]

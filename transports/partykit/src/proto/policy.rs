@@ -24,7 +24,7 @@ pub struct Context {
     pub path: String,
     /// What follows the `?`, without it.
     pub query: String,
-    /// The headers, names in lower case. Values that are no text are left out.
+    /// The headers, names in lower case. A value has a character for each byte, as in JavaScript's `Headers`.
     pub headers: Vec<(String, String)>,
     /// The other end, where there is one.
     pub peer: Option<SocketAddr>,

@@ -41,6 +41,9 @@ pub(super) fn server(text: &str) -> Result<Decoded<ServerMessage>> {
 }
 
 pub(super) fn offer(text: &str) -> Result<Offer> {
+    if !text.is_ascii() {
+        return Err(malformed("what is not ASCII has to be escaped"));
+    }
     match &*parts(text)? {
         [client, id] => {
             let client = serde_json::from_str(client.get());

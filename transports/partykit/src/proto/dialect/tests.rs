@@ -241,6 +241,7 @@ fn server_message() -> impl Strategy<Value = ServerMessage> {
 fn what_an_offer_says_is_ascii() {
     let offer = Offer { client: "a \"\u{e9}\u{1F600}\n".into(), id: 7 };
     assert_eq!(offer.encode(), r#"["a \"\u00e9\ud83d\ude00\n",7]"#);
+    assert_eq!(Offer::decode("[\"\u{e9}\",7]").unwrap_err().kind(), ErrorKind::Corrupt);
     for text in ["", "[]", "[1,1]", r#"["",1]"#, r#"["a",0]"#, r#"["a",1.5]"#, r#"["a",1,1]"#, r#"{"a":1}"#] {
         assert!(Offer::decode(text).is_err(), "{text}");
     }
