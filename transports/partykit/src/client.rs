@@ -9,6 +9,7 @@ mod http;
 mod line;
 mod notices;
 mod runtime;
+mod shared;
 mod state;
 mod watch;
 
@@ -28,7 +29,8 @@ pub use self::{
 use self::{
     http::Endpoint,
     notices::Notices,
-    state::{Begun, Shared, State},
+    shared::Shared,
+    state::{Begun, State},
 };
 use crate::{
     persist::{self, Carrier},

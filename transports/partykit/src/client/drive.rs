@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{http::Endpoint, state::Shared};
+use super::{http::Endpoint, shared::Shared};
 use crate::{
     proto::{CheckId, Spoken},
     socket::SocketEvents,

@@ -9,7 +9,7 @@ use std::{
 use futures_core::Stream;
 use roommate::{Notice, Result};
 
-use super::{closed, state::Shared, watch::Watch};
+use super::{closed, shared::Shared, watch::Watch};
 use crate::{proto::Listening, socket::PartySocket};
 
 /// What the room tells, until it is dropped. Dropping it closes the listening connection.

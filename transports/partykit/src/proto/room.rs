@@ -1,34 +1,36 @@
-//! One room: what it holds, who is in it, and what it answers.
+//! One room: what it holds, who is in it, and what it makes of each input.
 
 use std::{
     cell::LazyCell,
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    str,
     sync::Arc,
 };
 
 use roommate::{Cell, Changes, Content, Decoded};
 
 use super::{
-    dialect::{DIALECT_HEADER, DIALECT_VERSION, OFFER_HEADER, Offer, encode},
-    http::{Headers, Response},
+    dialect::{DIALECT_HEADER, DIALECT_VERSION, encode},
+    http::Headers,
     policy::{Asker, ConnectionId, Context},
-    storage::{Batch, StorageKey},
+    storage::StorageKey,
     wire::Wire,
 };
 
 mod accept;
+mod answers;
 mod config;
 mod contents;
 mod cures;
 mod extended;
+mod host;
 
 use accept::{Verdict, accept};
 pub use config::RoomConfig;
 use contents::Contents;
 use cures::{Cures, Held};
 use extended::{Extended, OwnChange};
+pub use host::{Input, Output, RequestId};
 
 /// A room as TinyBase's PartyKit server keeps it, without a clock, socket, task or lock.
 ///
@@ -59,112 +61,6 @@ pub struct Room {
     extended: Option<Extended>,
     /// The headers of answers to requests for the store.
     store_headers: Headers,
-}
-
-/// Names one HTTP request until it is answered. Chosen by the host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RequestId(pub u64);
-
-/// What happens to a room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input<'a> {
-    /// Somebody wants to open a connection. Unless [`Output::Refuse`] follows they are in the room and hear it from
-    /// now on, so the host hands this in before it tells the client that the connection is open.
-    Connect {
-        /// The new connection.
-        connection: ConnectionId,
-        /// The request that opens it.
-        context: Context,
-    },
-    /// A connection ended. One that is not in the room is no error.
-    Close {
-        /// Which.
-        connection: ConnectionId,
-    },
-    /// A text message arrived. One by a connection that is not in the room is ignored.
-    Message {
-        /// From whom.
-        connection: ConnectionId,
-        /// The whole frame.
-        text: &'a str,
-    },
-    /// The answer to a ping arrived: whatever was sent before [`Output::Ping`] had reached the other end by then. One that
-    /// does not belong to the last ping is ignored.
-    Pong {
-        /// By whom.
-        connection: ConnectionId,
-        /// What the ping carried.
-        token: u64,
-    },
-    /// Some time has passed: as much as a page may take for what has reached it, and the answer to a request for its way, a
-    /// few seconds. Hand this in from time to time while [`Room::wants_ticks`]. A room without ticks tells authors more than
-    /// they need, and does not set right those stock clients that load late.
-    Tick,
-    /// The queue of a connection is full: a frame that was for it is not queued, and none must be until it has
-    /// [caught up](Self::CaughtUp). One that cannot is closed.
-    Behind {
-        /// Which.
-        connection: ConnectionId,
-    },
-    /// A connection that was [behind](Self::Behind) has read what was queued for it. It is told everything now, in place
-    /// of what it missed.
-    CaughtUp {
-        /// Which.
-        connection: ConnectionId,
-    },
-    /// An HTTP request arrived. Exactly one [`Output::Respond`] follows.
-    Request {
-        /// The name that the answer will carry.
-        request: RequestId,
-        /// The request.
-        context: Context,
-        /// Its body.
-        body: &'a [u8],
-    },
-}
-
-/// What a host does for a room.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Output {
-    /// Make these writes durable, all or none, before anything that follows is done.
-    Commit(Batch),
-    /// Send a text message.
-    Send {
-        /// To whom, never empty.
-        to: Vec<ConnectionId>,
-        /// The whole frame.
-        frame: String,
-    },
-    /// Send a WebSocket ping that carries the token, behind everything that was sent before.
-    Ping {
-        /// To whom.
-        connection: ConnectionId,
-        /// What its [`Input::Pong`] will carry.
-        token: u64,
-    },
-    /// Answer a request.
-    Respond {
-        /// Which.
-        request: RequestId,
-        /// The answer.
-        response: Response,
-    },
-    /// Answer the request that would have opened a connection. It is not in the room.
-    Refuse {
-        /// Which.
-        connection: ConnectionId,
-        /// The answer.
-        response: Response,
-    },
-    /// Close a connection. It is not in the room any more.
-    Close {
-        /// Which.
-        connection: ConnectionId,
-        /// The close code.
-        code: u16,
-        /// The reason, for people to read.
-        reason: &'static str,
-    },
 }
 
 /// WebSocket's close code for a message that is too large.
@@ -423,79 +319,6 @@ impl Room {
         if let Some(cures) = &mut self.cures {
             cures.left(connection);
         }
-    }
-
-    fn request(&mut self, context: &Context, body: &[u8]) -> (Vec<Output>, Response) {
-        let (outputs, mut response) = self.answer(context, body);
-        if context.path.ends_with(self.config.store_path()) {
-            response.headers = Arc::clone(&self.store_headers);
-        }
-        (outputs, response)
-    }
-
-    fn answer(&mut self, context: &Context, body: &[u8]) -> (Vec<Output>, Response) {
-        let asker = Asker { context, connection: None };
-        let allowed = match caught(|| self.config.policy().can_request(asker)) {
-            Ok(allowed) => allowed,
-            Err(Panicked) => return (Vec::new(), self.failed()),
-        };
-        let response = match &*context.method {
-            // A browser's preflight carries no credentials, and without an answer the page's request never comes.
-            "OPTIONS" if !allowed => self.empty(200),
-            _ if !allowed => self.unauthorised(),
-            _ if !context.path.ends_with(self.config.store_path()) => self.empty(404),
-            "PUT" if body.len() > self.config.max_body_size() => self.empty(413),
-            "PUT" => return self.put(asker, body),
-            _ if !self.exists => self.empty(200),
-            method => {
-                if let ("GET", Some(cures)) = (method, &mut self.cures) {
-                    cures.handed_out();
-                }
-                Response::text(200, self.headers(), self.content().to_json())
-            }
-        };
-        (Vec::new(), response)
-    }
-
-    fn put(&mut self, asker: Asker<'_>, body: &[u8]) -> (Vec<Output>, Response) {
-        let content = str::from_utf8(body).ok().and_then(|body| Content::from_json(body).ok());
-        let Some(Decoded { value: content, unrepresentable }) = content else {
-            return (Vec::new(), self.empty(400));
-        };
-        let offer = asker.context.header(OFFER_HEADER).filter(|_| self.extended.is_some()).map(Offer::decode);
-        let Ok(offer) = offer.transpose() else {
-            return (Vec::new(), self.empty(400));
-        };
-        if self.exists {
-            return (Vec::new(), self.empty(205));
-        }
-        let accepted = caught(|| accept(self.config.policy(), asker, &self.contents, Changes::from(&content)));
-        let Ok(Verdict { accepted, refused }) = accepted else {
-            return (Vec::new(), self.failed());
-        };
-        let created = self.empty(201);
-        // An empty content makes an empty store; one of which nothing is left makes none, and yet is answered with 201.
-        if accepted.is_empty() && !(content.is_empty() && unrepresentable == 0) {
-            return (Vec::new(), created);
-        }
-        let own = offer.and_then(|offer| self.extended.as_ref()?.own_of(offer, &refused));
-        (self.create(None, own, &accepted), created)
-    }
-
-    fn headers(&self) -> &Headers {
-        self.config.response_headers()
-    }
-
-    fn empty(&self, status: u16) -> Response {
-        Response::empty(status, self.headers())
-    }
-
-    fn unauthorised(&self) -> Response {
-        Response::text(401, self.headers(), "Unauthorised")
-    }
-
-    fn failed(&self) -> Response {
-        Response::text(500, self.headers(), "the room's policy failed")
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::proto::Policy;
+use crate::proto::{Policy, Response};
 
 mod answers;
 mod extended;

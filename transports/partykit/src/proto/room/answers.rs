@@ -1,0 +1,91 @@
+//! What a room answers over HTTP.
+
+use std::{str, sync::Arc};
+
+use roommate::{Changes, Content, Decoded};
+
+use super::{
+    Output, Panicked, Room,
+    accept::{Verdict, accept},
+    caught,
+};
+use crate::proto::{
+    dialect::{OFFER_HEADER, Offer},
+    http::{Headers, Response},
+    policy::{Asker, Context},
+};
+
+impl Room {
+    pub(super) fn request(&mut self, context: &Context, body: &[u8]) -> (Vec<Output>, Response) {
+        let (outputs, mut response) = self.answer(context, body);
+        if context.path.ends_with(self.config.store_path()) {
+            response.headers = Arc::clone(&self.store_headers);
+        }
+        (outputs, response)
+    }
+
+    fn answer(&mut self, context: &Context, body: &[u8]) -> (Vec<Output>, Response) {
+        let asker = Asker { context, connection: None };
+        let allowed = match caught(|| self.config.policy().can_request(asker)) {
+            Ok(allowed) => allowed,
+            Err(Panicked) => return (Vec::new(), self.failed()),
+        };
+        let response = match &*context.method {
+            // A browser's preflight carries no credentials, and without an answer the page's request never comes.
+            "OPTIONS" if !allowed => self.empty(200),
+            _ if !allowed => self.unauthorised(),
+            _ if !context.path.ends_with(self.config.store_path()) => self.empty(404),
+            "PUT" if body.len() > self.config.max_body_size() => self.empty(413),
+            "PUT" => return self.put(asker, body),
+            _ if !self.exists => self.empty(200),
+            method => {
+                if let ("GET", Some(cures)) = (method, &mut self.cures) {
+                    cures.handed_out();
+                }
+                Response::text(200, self.headers(), self.content().to_json())
+            }
+        };
+        (Vec::new(), response)
+    }
+
+    fn put(&mut self, asker: Asker<'_>, body: &[u8]) -> (Vec<Output>, Response) {
+        let content = str::from_utf8(body).ok().and_then(|body| Content::from_json(body).ok());
+        let Some(Decoded { value: content, unrepresentable }) = content else {
+            return (Vec::new(), self.empty(400));
+        };
+        let offer = asker.context.header(OFFER_HEADER).filter(|_| self.extended.is_some()).map(Offer::decode);
+        let Ok(offer) = offer.transpose() else {
+            return (Vec::new(), self.empty(400));
+        };
+        if self.exists {
+            return (Vec::new(), self.empty(205));
+        }
+        let accepted = caught(|| accept(self.config.policy(), asker, &self.contents, Changes::from(&content)));
+        let Ok(Verdict { accepted, refused }) = accepted else {
+            return (Vec::new(), self.failed());
+        };
+        let created = self.empty(201);
+        // An empty content makes an empty store; one of which nothing is left makes none, and yet is answered with 201.
+        if accepted.is_empty() && !(content.is_empty() && unrepresentable == 0) {
+            return (Vec::new(), created);
+        }
+        let own = offer.and_then(|offer| self.extended.as_ref()?.own_of(offer, &refused));
+        (self.create(None, own, &accepted), created)
+    }
+
+    fn headers(&self) -> &Headers {
+        self.config.response_headers()
+    }
+
+    fn empty(&self, status: u16) -> Response {
+        Response::empty(status, self.headers())
+    }
+
+    pub(super) fn unauthorised(&self) -> Response {
+        Response::text(401, self.headers(), "Unauthorised")
+    }
+
+    pub(super) fn failed(&self) -> Response {
+        Response::text(500, self.headers(), "the room's policy failed")
+    }
+}

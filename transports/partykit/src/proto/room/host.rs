@@ -1,0 +1,113 @@
+//! What a host hands a room, and what the room has it do.
+
+use crate::proto::{
+    http::Response,
+    policy::{ConnectionId, Context},
+    storage::Batch,
+};
+
+/// Names one HTTP request until it is answered. Chosen by the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// What happens to a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input<'a> {
+    /// Somebody wants to open a connection. Unless [`Output::Refuse`] follows they are in the room and hear it from
+    /// now on, so the host hands this in before it tells the client that the connection is open.
+    Connect {
+        /// The new connection.
+        connection: ConnectionId,
+        /// The request that opens it.
+        context: Context,
+    },
+    /// A connection ended. One that is not in the room is no error.
+    Close {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// A text message arrived. One by a connection that is not in the room is ignored.
+    Message {
+        /// From whom.
+        connection: ConnectionId,
+        /// The whole frame.
+        text: &'a str,
+    },
+    /// The answer to a ping arrived: whatever was sent before [`Output::Ping`] had reached the other end by then. One that
+    /// does not belong to the last ping is ignored.
+    Pong {
+        /// By whom.
+        connection: ConnectionId,
+        /// What the ping carried.
+        token: u64,
+    },
+    /// Some time has passed: as much as a page may take for what has reached it, and the answer to a request for its
+    /// way, a few seconds. Hand this in from time to time while [`Room::wants_ticks`](super::Room::wants_ticks). A room
+    /// without ticks tells authors more than they need, and does not set right those stock clients that load late.
+    Tick,
+    /// The queue of a connection is full: a frame that was for it is not queued, and none must be until it has
+    /// [caught up](Self::CaughtUp). One that cannot is closed.
+    Behind {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// A connection that was [behind](Self::Behind) has read what was queued for it. It is told everything now, in place
+    /// of what it missed.
+    CaughtUp {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// An HTTP request arrived. Exactly one [`Output::Respond`] follows.
+    Request {
+        /// The name that the answer will carry.
+        request: RequestId,
+        /// The request.
+        context: Context,
+        /// Its body.
+        body: &'a [u8],
+    },
+}
+
+/// What a host does for a room.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Make these writes durable, all or none, before anything that follows is done.
+    Commit(Batch),
+    /// Send a text message.
+    Send {
+        /// To whom, never empty.
+        to: Vec<ConnectionId>,
+        /// The whole frame.
+        frame: String,
+    },
+    /// Send a WebSocket ping that carries the token, behind everything that was sent before.
+    Ping {
+        /// To whom.
+        connection: ConnectionId,
+        /// What its [`Input::Pong`] will carry.
+        token: u64,
+    },
+    /// Answer a request.
+    Respond {
+        /// Which.
+        request: RequestId,
+        /// The answer.
+        response: Response,
+    },
+    /// Answer the request that would have opened a connection. It is not in the room.
+    Refuse {
+        /// Which.
+        connection: ConnectionId,
+        /// The answer.
+        response: Response,
+    },
+    /// Close a connection. It is not in the room any more.
+    Close {
+        /// Which.
+        connection: ConnectionId,
+        /// The close code.
+        code: u16,
+        /// The reason, for people to read.
+        reason: &'static str,
+    },
+}
