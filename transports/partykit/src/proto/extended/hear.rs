@@ -6,9 +6,12 @@ use roommate::{Changes, Content, Notice};
 
 use super::{
     Session, Stage,
-    saves::{Place, last_id},
+    saves::{Part, Place, last_id},
 };
-use crate::proto::dialect::{Entry, ServerMessage, Standing};
+use crate::proto::{
+    dialect::{Entry, ServerMessage, Standing},
+    leaf,
+};
 
 /// The server said what cannot be, or what only a snapshot can explain.
 #[derive(Debug)]
@@ -117,8 +120,12 @@ impl Session {
                 content.prune();
                 self.tell(Notice::Content(content));
             }
-            // What was refused as a whole has no place of its own.
             Entry::Accepted { seq, id, refused } if seq == next || seq == at.seq => {
+                // What is refused as a whole has no place of its own, so this one is that of an entry that was not heard.
+                let is_refused = |part: &Part| part.id == id && leaf::is_part(&part.changes, &refused);
+                if seq == next && self.pending.front().is_some_and(is_refused) {
+                    return Err(Astray);
+                }
                 at.seq = seq;
                 if let Some(part) = self.pending.pop_front_if(|part| part.id == id) {
                     self.was_known = true;

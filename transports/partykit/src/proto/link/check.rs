@@ -131,17 +131,13 @@ impl Link {
         let check = CheckId(self.next_check);
         self.next_check += 1;
         let hears_itself = self.hears_itself();
-        let mut any = false;
-        // What overtook those under check is decided with them.
-        let is_meant = |part: &Part, any| part.due <= now || any && leaf::is_part(&part.changes, &part.seen);
-        for part in self.sent.iter_mut().filter(|part| hears_itself && part.awaited) {
-            if !is_meant(part, any) {
-                continue;
-            }
+        let is_due = |part: &Part| hears_itself && part.awaited && part.due <= now;
+        let end = self.sent.iter().rposition(is_due).map_or(0, |last| last + 1);
+        // None is decided before those that were sent before it.
+        for part in self.sent.range_mut(..end).filter(|part| part.awaited) {
             part.checked = true;
-            any = true;
         }
-        if any {
+        if end > 0 {
             self.checking = Checking::MainPing(check);
             self.outputs.push_back(LinkOutput::Ping(Side::Main, check));
         } else {
@@ -176,7 +172,10 @@ impl Link {
     fn judge(&mut self, heard: Heard, content: Content) {
         let own: Vec<&Changes> = self.sent.iter().chain(&self.queue).map(|part| &part.changes).collect();
         let mut verdicts = Vec::new();
-        for (index, part) in self.sent.iter().enumerate().filter(|(_, part)| part.checked) {
+        // What was heard whole behind those under check is decided with them.
+        let overtook = |part: &Part| leaf::is_part(&part.changes, &part.seen);
+        let awaited = self.sent.iter().enumerate().filter(|(_, part)| part.awaited);
+        for (index, part) in awaited.take_while(|(_, part)| part.checked || overtook(part)) {
             let later = &own[index + 1..];
             let refused = leaf::retain(&part.changes, |leaf| {
                 let unknowable = later.iter().any(|later| leaf.is_overwritten_by(later));
@@ -184,7 +183,7 @@ impl Link {
             });
             verdicts.push((index, refused));
         }
-        if verdicts.is_empty() {
+        if !self.sent.iter().any(|part| part.checked) {
             return;
         }
         for (gone, (index, refused)) in verdicts.into_iter().enumerate() {

@@ -40,7 +40,9 @@ pub(super) struct Part {
     pub(super) due: Duration,
     /// A check of it is under way.
     pub(super) checked: bool,
-    /// It may have come back while nobody listened.
+    /// Something like it was heard since it was sent last.
+    pub(super) heard: bool,
+    /// It may have come back since it was sent last, and not be known to.
     pub(super) unheard: bool,
     /// The leaves of it that were heard, in part or before an earlier one of one's own, and stood when last heard of.
     pub(super) seen: Changes,
@@ -78,6 +80,7 @@ impl Link {
             sent_at: now,
             due: now,
             checked: false,
+            heard: false,
             unheard: false,
             seen: Changes::new(),
         }));
@@ -120,6 +123,7 @@ impl Link {
     pub(super) fn part_seen(&mut self, index: usize, changes: &Changes, now: Duration) {
         let Some(part) = self.sent.get_mut(index) else { return };
         leaf::merge(&mut part.seen, changes);
+        part.heard = true;
         let is_whole = leaf::is_part(&part.changes, &part.seen);
         let soon = now + self.options.overtaken_patience;
         // Those before it, and it itself once they are decided.
@@ -142,7 +146,10 @@ impl Link {
         // What both do alike stands.
         let stands = |leaf: leaf::Leaf<'_>| !leaf.overlaps(changes) || leaf.is_shown_by(&made, &[]);
         for part in self.sent.range_mut(later) {
-            part.seen = leaf::retain(&part.seen, stands);
+            let stands = leaf::retain(&part.seen, stands);
+            // What was heard may have been its own, and all that will be heard of it.
+            part.unheard |= part.heard && stands != part.seen;
+            part.seen = stands;
         }
     }
 
@@ -173,6 +180,7 @@ impl Link {
             for part in &mut self.sent {
                 part.sent_at = now;
                 part.due = now + self.options.patience;
+                part.heard = false;
                 self.outputs.push_back(LinkOutput::Send(part.frame.clone()));
             }
         }

@@ -198,3 +198,59 @@ fn a_failed_get_is_tried_again() {
     client.check(content(&value(1)));
     assert_eq!(client.take_told()[0], confirmed(receipt));
 }
+
+#[test]
+fn what_is_heard_behind_an_edit_while_that_is_checked_is_confirmed_with_it() {
+    let mut client = Client::open();
+    let first = client.save(&cell("r", "c", Some(1)));
+    client.closed_by_peer(Side::Ear);
+    client.opened(Side::Ear);
+    client.waits(1000);
+    let (second, third) = (client.save(&value(1)), client.save(&value(2)));
+    client.hears(&value(1));
+    client.hears(&value(2));
+    client.take_told();
+    let shown = content(&both(&cell("r", "c", Some(1)), &value(2)));
+    client.check(shown.clone());
+    assert_eq!(
+        client.take_told(),
+        [confirmed(first), confirmed(second), confirmed(third), Notice::Content(shown)],
+        "somebody's like the second is not taken for it any more"
+    );
+}
+
+/// The room has rules for each client: the first edit was refused in part, and somebody else may write all of it.
+#[test]
+fn r4_an_edit_that_was_heard_is_not_called_refused_because_of_somebodys_edit_like_the_one_before_it() {
+    let mut client = Client::open();
+    let first = client.save(&both(&value(1), &cell("r", "secret", Some(1))));
+    let second = client.save(&value(2));
+    client.hears(&value(1));
+    client.hears(&value(2));
+    client.take_told();
+    client.hears(&both(&value(1), &cell("r", "secret", Some(1))));
+    assert_eq!(client.take_told(), [confirmed(first)], "it may be that");
+    client.waits(1000);
+    client.check(content(&value(1)));
+    let missing = Notice::Missing { receipt: second, missing: value(2) };
+    assert_eq!(client.take_told(), [missing, Notice::Content(content(&value(1)))]);
+}
+
+#[test]
+fn an_edit_is_decided_with_those_before_it_and_never_alone() {
+    let mut client = Client::open();
+    let first = client.save(&cell("r", "c", Some(1)));
+    let second = client.save(&both(&value(1), &cell("r", "secret", Some(1))));
+    client.hears(&value(1));
+    client.take_told();
+    client.waits(1000);
+    client.check(content(&value(1)));
+    assert_eq!(
+        client.take_told(),
+        [
+            refused(first, cell("r", "c", Some(1))),
+            refused(second, cell("r", "secret", Some(1))),
+            Notice::Content(content(&value(1)))
+        ]
+    );
+}
