@@ -70,7 +70,8 @@ fn hold(pair: Pair) {
     for history in old.map(|line| line.parse::<History>().expect("a history")).filter(|old| old.pair == pair) {
         assert_eq!(run(&history).broken(pair), None, "{history}");
     }
-    let mut config = ProptestConfig { cases: 512, max_shrink_iters: 20_000, ..ProptestConfig::default() };
+    let mut config = ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::default() };
+    config.cases *= 2;
     config.failure_persistence = Some(Box::new(FileFailurePersistence::Direct("tests/convergence/seeds.txt")));
     let totals = std::cell::RefCell::new(Totals::default());
     let mut runner = proptest::test_runner::TestRunner::new(config);

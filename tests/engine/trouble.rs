@@ -263,8 +263,6 @@ fn live_through(world: &World, client: &Client, steps: Vec<Step>, others: impl F
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn r5_whatever_goes_wrong_on_the_way_to_a_room_the_end_is_equal(steps in prop::collection::vec(step(), 1..60)) {
         let world = World::holding(&[("v0", -1)]);

@@ -237,7 +237,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(ProptestConfig { cases: 4 * ProptestConfig::default().cases, ..ProptestConfig::default() })]
 
     #[test]
     fn r2_the_store_is_what_is_confirmed_with_the_unconfirmed_edits_on_top(ops in prop::collection::vec(op(), 1..60)) {

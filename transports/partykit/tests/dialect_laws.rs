@@ -46,7 +46,7 @@ fn history() -> impl Strategy<Value = Vec<Op>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(ProptestConfig { cases: 4 * ProptestConfig::default().cases, ..ProptestConfig::default() })]
 
     #[test]
     fn r1_r6_r7_everybody_ends_with_what_the_room_holds_and_every_change_counts_once(

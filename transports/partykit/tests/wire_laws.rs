@@ -54,7 +54,7 @@ fn payload() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig { cases: 2 * ProptestConfig::default().cases, ..ProptestConfig::default() })]
 
     #[test]
     fn a_frame_that_decodes_encodes_and_decodes_to_the_same(payload in payload()) {

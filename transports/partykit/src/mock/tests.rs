@@ -259,8 +259,6 @@ fn play(ops: &[Op]) -> (Vec<Vec<String>>, Content) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
-
     #[test]
     fn r2_r4_r5_persisters_of_one_room_end_equal_whatever_happens_and_each_time_alike(
         ops in proptest::collection::vec(any_op(), 1..120),

@@ -55,7 +55,7 @@ fn run<P: Place>(place: P, ops: &[Op]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2 * ProptestConfig::default().cases, ..ProptestConfig::default() })]
 
     #[test]
     fn r1_r4_r7_whatever_happens_every_change_is_made_once_and_answered_once(

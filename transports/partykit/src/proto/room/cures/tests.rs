@@ -44,7 +44,7 @@ fn a_step(clients: usize) -> impl Strategy<Value = Do> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2048, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8 * ProptestConfig::default().cases, ..ProptestConfig::default() })]
 
     #[test]
     fn r5_stock_clients_end_equal(
