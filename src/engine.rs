@@ -194,8 +194,11 @@ impl Engine {
 
     /// Gives up the unconfirmed edits and shows what the place has confirmed. Returns them, oldest first.
     ///
-    /// What is on its way already may still be accepted, and then comes back as anybody's changes do.
-    pub fn discard_unconfirmed(&self) -> Vec<Changes> {
+    /// What is on its way already may still be accepted, and then comes back as anybody's changes do. With an outbox that
+    /// has not told yet what it keeps, what that is comes back as well.
+    ///
+    /// Fails, and gives up nothing, inside of a transaction ([`ErrorKind::Callback`]).
+    pub fn discard_unconfirmed(&self) -> Result<Vec<Changes>> {
         self.0.shared.discard()
     }
 

@@ -279,6 +279,11 @@ impl Core {
         self.watching && !matches!(self.busy, Some(Busy::Load | Busy::Save))
     }
 
+    /// Whether what is edited now is gathered, since nothing is saved before the interval has passed.
+    pub(crate) fn gathers(&self) -> bool {
+        self.held && self.auto_save && self.calls.is_empty() && self.flushes.is_empty() && self.life == Life::Running
+    }
+
     pub(crate) fn status(&self) -> Status {
         self.status
     }

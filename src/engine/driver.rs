@@ -102,6 +102,10 @@ impl Driver {
             while !self.ended
                 && let Some(effect) = self.core.next(&self.shared.summary())
             {
+                if let Effect::Apply(_) = &effect {
+                    // What the place tells is no part of a transaction that happens to be open on this thread.
+                    poll_fn(|context| self.shared.poll_takes(context)).await;
+                }
                 self.carry_out(effect);
             }
             self.publish();
@@ -144,7 +148,7 @@ impl Driver {
             }
         }
         if let Some(outbox) = &mut self.outbox {
-            match outbox.poll(&self.shared, context) {
+            match outbox.poll(&self.shared, self.core.gathers(), context) {
                 Poll::Ready(Progress::Some) => return Poll::Ready(None),
                 Poll::Ready(Progress::Unkept(error)) => return Poll::Ready(Some(Done::Input(Input::Unkept(error)))),
                 Poll::Ready(Progress::Unreadable(error)) => {
@@ -233,15 +237,20 @@ impl Driver {
                 |shared| async move { shared.persister.load().await },
             ),
             Effect::Save { whole } => {
-                let taken = self.shared.replica().take_next();
-                let edit = taken.as_ref().map(|(EditId(number), _)| *number);
-                let changes = taken.filter(|_| !whole).map(|(_, changes)| changes);
+                let (taken, last) = {
+                    let mut replica = self.shared.replica();
+                    (replica.take_next(), replica.last_to_save())
+                };
+                let (edit, changes) = match taken {
+                    Some((id, changes)) if !whole => (Some(id), Some(changes)),
+                    _ => (last, None),
+                };
                 self.begin(
                     |result| Done::Input(Input::Saved(result)),
                     |shared| async move {
                         let content = || shared.content_to_save();
                         let mut save = Save::new(&content, changes.as_ref());
-                        if let Some(number) = edit {
+                        if let Some(EditId(number)) = edit {
                             save = save.with_edit(EditKey { client: shared.client_id(), number });
                         }
                         shared.persister.save(save).await

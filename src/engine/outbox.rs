@@ -36,6 +36,9 @@ const CLIENT: &str = "client";
 /// The value with the number of the newest edit ever made.
 const MADE: &str = "made";
 
+/// The largest number of an edit: half of those that a cell can hold, so that there is room for the edits of a life.
+const MOST_MADE: f64 = (1_u64 << 52) as f64;
+
 /// How often the outbox is asked for what it keeps before the engine gives up.
 const RESTORE_ATTEMPTS: u32 = 6;
 
@@ -103,10 +106,12 @@ impl Outbox {
     }
 
     /// Goes on. Ready each time that something was done, so that nothing else has to wait for more than that.
-    pub(super) fn poll(&mut self, shared: &Shared, context: &mut Context<'_>) -> Poll<Progress> {
+    /// While the engine `gathers` edits, what waits is kept as it is so far, and taken for complete when that is over.
+    pub(super) fn poll(&mut self, shared: &Shared, gathers: bool, context: &mut Context<'_>) -> Poll<Progress> {
         loop {
             match &mut self.state {
                 State::Restoring(loading) => {
+                    std::task::ready!(shared.poll_takes(context));
                     let loaded = std::task::ready!(loading.poll_unpin(context));
                     let kept = match loaded {
                         Ok(Some(content)) => decode(&content, &self.name),
@@ -134,10 +139,16 @@ impl Outbox {
                     self.state = State::Restoring(load(self.persister.clone()));
                 }
                 State::Idle => {
-                    if self.revision == Some(shared.replica().revision()) {
-                        return Poll::Pending;
+                    let mut replica = shared.replica();
+                    if self.revision == Some(replica.revision()) {
+                        // It is kept already, but for being complete.
+                        return match replica.close_kept(gathers) {
+                            true => Poll::Ready(Progress::Some),
+                            false => Poll::Pending,
+                        };
                     }
-                    self.state = self.keep(shared);
+                    drop(replica);
+                    self.state = self.keep(shared, gathers);
                 }
                 State::Keeping { revision, up_to, saving } => match std::task::ready!(saving.poll_unpin(context)) {
                     Ok(()) => {
@@ -173,7 +184,7 @@ impl Outbox {
         }
         if self.is_restored()
             && self.revision != Some(shared.replica().revision())
-            && let State::Keeping { saving, .. } = self.keep(shared)
+            && let State::Keeping { saving, .. } = self.keep(shared, false)
             && let Err(error) = saving.await
         {
             shared.report(error);
@@ -183,8 +194,8 @@ impl Outbox {
         }
     }
 
-    fn keep(&self, shared: &Shared) -> State {
-        let sealed = shared.replica().seal();
+    fn keep(&self, shared: &Shared, gathers: bool) -> State {
+        let sealed = shared.replica().seal(gathers);
         let (revision, up_to) = (sealed.revision, sealed.up_to);
         let content = encode(shared.client_id(), &sealed);
         let persister = self.persister.clone();
@@ -259,12 +270,13 @@ fn decode(content: &Content, name: &str) -> Result<Kept> {
     let made = match content.values.get(MADE) {
         None => 0,
         Some(made) => {
-            made.as_f64().filter(|made| *made >= 0.0 && made.fract() == 0.0).ok_or_else(|| corrupt("its count"))? as u64
+            let is_count = |made: &f64| (0.0..=MOST_MADE).contains(made) && made.fract() == 0.0;
+            made.as_f64().filter(is_count).ok_or_else(|| corrupt("its count"))? as u64
         }
     };
     let mut edits = Vec::new();
     for (number, row) in content.tables.get(EDITS).into_iter().flatten() {
-        let number = number.parse().ok().filter(|number| *number <= made).ok_or_else(|| corrupt("a number"))?;
+        let number = decimal(number).filter(|number| *number <= made).ok_or_else(|| corrupt("a number"))?;
         if has_others(row.keys(), &[CHANGES]) {
             return Err(corrupt("an edit with more than its changes"));
         }
@@ -276,6 +288,11 @@ fn decode(content: &Content, name: &str) -> Result<Kept> {
     }
     edits.sort_by_key(|(id, _)| *id);
     Ok(Kept { client_id, made, edits })
+}
+
+/// The number that is written like this, and in no other way.
+fn decimal(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number: &u64| number.to_string() == text)
 }
 
 /// Whether there is anything under another id.
@@ -310,7 +327,9 @@ mod tests {
             r#"[{"edits":{"1":{"changes":5}}},{"made":1}]"#,
             r#"[{"edits":{"x":{"changes":"[{},{},1]"}}},{"made":1}]"#,
             r#"[{"edits":{"2":{"changes":"[{},{},1]"}}},{"made":1}]"#,
+            r#"[{"edits":{"01":{"changes":"[{},{},1]"}}},{"made":1}]"#,
             r#"[{},{"made":-1}]"#,
+            r#"[{},{"made":1e300}]"#,
             r#"[{},{"client":true}]"#,
             r#"[{"edits":{"1":{"changes":"[{},{},1]","more":1}}},{"made":1}]"#,
             r#"[{"pets":{"fido":{"species":"dog"}}},{}]"#,

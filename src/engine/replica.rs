@@ -50,6 +50,8 @@ pub(crate) struct EditId(pub(crate) u64);
 enum Stage {
     /// Not given to the persister; takes in further edits. At most one, the last.
     Waiting,
+    /// Not given to the persister, and as it will be: an outbox keeps it so.
+    Closed,
     /// A save of it failed or lost its receipt. The place may have it all the same, so it is saved again as it was, before
     /// what came later: merged with that, it could take back what the place has, and nobody would say so.
     Again,
@@ -69,7 +71,7 @@ struct Edit {
 impl Edit {
     /// Whether it is to be given to a save.
     fn waits(&self) -> bool {
-        matches!(self.stage, Stage::Waiting | Stage::Again)
+        matches!(self.stage, Stage::Waiting | Stage::Closed | Stage::Again)
     }
 }
 
@@ -119,10 +121,15 @@ impl Replica {
         Some((next.id, next.changes.clone()))
     }
 
-    /// What the place holds when the running save is done: the confirmed content with the edits up to those that the save
-    /// has. What was edited since is not in it, or it would reach the place without being known to.
-    pub(crate) fn content_to_save(&self, view: &impl View) -> Content {
-        let mut content = view.content();
+    /// The last edit that [`Replica::content_to_save`] has.
+    pub(crate) fn last_to_save(&self) -> Option<EditId> {
+        self.edits.iter().take_while(|edit| !edit.waits()).last().map(|edit| edit.id)
+    }
+
+    /// What the place holds when the running save is done, where the store shows `content`: the confirmed content with the
+    /// edits up to those that the save has. What was edited since is not in it, or it would reach the place without being
+    /// known to.
+    pub(crate) fn content_to_save(&self, mut content: Content) -> Content {
         let Some(index) = self.edits.iter().position(Edit::waits) else { return content };
         let earlier = || self.changes().take(index);
         for later in self.changes().skip(index) {
@@ -172,7 +179,7 @@ impl Replica {
     /// The stream ended, and took with it whatever would have confirmed what is on its way.
     pub(crate) fn receipts_lost(&mut self) {
         self.discarded.clear();
-        for edit in self.edits.iter_mut().filter(|edit| edit.stage != Stage::Waiting) {
+        for edit in self.edits.iter_mut().filter(|edit| !edit.waits()) {
             edit.stage = Stage::Again;
         }
     }

@@ -154,7 +154,8 @@ impl Shared {
         }))
     }
 
-    /// Makes the replica and the store take something, in one critical section (R3). Tells what was refused.
+    /// Makes the replica and the store take something, in one critical section (R3), when they can
+    /// ([`Shared::poll_takes`]). Tells what was refused.
     pub(super) fn apply(&self, apply: Apply, refused: &mut Changes) {
         match apply {
             Apply::SaveSent(receipt) => self.replica().save_sent(receipt),
@@ -177,19 +178,27 @@ impl Shared {
 
     /// What a save of the whole content is to save.
     pub(super) fn content_to_save(&self) -> Content {
-        self.store.quiet(|store| self.replica().content_to_save(store))
+        self.store.with_committed(|content| self.replica().content_to_save(content))
     }
 
     /// Gives up every unconfirmed edit.
-    pub(super) fn discard(&self) -> Vec<Changes> {
-        let mut discarded = Vec::new();
+    pub(super) fn discard(&self) -> Result<Vec<Changes>> {
+        let mut discarded = None;
         self.transact(|replica, store| {
-            let apply;
-            (discarded, apply) = replica.discard(store);
+            let (edits, apply) = replica.discard(store);
+            discarded = Some(edits);
             apply
         });
         self.wake();
-        discarded
+        discarded.ok_or_else(|| {
+            let message = "edits cannot be given up inside of a transaction: do it when that is over";
+            Error::new(ErrorKind::Callback, message)
+        })
+    }
+
+    /// Ready when the replica and the store can take something on this thread, until this runs other code.
+    pub(super) fn poll_takes(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.store.poll_no_transaction_here(context)
     }
 
     pub(super) fn replica(&self) -> MutexGuard<'_, Replica> {
@@ -294,11 +303,13 @@ impl Shared {
         self.waker.wake();
     }
 
+    /// Does nothing inside of a transaction that this thread has open.
     fn transact(&self, step: impl FnOnce(&mut Replica, &Store) -> Changes) {
-        let (applied, panicked) = self.store.transact_as(self.origin, |store| {
+        let transacted = self.store.transact_as(self.origin, |store| {
             let apply = step(&mut self.replica(), store);
             store.apply_confirmed(&apply)
         });
+        let Some((applied, panicked)) = transacted else { return };
         if let Err(error) = applied {
             self.report(error);
         }

@@ -6,9 +6,10 @@ use std::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
+    task::{Context, Poll},
 };
 
-use crate::content::{Cell, Changes, Map, Row, diff_row};
+use crate::content::{Cell, Changes, Content, Map, Row, diff_row};
 
 use super::{
     Store,
@@ -79,10 +80,32 @@ impl Store {
         CommitHook { shared: Arc::downgrade(&self.shared), number }
     }
 
-    /// Runs `body` in the write turn without a transaction: none begins or commits meanwhile on another thread.
-    pub(crate) fn quiet<R>(&self, body: impl FnOnce(&Self) -> R) -> R {
+    /// Calls `body` with what is committed, in the write turn: no transaction begins or commits meanwhile on another thread.
+    pub(crate) fn with_committed<R>(&self, body: impl FnOnce(Content) -> R) -> R {
         let _turn = self.shared.turn.take();
-        body(self)
+        let content = {
+            let state = self.shared.state();
+            // This thread's, whose turn it is.
+            let is_open = state.writer.is_some();
+            if is_open { state.committed().content() } else { state.data.content() }
+        };
+        body(content)
+    }
+
+    /// Ready unless this thread has a transaction open, which an origin's transaction must not become a part of
+    /// ([`Store::transact_as`]); then it wakes when that has ended. What is ready stays so until this thread runs other code.
+    pub(crate) fn poll_no_transaction_here(&self, context: &mut Context<'_>) -> Poll<()> {
+        {
+            let state = self.shared.state();
+            if !state.is_written_here() {
+                return Poll::Ready(());
+            }
+        }
+        let mut state = self.shared.state_mut();
+        if !state.blocked.iter().any(|waker| waker.will_wake(context.waker())) {
+            state.blocked.push(context.waker().clone());
+        }
+        Poll::Pending
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
         Arc, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Waker,
 };
 
 use crate::{
@@ -66,6 +67,8 @@ pub(super) struct State {
     pub(super) untold: Option<Told>,
     /// How many rounds of telling listeners there were in this turn.
     pub(super) rounds: usize,
+    /// Whoever waits on this thread for the transaction that this thread has open.
+    pub(super) blocked: Vec<Waker>,
 }
 
 /// What a stage of a transaction did.
@@ -106,6 +109,11 @@ impl State {
     /// Whether a transaction of another thread is open, so that this one sees what was there before it.
     pub(super) fn is_written_elsewhere(&self) -> bool {
         self.writer.is_some_and(|writer| writer != this_thread())
+    }
+
+    /// Whether a transaction of this thread is open.
+    pub(super) fn is_written_here(&self) -> bool {
+        self.writer == Some(this_thread())
     }
 
     /// What was there before the open transaction: a copy that shares all that was not touched since.

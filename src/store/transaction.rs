@@ -147,17 +147,17 @@ impl Store {
         kept
     }
 
-    /// Runs `body` as one transaction of `origin`, which joins no other: to be called outside of transactions.
+    /// Runs `body` as one transaction of `origin`, which joins no other: `None`, and nothing is run, where this thread has one
+    /// open ([`Store::poll_no_transaction_here`]).
     ///
     /// Only a panic of `body` rolls it back, and goes on to the caller. What listeners do does it no harm: when a mutator
     /// or a will-finish listener panics, what such listeners wrote is rolled back, and a panic of any listener ends here;
     /// the flag says that there was one. The limit of rounds is not for it.
-    pub(crate) fn transact_as<R>(&self, origin: Origin, body: impl FnOnce(&Self) -> R) -> (R, bool) {
+    pub(crate) fn transact_as<R>(&self, origin: Origin, body: impl FnOnce(&Self) -> R) -> Option<(R, bool)> {
         let turn = self.shared.turn.take();
         match self.begin_or_join(false) {
             Ok(Begin::Began) => {}
-            // Called from inside a transaction or a hook, against the contract.
-            Ok(Begin::Joined) | Err(_) => return (body(self), false),
+            Ok(Begin::Joined) | Err(_) => return None,
         }
         let mut ignored = Panics::default();
         let mut derived = Panics::default();
@@ -187,7 +187,7 @@ impl Store {
         self.end(&mut ignored);
         drop(turn);
         let panicked = !ignored.is_empty() || !derived.is_empty();
-        (result.unwrap_or_else(|panic| resume_unwind(panic)), panicked)
+        Some((result.unwrap_or_else(|panic| resume_unwind(panic)), panicked))
     }
 
     /// Runs one write, as a transaction of its own where none is open.

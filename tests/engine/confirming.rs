@@ -101,7 +101,7 @@ fn discarding_ends_the_wait_of_a_flush_and_shows_what_is_confirmed() {
     client.set("x", 2);
     let flushed = client.engine.flush();
     world.run();
-    assert_eq!(client.engine.discard_unconfirmed(), [changes(&[("x", 2)])]);
+    assert_eq!(client.engine.discard_unconfirmed().unwrap(), [changes(&[("x", 2)])]);
     assert_eq!(client.values(), content(&[("x", 1)]));
     world.clock.block_on(flushed).unwrap();
     room.confirm(0);

@@ -13,5 +13,6 @@ mod reviewed;
 mod saving;
 mod schemas;
 mod several;
+mod transactions;
 mod trouble;
 mod world;

@@ -1,9 +1,14 @@
 //! What the outbox has to do with what is sent.
 
-use roommate::conformance::{Fault, Flaky, Gate, Op};
+use std::time::Duration;
+
+use roommate::{
+    MOST_UNCONFIRMED, Store,
+    conformance::{Fault, Flaky, Gate, Op},
+};
 
 use crate::{
-    places::File,
+    places::{File, Room},
     world::{World, content},
 };
 
@@ -23,5 +28,55 @@ fn r4_an_edit_is_sent_only_when_the_outbox_has_it() {
     gate.open();
     world.run();
     assert_eq!(world.held(), content(&[("seed", 1), ("x", 1)]));
+    assert_eq!(client.engine.unconfirmed(), []);
+}
+
+#[test]
+fn an_interval_between_saves_holds_with_an_outbox_too() {
+    let world = World::holding(&[("x", 0)]);
+    let outbox = File::default();
+    let client =
+        world.client_with(|builder| builder.with_save_interval(Duration::from_secs(1)).with_outbox(outbox.clone()));
+    world.clock.block_on(client.engine.start_auto_persisting(None)).unwrap();
+    client.set("x", 1);
+    world.run();
+    assert_eq!(world.held(), content(&[("x", 1)]), "the first goes at once");
+    for n in 2..10 {
+        client.set("x", n);
+        world.clock.pass(Duration::from_millis(100));
+        let kept = outbox.content().unwrap().to_json();
+        assert!(kept.contains(&format!(r#"\"x\":{n}"#)), "it is kept meanwhile: {kept}");
+    }
+    assert_eq!(client.engine.stats().saves, 1);
+    world.clock.pass(Duration::from_secs(1));
+    assert_eq!(client.engine.stats().saves, 2, "gathered into one");
+    assert_eq!(world.held(), content(&[("x", 9)]));
+    // Whoever asks for it does not wait for that.
+    client.set("x", 10);
+    world.clock.block_on(client.engine.flush()).unwrap();
+    assert_eq!(world.held(), content(&[("x", 10)]));
+}
+
+#[test]
+fn no_more_saves_are_left_unread_than_the_contract_says() {
+    let world = World::new();
+    let room = Room::holding(content(&[]));
+    let client = world.client_of(&Store::new(), room.clone(), |builder| builder.with_outbox(File::default()));
+    for n in 0..600 {
+        client.set("x", n);
+        world.run();
+    }
+    assert_eq!(client.engine.unconfirmed().len(), 600);
+    let started = client.engine.start_auto_persisting(None);
+    world.run();
+    assert_eq!(room.open().len(), MOST_UNCONFIRMED);
+    let mut confirmed = 0;
+    while !room.open().is_empty() {
+        room.confirm(0);
+        confirmed += 1;
+        world.run();
+    }
+    assert_eq!(confirmed, 600);
+    world.clock.block_on(started).unwrap();
     assert_eq!(client.engine.unconfirmed(), []);
 }

@@ -28,6 +28,8 @@ struct State {
     content: Option<Content>,
     /// Every save, with its changes.
     saves: Vec<(Content, Option<Changes>)>,
+    /// The number of the edit of every save.
+    edits: Vec<Option<u64>>,
     open: Vec<(Receipt, Changes)>,
     receipts: u64,
     told: VecDeque<Notice>,
@@ -66,6 +68,18 @@ impl Room {
         let mut state = lock(&self.0);
         let (receipt, missing) = state.open.remove(n);
         state.tell(Notice::Missing { receipt, missing });
+    }
+
+    /// Forgets everything, as if nothing had ever been saved.
+    pub(crate) fn empty(&self) {
+        let mut state = lock(&self.0);
+        state.content = None;
+        state.tell(Notice::Stale);
+    }
+
+    /// The number of the edit of every save.
+    pub(crate) fn saves(&self) -> Vec<Option<u64>> {
+        lock(&self.0).edits.clone()
     }
 
     /// Accepts somebody's changes.
@@ -120,6 +134,7 @@ impl Persister for Room {
     }
 
     async fn save(&self, save: Save<'_>) -> Result<Saved> {
+        lock(&self.0).edits.push(save.edit().map(|edit| edit.number));
         let Some(changes) = save.changes() else {
             let offered = save.content();
             let mut state = lock(&self.0);

@@ -60,7 +60,7 @@ fn r5_discarding_an_edit_whose_save_failed_shows_what_the_place_made_of_it() {
     client.faults.next(Op::Save, Fault::FailAfter(roommate::Error::new(ErrorKind::Unavailable, "lost on its way")));
     client.set("x", 5);
     world.run();
-    assert_eq!(client.engine.discard_unconfirmed(), [changes(&[("x", 5)])]);
+    assert_eq!(client.engine.discard_unconfirmed().unwrap(), [changes(&[("x", 5)])]);
     world.clock.pass(Duration::from_secs(60));
     assert_eq!(client.values(), world.held());
 }

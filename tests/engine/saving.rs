@@ -114,7 +114,7 @@ fn roundtrip_of_a_file() {
     client.store.del_tables().unwrap();
     world.run();
     assert_eq!(file.content(), Some(kept.clone()), "stopped");
-    client.engine.discard_unconfirmed();
+    client.engine.discard_unconfirmed().unwrap();
     world.clock.block_on(client.engine.start_auto_load(None)).unwrap();
     assert_eq!(client.values(), kept);
 }

@@ -160,7 +160,7 @@ fn r2_a_refusal_by_the_place_shows_what_it_has_whatever_the_schema_says() {
     a.store.set_cell("pets", "fido", "kind", "dog").unwrap();
     world.run();
     b.store.set_cell("pets", "fido", "kind", 5).unwrap();
-    b.engine.discard_unconfirmed();
+    b.engine.discard_unconfirmed().unwrap();
     assert_eq!(b.store.cell("pets", "fido", "kind"), Some(text("dog")), "taken back to what the place has");
     world.run();
     assert_eq!(a.store.content(), world.held());

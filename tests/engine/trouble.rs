@@ -285,3 +285,34 @@ proptest! {
         prop_assert_eq!(Some(client.values()), file.content());
     }
 }
+
+#[test]
+fn what_is_edited_with_auto_save_off_is_not_saved_because_an_older_save_lost_its_receipt() {
+    let world = World::new();
+    let room = Room::holding(content(&[]));
+    let client = world.client_of(&Store::new(), room.clone(), |builder| builder);
+    world.clock.block_on(client.engine.start_auto_load(None)).unwrap();
+    client.set("x", 1);
+    world.clock.block_on(client.engine.save()).unwrap();
+    assert_eq!(room.open(), [changes(&[("x", 1)])]);
+    client.set("y", 1);
+    client.faults.end_stream();
+    world.clock.pass(Duration::from_secs(60));
+    assert_eq!(room.open(), [changes(&[("x", 1)]), changes(&[("x", 1)])], "again, and nothing else");
+    assert_eq!(client.engine.unconfirmed(), [changes(&[("x", 1)]), changes(&[("y", 1)])]);
+}
+
+#[test]
+fn r7_a_whole_content_names_the_last_edit_that_it_has() {
+    let world = World::new();
+    let room = Room::holding(content(&[("made", 1)]));
+    let client = world.joined_to(room.clone());
+    client.set("x", 1);
+    world.run();
+    assert_eq!(room.saves(), [Some(1)], "the edit is on its way");
+    // The room is made anew without what it held, as by a server whose rooms are in memory.
+    room.empty();
+    world.run();
+    assert_eq!(room.content(), Some(content(&[("made", 1), ("x", 1)])));
+    assert_eq!(room.saves(), [Some(1), Some(1)]);
+}

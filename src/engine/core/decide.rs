@@ -31,6 +31,10 @@ impl Core {
                         if self.lacks_receipts() {
                             return self.begin(Busy::Watch, true, Effect::Watch);
                         }
+                        // The stream, in which their confirmations wait, is not read while a save runs.
+                        if summary.sent >= MOST_UNCONFIRMED {
+                            return;
+                        }
                         return self.begin_save(whole, true);
                     }
                 }
@@ -44,7 +48,7 @@ impl Core {
             return;
         }
         let waits = summary.next.is_some();
-        self.owed &= waits;
+        self.owed &= summary.is_retry;
         let saves = self.auto_save || waits && (self.owed || !self.flushes.is_empty());
         let watches = self.auto_load || (self.settings.capability.shared && (saves || summary.sent > 0));
         if watches && self.settings.capability.watch && !self.watching {

@@ -20,21 +20,34 @@ pub(crate) struct Sealed {
 const MAX_SEALED: usize = 1024;
 
 impl Replica {
-    /// Closes what waits to further edits, and returns all unconfirmed edits.
-    pub(crate) fn seal(&mut self) -> Sealed {
-        let is_full = self.edits.len() > MAX_SEALED;
-        let up_to = match self.edits.back_mut() {
-            Some(last) if last.stage == Stage::Waiting && is_full => EditId(last.id.0 - 1),
-            Some(last) => {
-                if last.stage == Stage::Waiting {
-                    last.stage = Stage::Again;
-                }
-                last.id
-            }
+    /// Returns all unconfirmed edits. What waits is closed to further ones, unless it `gathers` them; then it is kept as it is
+    /// so far, and not to be saved yet.
+    pub(crate) fn seal(&mut self, gathers: bool) -> Sealed {
+        if !gathers {
+            self.close();
+        }
+        let up_to = match self.edits.back() {
+            Some(last) if last.stage == Stage::Waiting => EditId(last.id.0 - 1),
+            Some(last) => last.id,
             None => EditId(self.made),
         };
         let edits = self.edits.iter().map(|edit| (edit.id, edit.changes.clone())).collect();
         Sealed { revision: self.revision, made: EditId(self.made), up_to, edits }
+    }
+
+    /// Closes what waits to further edits; its id, if there was something to close.
+    pub(crate) fn close(&mut self) -> Option<EditId> {
+        let is_full = self.edits.len() > MAX_SEALED;
+        let last = self.edits.back_mut().filter(|last| last.stage == Stage::Waiting && !is_full)?;
+        last.stage = Stage::Closed;
+        Some(last.id)
+    }
+
+    /// The same where all of it is kept elsewhere already, unless it `gathers`: then it may be saved. Whether that is new.
+    pub(crate) fn close_kept(&mut self, gathers: bool) -> bool {
+        let closed = if gathers { None } else { self.close() };
+        self.kept = closed.or(self.kept);
+        closed.is_some()
     }
 
     /// Gives only edits up to `id` to saves, from now on: those that are kept elsewhere.

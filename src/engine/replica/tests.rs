@@ -86,7 +86,7 @@ impl World {
                     self.edit(meanwhile);
                     self.place.apply(&changes);
                     self.confirmed.apply(&changes);
-                    assert_eq!(self.replica.content_to_save(&self.store), self.place, "what was to be saved");
+                    assert_eq!(self.replica.content_to_save(self.store.clone()), self.place, "what was to be saved");
                     let apply = self.replica.save_done(&self.store, Show::All);
                     self.store.apply(&apply);
                 }

@@ -131,7 +131,7 @@ fn r4_what_listeners_write_into_an_origins_transaction_is_told_apart() {
     });
     let origin = Origin::next();
     assert_ne!(origin, Origin::next());
-    store.transact_as(origin, |store| store.set_value("x", 5)).0.unwrap();
+    store.transact_as(origin, |store| store.set_value("x", 5)).unwrap().0.unwrap();
     let told = take(&commits);
     let [Kept { origin: Some(by), changes, before, derived: Some((derived, derived_before)) }] = told.as_slice() else {
         panic!("{told:?}")
@@ -145,7 +145,7 @@ fn r4_what_listeners_write_into_an_origins_transaction_is_told_apart() {
     // A listener that takes back what the origin wrote: no change on the whole, and yet an edit.
     drop(derive);
     let stubborn = store.add_will_finish_transaction_listener(|event| event.store.set_value("x", 5).unwrap());
-    store.transact_as(origin, |store| store.set_value("x", 6)).0.unwrap();
+    store.transact_as(origin, |store| store.set_value("x", 6)).unwrap().0.unwrap();
     let told = take(&commits);
     let [Kept { changes, derived: Some((derived, before)), .. }] = told.as_slice() else { panic!("{told:?}") };
     assert!(changes.is_empty());
@@ -163,7 +163,7 @@ fn r4_what_start_listeners_write_before_an_origins_body_is_the_applications() {
         assert_eq!(event.changes().to_json(), r#"[{},{"started":true,"x":1},1]"#);
     });
     let origin = Origin::next();
-    store.transact_as(origin, |store| store.set_value("x", 1)).0.unwrap();
+    store.transact_as(origin, |store| store.set_value("x", 1)).unwrap().0.unwrap();
     let told = take(&commits);
     let told: Vec<_> = told.iter().map(|kept| (kept.origin, kept.changes.to_json(), &kept.derived)).collect();
     assert_eq!(
@@ -189,7 +189,8 @@ fn r2_no_listener_can_undo_what_an_origin_wrote() {
         store.add_values_listener(|_| panic!("values")),
     );
     let (commits, hook) = keep_commits(&store);
-    let (result, panicked) = store.transact_as(Origin::next(), |store| store.set_value("x", 1).map(|()| "done"));
+    let (result, panicked) =
+        store.transact_as(Origin::next(), |store| store.set_value("x", 1).map(|()| "done")).unwrap();
     assert_eq!(result.unwrap(), "done");
     assert!(panicked);
     assert_eq!(store.json(), r#"[{},{"x":1}]"#);

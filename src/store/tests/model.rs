@@ -128,7 +128,7 @@ impl World {
         let no = || Error::new(ErrorKind::Invalid, "no");
         let failed = match end {
             End::Commit => self.store.transaction(body).is_err(),
-            End::AsOrigin => self.store.transact_as(Origin::next(), body).0.is_err(),
+            End::AsOrigin => self.store.transact_as(Origin::next(), body).unwrap().0.is_err(),
             End::Fail => self.store.transaction(|store| body(store).and(Err::<(), _>(no()))).is_err(),
             End::FailInside => {
                 let outer = self.store.transaction(|store| {

@@ -136,7 +136,7 @@ fn r4_what_mutators_make_of_an_origins_writes_is_told_apart() {
         let derived = commit.derived.map(|(changes, _)| changes.to_json());
         log.note(format!("{} {derived:?}", commit.changes.to_json()));
     }));
-    store.transact_as(Origin::next(), |store| store.set_value("n", 2)).0.unwrap();
+    store.transact_as(Origin::next(), |store| store.set_value("n", 2)).unwrap().0.unwrap();
     let expected = format!("{} {:?}", r#"[{},{"n":2,"double":4},1]"#, Some(r#"[{},{"double":4},1]"#));
     assert_eq!(heard.take(), [expected]);
     drop(double);
@@ -145,7 +145,7 @@ fn r4_what_mutators_make_of_an_origins_writes_is_told_apart() {
         event.store.set_value("double", 0).unwrap();
         panic!("in a mutator");
     });
-    let (result, panicked) = store.transact_as(Origin::next(), |store| store.set_value("n", 3));
+    let (result, panicked) = store.transact_as(Origin::next(), |store| store.set_value("n", 3)).unwrap();
     result.unwrap();
     assert!(panicked);
     assert_eq!(store.json(), r#"[{},{"n":3,"double":4}]"#, "r2: the origin's own write stays");

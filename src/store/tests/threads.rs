@@ -157,16 +157,15 @@ fn r3_nobody_writes_during_a_quiet_moment_or_a_hook() {
         scope.spawn(|| {
             barrier.wait();
             let origin = Origin::next();
-            (0..500).for_each(|n| store.transact_as(origin, |store| store.set_value("v", -n)).0.unwrap());
+            (0..500).for_each(|n| store.transact_as(origin, |store| store.set_value("v", -n)).unwrap().0.unwrap());
         });
         scope.spawn(|| {
             barrier.wait();
             for _ in 0..500 {
-                store.quiet(|store| {
+                store.with_committed(|before| {
                     assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
-                    let before = store.value("v");
                     thread::yield_now();
-                    assert_eq!(store.value("v"), before);
+                    assert_eq!(store.content(), before);
                     inside.fetch_sub(1, Ordering::SeqCst);
                 });
             }

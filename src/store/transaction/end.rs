@@ -103,15 +103,18 @@ impl Store {
     /// them writes any more. Inside of a listener the telling is left to those who called it.
     pub(super) fn end(&self, panics: &mut Panics) {
         let mark = self.shared.listeners.mark();
-        let (told_above, told) = {
+        let (told_above, told, blocked) = {
             let mut state = self.shared.state_mut();
             state.writer = None;
             let told_above = state.rounds > 0;
             let told = if told_above { None } else { state.untold.take() };
             state.rounds += usize::from(told.is_some());
             state.phase = if told_above || told.is_some() { Phase::Telling } else { Phase::Idle };
-            (told_above, told)
+            (told_above, told, mem::take(&mut state.blocked))
         };
+        for waker in blocked {
+            panics.catch(|| waker.wake());
+        }
         if self.shared.is_traced() {
             self.shared.wake_feeds(panics);
         }

@@ -282,7 +282,7 @@ impl Client {
                 *written = Some(match changes {
                     Some((id, changes)) => Saved::Later(place.accept_edit(self.number, id.0, changes)),
                     None => place
-                        .offer(self.number, &self.replica.content_to_save(&self.store))
+                        .offer(self.number, &self.replica.content_to_save(self.store.clone()))
                         .map_or(Saved::Done, Saved::Found),
                 });
             }
