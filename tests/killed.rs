@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use roommate::{Changes, Content, Engine, Map, Notice, Persister, Save, Store};
+use roommate::{Cell, Changes, Content, Engine, Map, Notice, Persister, Save, Store};
 use roommate_file::FilePersister;
 use roommate_partykit::{
     PartyKitConfig, PartyKitPersister, PartySocket, PartySocketOptions, TokioRuntime, proto::RoomConfig,
@@ -93,6 +93,44 @@ async fn r4_r7_a_killed_programs_edits_sent_and_unsent_are_all_made_once_and_in_
     let held = within("a load", observer.load()).await.unwrap();
     assert_eq!(held, Some(store.content()));
     assert_eq!(within("the end", engine.destroy()).await, []);
+}
+
+/// What was edited offline, over many runs of a program, is more than a stream of notices keeps for who does not read it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r4_a_client_comes_back_however_many_edits_its_outbox_has() {
+    const MANY: usize = 1300;
+    let server = Server::bind("127.0.0.1:0", ServerConfig::new()).await.unwrap().spawn();
+    let host = server.local_addr().to_string();
+    let observer = persister(&host, PartyKitConfig::new());
+    let seed = Content::new;
+    within("a first save", observer.save(Save::new(&seed, None))).await.unwrap();
+    for extended in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = FilePersister::new(folder.path().join("outbox.json"));
+        let mut kept = Content::new();
+        for number in 1..=MANY {
+            let mut edit = Changes::new();
+            edit.set_cell("edits", format!("{extended} {number}"), "c", number.try_into().unwrap());
+            let row = [("changes", Cell::try_from(edit.to_json()).unwrap())];
+            kept.tables.get_or_default(&"edits".into()).insert(number.to_string(), row.into_iter().collect());
+        }
+        kept.values.insert("client", format!("client {extended}").try_into().unwrap());
+        kept.values.insert("made", MANY.try_into().unwrap());
+        let kept = || kept.clone();
+        outbox.save(Save::new(&kept, None)).await.unwrap();
+
+        let store = Store::new();
+        let config = PartyKitConfig::new().with_extended_dialect(extended);
+        let engine = Engine::builder(&store, persister(&host, config))
+            .with_runtime(TokioRuntime::current().unwrap())
+            .with_outbox(outbox)
+            .build();
+        within("coming back", engine.start_auto_persisting(None)).await.unwrap();
+        within("a flush", engine.flush()).await.unwrap();
+        assert_eq!(engine.unconfirmed(), []);
+        assert_eq!(within("a load", observer.load()).await.unwrap(), Some(store.content()));
+        assert_eq!(within("the end", engine.destroy()).await, []);
+    }
 }
 
 /// Does nothing, unless it is the program of the other test.
