@@ -64,8 +64,28 @@ fn any_history(pair: Pair) -> impl Strategy<Value = History> {
     )
 }
 
+/// Histories in which the server loses everything that it stored, once or more.
+fn any_history_of_losses(pair: Pair) -> impl Strategy<Value = History> {
+    (any_history(pair), any::<prop::sample::Index>(), 0..200_u16).prop_map(|(mut history, index, after)| {
+        for step in history.steps.iter_mut().filter(|step| step.op == Op::Crash) {
+            step.op = Op::Forget;
+        }
+        let at = index.index(history.steps.len());
+        for op in [Op::Restart, Op::Forget] {
+            history.steps.insert(at, Step { after, op });
+        }
+        history
+    })
+}
+
 /// Runs histories of a pair. Each has to keep what is promised of one, and all together what is promised of all.
 fn hold(pair: Pair) {
+    let totals = hold_each(pair, &any_history(pair));
+    assert_eq!(totals.broken(pair), None, "{totals:?}");
+}
+
+/// Runs histories of a pair, and old ones. Each has to keep what is promised of one.
+fn hold_each(pair: Pair, histories: &impl Strategy<Value = History>) -> Totals {
     let old = OLD.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     for history in old.map(|line| line.parse::<History>().expect("a history")).filter(|old| old.pair == pair) {
         assert_eq!(run(&history).broken(pair), None, "{history}");
@@ -75,7 +95,7 @@ fn hold(pair: Pair) {
     config.failure_persistence = Some(Box::new(FileFailurePersistence::Direct("tests/convergence/seeds.txt")));
     let totals = std::cell::RefCell::new(Totals::default());
     let mut runner = proptest::test_runner::TestRunner::new(config);
-    let result = runner.run(&any_history(pair), |history| {
+    let result = runner.run(histories, |history| {
         let outcome = run(&history);
         totals.borrow_mut().add(pair, history.seed, &outcome);
         match outcome.broken(pair) {
@@ -86,8 +106,7 @@ fn hold(pair: Pair) {
     if let Err(error) = result {
         panic!("{error}");
     }
-    let totals = totals.into_inner();
-    assert_eq!(totals.broken(pair), None, "{totals:?}");
+    totals.into_inner()
 }
 
 #[test]
@@ -103,6 +122,14 @@ fn r2_r4_r5_our_clients_in_the_stock_dialect_on_our_server_end_equal_and_lose_no
 #[test]
 fn r2_r4_r5_our_clients_on_a_stock_server_end_equal_and_lose_nothing() {
     hold(pair(Clients::Ours, Server::Stock));
+}
+
+#[test]
+fn r5_r7_a_room_that_its_server_lost_is_made_again_by_its_clients_and_no_edit_is_made_twice() {
+    for clients in [Clients::Ours, Clients::Plain] {
+        let pair = pair(clients, Server::Ours);
+        hold_each(pair, &any_history_of_losses(pair));
+    }
 }
 
 #[test]

@@ -24,6 +24,12 @@ pub(crate) trait Carrier: Sync {
     async fn send(&self, changes: &Changes, edit: Option<EditKey<'_>>) -> Result<Saved>;
 }
 
+/// Why changes that find no room to wait in do not wait for it: what is under way waits for a store in its turn, and the engine
+/// offers one only when it saves nothing.
+pub(crate) fn no_store() -> Error {
+    Error::new(ErrorKind::Unavailable, "the room has lost its store: it is offered one")
+}
+
 /// Sends changes once the room is known to have a store, else offers the whole content.
 pub(crate) async fn save(carrier: &impl Carrier, save: Save<'_>) -> Result<Saved> {
     let present = carrier.store_is_present() == Some(true);

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{PartyKitConfig, closed, line::Line, watch::Watch};
 use crate::{
+    persist::no_store,
     proto::{
         CheckId, Dialect, Link, LinkOptions, LinkOutput, Listening, Session, SessionOptions, SessionOutput, Side,
         Spoken, Ticket, Wire, socket::ReadyState,
@@ -116,6 +117,7 @@ impl State {
                     Begun::Handing(handing)
                 }
             }),
+            _ if self.store_is_present() == Some(false) => Err(no_store()),
             _ => Ok(Begun::Full),
         }
     }

@@ -16,7 +16,7 @@ use super::{
     network::Answering,
 };
 use crate::{
-    persist::{self, Carrier},
+    persist::{self, Carrier, no_store},
     proto::{Limits, LinkOptions, Put, Response, Side, Ticket},
 };
 
@@ -118,7 +118,8 @@ impl Carrier for MockPersister {
         let begun = self.until(|client, now| {
             client.check()?;
             if !client.has_room() {
-                return Ok(None);
+                let is_absent = client.link.store_is_present() == Some(false);
+                return if is_absent { Err(no_store()) } else { Ok(None) };
             }
             Ok(Some(match client.link.save(changes, now)? {
                 Ticket::Confirmed(receipt) => Begun::Later(Saved::Later(receipt)),

@@ -65,6 +65,9 @@ pub enum Op {
     EndStream(u8),
     /// The server dies. What it had not committed is gone.
     Crash,
+    /// The server dies, and everything that it ever stored is gone, as with one whose rooms are in memory. In no history that
+    /// is drawn at random.
+    Forget,
     /// The server runs again.
     Restart,
     /// From now on the server refuses this; 0 is nothing.
@@ -246,7 +249,7 @@ impl Op {
             | Self::StopSave(client)
             | Self::Load(client)
             | Self::EndStream(client) => Some(client),
-            Self::Crash | Self::Restart | Self::Policy(_) => None,
+            Self::Crash | Self::Forget | Self::Restart | Self::Policy(_) => None,
         }
     }
 

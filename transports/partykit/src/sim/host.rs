@@ -82,6 +82,11 @@ impl Host {
         self.room.take().is_some()
     }
 
+    /// Loses what was committed as well. It does not run.
+    pub(super) fn forget(&mut self) {
+        self.storage.clear();
+    }
+
     pub(super) fn refuse(&self, rules: u8) {
         self.rules.store(rules, Ordering::Relaxed);
     }

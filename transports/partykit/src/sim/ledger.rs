@@ -106,6 +106,11 @@ impl Ledger {
         }
     }
 
+    /// The server lost everything. What is made of a value from now on is made the first time.
+    pub(super) fn forgotten(&mut self) {
+        self.writes.iter_mut().for_each(|write| write.made = 0);
+    }
+
     /// A client was told that this was refused.
     pub(super) fn refused(&mut self, client: u8, changes: &Changes) {
         self.kept[usize::from(client)] |= places_of(changes, |cell| cell.is_none());

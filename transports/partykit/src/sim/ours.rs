@@ -10,9 +10,12 @@ use super::{
     network::Answering,
     world::{Client, Event, World},
 };
-use crate::proto::{
-    CheckId, DIALECT_HEADER, Dialect, Greeting, Link, LinkOptions, LinkOutput, Listening, NoticeQueue, Response,
-    Session, SessionOptions, SessionOutput, Side, Spoken, StoreAnswer, Ticket, Wire, hung_up,
+use crate::{
+    persist::no_store,
+    proto::{
+        CheckId, DIALECT_HEADER, Dialect, Greeting, Link, LinkOptions, LinkOutput, Listening, NoticeQueue, Response,
+        Session, SessionOptions, SessionOutput, Side, Spoken, StoreAnswer, Ticket, Wire, hung_up,
+    },
 };
 
 mod persister;
@@ -134,6 +137,7 @@ impl Ours {
                     Begun::Handing(handing)
                 }
             }),
+            _ if self.store_is_present() == Some(false) => return Err(no_store()),
             _ => None,
         })
     }

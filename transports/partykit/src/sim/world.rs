@@ -11,7 +11,7 @@ use std::{
 use super::{
     history::{Op, Server, Which},
     host::Host,
-    ledger::Ledger,
+    ledger::{Ledger, lock},
     network::{Conn, Request},
     ours::Ours,
     random::Random,
@@ -164,6 +164,11 @@ impl World {
             Op::FailRequest(peer, arrives) => self.peers[usize::from(peer)].faults.push(arrives),
             Op::EndStream(peer) => self.end_stream(peer.into()),
             Op::Crash => self.crash(),
+            Op::Forget => {
+                self.crash();
+                self.host.forget();
+                lock(&self.ledger).forgotten();
+            }
             Op::Restart => self.host.restart(),
             Op::Policy(refused) => self.host.refuse(refused),
             _ => {}

@@ -66,6 +66,7 @@ impl fmt::Display for Op {
             Self::Load(client) => write!(f, "load {client}"),
             Self::EndStream(client) => write!(f, "end-stream {client}"),
             Self::Crash => f.write_str("crash"),
+            Self::Forget => f.write_str("forget"),
             Self::Restart => f.write_str("restart"),
             Self::Policy(refused) => write!(f, "policy {refused}"),
         }
@@ -140,6 +141,7 @@ fn step(text: &str, clients: u8) -> Result<Step> {
         "load" => Op::Load(client()?),
         "end-stream" => Op::EndStream(client()?),
         "crash" => Op::Crash,
+        "forget" => Op::Forget,
         "restart" => Op::Restart,
         "policy" => Op::Policy(number(words.next())?),
         _ => return Err(Error::new(ErrorKind::Invalid, format!("{text:?} is no step of a history"))),
