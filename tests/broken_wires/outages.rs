@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use roommate::ErrorKind;
 use roommate_partykit::ReadyState;
+use roommate_server::ServerConfig;
 
 use crate::{
     client::{Client, attentive_options, config},
@@ -137,4 +138,31 @@ async fn a_server_that_starts_again_without_its_rooms_gets_them_back() {
     client.until(json).await;
     late.until(json).await;
     assert_eq!((client.end().await, late.end().await), (vec![], vec![]));
+}
+
+/// What is on its way waits for the room's store, which only another save would make; and it leaves no room for that.
+#[tokio::test]
+async fn r4_a_room_that_a_restart_lost_comes_back_with_more_edits_than_may_be_on_their_way() {
+    const MANY: i32 = 300;
+    for (server, speaks) in [(stock_dialect(), config()), (ServerConfig::new(), config().with_extended_dialect(true))] {
+        let place = Place::on(server.clone(), "many").await;
+        let client = Client::with(crate::client::options(&place.proxy.host(), &place.room), speaks);
+        client.join().await;
+        client.set("seed", 1);
+        client.flushed().await;
+        place.proxy.refuse().await;
+        place.proxy.kill().await;
+        let restarted = Place::on(server, "made anew").await;
+        place.proxy.lead_to(restarted.host());
+        for number in 0..MANY {
+            client.set(&format!("v{number}"), number);
+            // Each a save of its own, as long as there is room.
+            tokio::time::sleep(Duration::from_micros(300)).await;
+        }
+        place.proxy.accept().await;
+        client.done("coming back", client.engine.flush()).await;
+        let late = Client::joined(restarted.host(), &place.room).await;
+        until("everything is there", || late.store.values().len() == MANY as usize + 1).await;
+        assert_eq!((client.end().await, late.end().await), (vec![], vec![]));
+    }
 }

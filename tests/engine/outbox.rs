@@ -80,3 +80,24 @@ fn no_more_saves_are_left_unread_than_the_contract_says() {
     world.clock.block_on(started).unwrap();
     assert_eq!(client.engine.unconfirmed(), []);
 }
+
+#[test]
+fn r4_what_is_gathered_is_sent_only_when_the_outbox_has_all_of_it() {
+    let world = World::holding(&[("x", 0)]);
+    let (outbox, faults) = Flaky::new(File::default());
+    let client = world.client_with(|builder| builder.with_save_interval(Duration::from_secs(1)).with_outbox(outbox));
+    world.clock.block_on(client.engine.start_auto_persisting(None)).unwrap();
+    client.set("x", 1);
+    world.run();
+    client.set("x", 2);
+    world.run();
+    let gate = Gate::new();
+    faults.next(Op::Save, Fault::Hold(gate.clone()));
+    client.set("x", 3);
+    world.clock.pass(Duration::from_secs(2));
+    assert!(gate.is_reached(), "the outbox has one edit of the two, and is being written");
+    assert_eq!(world.held(), content(&[("x", 1)]));
+    gate.open();
+    world.run();
+    assert_eq!(world.held(), content(&[("x", 3)]));
+}
