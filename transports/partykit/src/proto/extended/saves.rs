@@ -243,12 +243,15 @@ impl Session {
     pub(super) fn confirm_next(&mut self, place: Place) {
         let Some(mut part) = self.pending.pop_front() else { return };
         let mut refused = self.refusals.remove(&part.id).unwrap_or_default();
-        // A first content that had the edit had all of its messages.
+        // A first content that had the edit had all of its messages, and perhaps later edits. What was refused of it is told
+        // with the last of them.
         if !part.has_more
             && let Some(more) = self.refusals.remove(&last_id(part.id))
         {
             part.refused_up_to = last_id(part.id);
             leaf::merge(&mut refused, &more);
+        } else if let Some((_, more)) = self.refusals.range(part.id..).find(|(id, _)| **id == last_id(**id)) {
+            leaf::merge(&mut refused, &leaf::retain(&part.changes, |leaf| leaf.is_in(more)));
         }
         self.confirm(part, &refused, place);
     }

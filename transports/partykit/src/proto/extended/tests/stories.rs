@@ -331,6 +331,24 @@ fn r7_what_a_first_content_had_is_confirmed_with_it_when_it_was_saved_again_alre
 }
 
 #[test]
+fn r4_what_was_refused_of_a_first_content_is_told_with_the_edit_that_it_came_from() {
+    let mut session = session();
+    session.opened(NOW);
+    session.heard(empty(), NOW);
+    let secret = cell("r", "secret", Some(2));
+    let first = session.save(Some(KEY), &secret, NOW).unwrap();
+    let later = EditKey { number: 2, ..KEY };
+    let second = session.save(Some(later), &value(1), NOW).unwrap();
+    let offer = Offer::decode(&session.offer(later).unwrap()).unwrap();
+    outputs(&mut session);
+    let answer = Entry::Accepted { seq: 0, id: offer.id, refused: secret.clone() };
+    session.heard(ServerMessage::Entry(answer), NOW);
+    let told = outputs(&mut session).0;
+    assert_eq!(told[0], Notice::Confirmed { receipt: first, refused: secret });
+    assert!(matches!(&told[1], Notice::Confirmed { receipt, .. } if *receipt == second));
+}
+
+#[test]
 fn a_save_is_taken_while_refusals_wait_to_be_taken_note_of() {
     let mut session = joined();
     let receipts: Vec<_> = (0..128)
