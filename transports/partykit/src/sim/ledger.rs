@@ -27,7 +27,7 @@ pub(super) struct Write {
     pub(super) is_initial: bool,
     /// Its client wrote the same place again.
     pub(super) is_overwritten: bool,
-    /// It reached the room while the room had a store to write it to.
+    /// It reached the room while the room had a store to write it to, or would make one of it.
     pub(super) is_received: bool,
     /// How often the server stored it.
     pub(super) committed: u16,
