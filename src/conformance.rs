@@ -31,8 +31,10 @@ use crate::{
     runtime::{Runtime, Threads},
 };
 
+mod dropped;
 mod flaky;
 
+pub use dropped::a_dropped_save_happens_before_a_later_call_or_never;
 pub use flaky::{Fault, Faults, Flaky, Gate, Op};
 
 /// How long a check waits for what the place has to tell.
@@ -53,6 +55,7 @@ pub async fn persister<P: Persister, C: Fn() -> P>(new_place: impl Fn() -> C) {
     a_place_takes_changes_all_at_once(new_place()).await;
     what_was_written_may_safely_be_written_again(new_place()).await;
     a_future_may_be_dropped_before_it_is_done(new_place()).await;
+    a_dropped_save_happens_before_a_later_call_or_never(new_place()).await;
     a_persister_closes_after_everything_else(new_place()).await;
     if capability.shared {
         a_whole_content_never_overwrites_a_place_that_others_share(new_place()).await;
@@ -245,6 +248,8 @@ struct Client<P> {
     stream: Option<BoxStream<'static, Result<Notice>>>,
     shown: Content,
     sent: Vec<(Receipt, Changes)>,
+    /// Whether saves were dropped, which the stream may confirm.
+    has_dropped: bool,
 }
 
 impl<P: Persister> Client<P> {
@@ -253,7 +258,7 @@ impl<P: Persister> Client<P> {
             true => Some(within_patience(line, "watching", persister.watch()).await.expect(line)),
             false => None,
         };
-        Self { line, persister, stream, shown: Content::new(), sent: Vec::new() }
+        Self { line, persister, stream, shown: Content::new(), sent: Vec::new(), has_dropped: false }
     }
 
     /// Saves a content to a place that holds nothing, and waits until it has it.
@@ -282,7 +287,13 @@ impl<P: Persister> Client<P> {
         let mut content = self.shown.clone();
         content.apply(changes);
         let get = || content.clone();
-        match within_patience(self.line, "saving", self.persister.save(Save::new(&get, Some(changes)))).await {
+        let saved = within_patience(self.line, "saving", self.persister.save(Save::new(&get, Some(changes)))).await;
+        self.take_answer(saved, changes, content);
+    }
+
+    /// Takes the answer to a save of changes, which make the content.
+    fn take_answer(&mut self, saved: Result<Saved>, changes: &Changes, content: Content) {
+        match saved {
             Ok(Saved::Later(receipt)) => self.sent.push((receipt, changes.clone())),
             Ok(Saved::Done) => self.shown = content,
             other => panic!("changes are answered with {other:?}: {}", self.line),
@@ -311,6 +322,10 @@ impl<P: Persister> Client<P> {
             Notice::Confirmed { receipt, refused } | Notice::Missing { receipt, missing: refused } => {
                 assert!(refused.is_empty(), "nobody refuses anything here, and {refused:?} was: {}", self.line);
                 let index = self.sent.iter().position(|(sent, _)| *sent == receipt);
+                if index.is_none() && self.has_dropped {
+                    // Of a save that was dropped, and happened: nobody was told its receipt.
+                    return;
+                }
                 let (_, changes) = self.sent.remove(index.expect(self.line));
                 self.shown.apply(&changes);
             }

@@ -23,7 +23,9 @@ use crate::{
 ///
 /// * The engine never calls [`load`](Self::load) while a `save` runs, nor the other way round; it never has two saves or
 ///   two loads under way. [`watch`](Self::watch) is called at most once at a time, and its stream may live beside either.
-/// * Any of the futures may be dropped before it is done. A save that was dropped may or may not have happened.
+/// * Any of the futures may be dropped before it is done. A save that was dropped may or may not have happened. If it
+///   happens, it happens before any later call of the same persister is answered: never over a later save, never behind
+///   the back of a later load. (An offer of a whole content to a shared place overwrites nothing, so that may come late.)
 /// * [`close`](Self::close) is called exactly once, last.
 /// * An error of kind [`Unavailable`](crate::ErrorKind::Unavailable) passes by itself: the engine tries again, with
 ///   back-off. Any other error is for a person to see, and is reported.

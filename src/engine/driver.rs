@@ -112,7 +112,9 @@ impl Driver {
         }
         if let Some(outbox) = self.outbox.take() {
             let deadline = self.runtime.sleep(self.outbox_deadline);
-            if let Either::Right(_) = select(pin!(outbox.finish(&self.shared)), deadline).await {
+            // With the statement goes its save: whoever is told may go on with another engine on the same outbox.
+            let is_late = matches!(select(pin!(outbox.finish(&self.shared)), deadline).await, Either::Right(_));
+            if is_late {
                 self.shared.report(Error::new(
                     ErrorKind::Unavailable,
                     "the outbox did not take what is left in time: it may lack the last edits",
@@ -356,6 +358,9 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         if !self.ended {
+            // First of all: whoever is told may go on with another engine on the same place.
+            self.under_way = None;
+            self.outbox = None;
             self.end(End::Failed(Error::new(
                 ErrorKind::Closed,
                 "the engine's runtime ended, and the engine with it: its edits are in `unconfirmed()`",

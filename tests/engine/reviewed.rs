@@ -1,10 +1,15 @@
 //! What a reader of the engine suspected, each as the story of who would have lost what.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    task::{Context, Wake},
+    time::Duration,
+};
 
+use futures_util::FutureExt;
 use roommate::{
     ErrorKind,
-    conformance::{Fault, Gate, Op},
+    conformance::{Fault, Faults, Gate, Op},
 };
 
 use crate::world::{World, changes, content};
@@ -113,6 +118,30 @@ fn an_engine_whose_runtime_was_shut_down_answers_that_it_is_closed() {
     assert_eq!(world.clock.block_on(waiting).unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(world.clock.block_on(client.engine.load()).unwrap_err().kind(), ErrorKind::Closed);
     assert!(world.clock.block_on(client.engine.destroy()).is_empty());
+}
+
+#[test]
+fn what_was_under_way_is_dropped_before_anybody_is_told_that_the_runtime_ended() {
+    /// Whoever is told may go on with another engine on the same place.
+    struct Told(Faults, Mutex<Vec<bool>>);
+
+    impl Wake for Told {
+        fn wake(self: Arc<Self>) {
+            self.1.lock().unwrap().push(self.0.is_under_way(Op::Save));
+        }
+    }
+
+    let world = World::new();
+    let client = world.client();
+    client.faults.next(Op::Save, Fault::HoldAfter(Gate::new()));
+    let mut saved = client.engine.save();
+    world.run();
+    assert!(client.faults.is_under_way(Op::Save));
+    let told = Arc::new(Told(client.faults.clone(), Mutex::default()));
+    assert!(saved.poll_unpin(&mut Context::from_waker(&told.clone().into())).is_pending());
+    world.clock.shut_down();
+    assert_eq!(*told.1.lock().unwrap(), [false]);
+    assert_eq!(world.clock.block_on(saved).unwrap_err().kind(), ErrorKind::Closed);
 }
 
 #[test]

@@ -30,25 +30,33 @@
 //! }
 //! ```
 
+mod disk;
+#[cfg(test)]
+mod hold;
+mod turn;
+
 use std::{
-    fs::{self, File},
-    io::{self, Write},
-    path::{self, Path, PathBuf},
+    fs, io,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
 };
 
 use async_trait::async_trait;
-use futures_channel::oneshot;
 use roommate::{Capability, Content, Error, ErrorKind, Persister, Result, Save, Saved};
+
+use self::turn::in_turn;
 
 /// Keeps a store in a JSON file that no other program writes.
 ///
 /// A save replaces the file as a whole and durably: after a crash at any moment the file holds what it held before, or
 /// what was saved. A symbolic link stays, and what it leads to is replaced; permissions stay as they are.
+///
+/// Within the process a file is worked with by one call at a time, whichever persisters they are made with. A save that was
+/// dropped, as by [`Engine::destroy`](roommate::Engine::destroy) when its deadline passes, is done before a later call is, or
+/// never: a later call waits for one that hangs.
 ///
 /// It does not watch the file: what somebody else writes is seen by the next load. A file that is there and is no JSON of a
 /// store is never replaced: a save fails as the load does, with [`ErrorKind::Corrupt`], until it is mended or removed.
@@ -79,10 +87,7 @@ impl Persister for FilePersister {
 
     /// The full path of the file, or of what it links to; none for a path that is no text.
     fn place(&self) -> Option<String> {
-        let path = target(&self.path);
-        let folder = folder_of(&path);
-        let folder = fs::canonicalize(folder).or_else(|_| path::absolute(folder)).ok()?;
-        let path = folder.join(path.file_name()?).into_os_string().into_string().ok()?;
+        let path = disk::full_path(&self.path)?.into_os_string().into_string().ok()?;
         Some(format!("file {path}"))
     }
 
@@ -96,17 +101,16 @@ impl Persister for FilePersister {
         if !self.is_known.load(Ordering::Acquire) {
             self.load().await?;
         }
-        let (path, text) = (self.path.clone(), save.content().to_json());
-        aside(move || replace(&path, &text)).await?.map_err(|error| self.failed("write", error))?;
+        let text = save.content().to_json();
+        let written = in_turn(&self.path, move |path| disk::replace(path, &text)).await?;
+        written.map_err(|error| self.failed("write", error))?;
         Ok(Saved::Done)
     }
 }
 
 impl FilePersister {
     async fn read(&self) -> Result<Option<Content>> {
-        let path = self.path.clone();
-        let read = aside(move || fs::read_to_string(path)).await?;
-        match read {
+        match in_turn(&self.path, |path| fs::read_to_string(path)).await? {
             Ok(text) => {
                 let decoded = Content::from_json(&text).map_err(|error| self.corrupt(error))?;
                 match decoded.unrepresentable {
@@ -136,7 +140,7 @@ impl FilePersister {
             // A full disk, a network drive that is away.
             _ => ErrorKind::Unavailable,
         };
-        let folder = folder_of(&self.path);
+        let folder = disk::folder_of(&self.path);
         if source.kind() == io::ErrorKind::NotFound && !folder.is_dir() {
             let name = self.path.file_name().unwrap_or_default().display();
             let message = format!("cannot {what} {name}: make the folder {} first", folder.display());
@@ -147,73 +151,9 @@ impl FilePersister {
     }
 }
 
-/// Replaces the file at `path`, or what it links to, in one step that survives a crash.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let path = target(path);
-    let folder = folder_of(&path);
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    match fs::metadata(&path) {
-        Ok(present) => file.as_file().set_permissions(present.permissions())?,
-        Err(_) => make_ordinary(file.as_file())?,
-    }
-    file.as_file().sync_all()?;
-    file.persist(&path)?;
-    sync_folder(folder)
-}
-
-/// The file itself, where `path` is a link.
-fn target(path: &Path) -> PathBuf {
-    match fs::canonicalize(path) {
-        Ok(path) => path,
-        // Not there yet; a link that leads nowhere gets its target.
-        Err(_) => match fs::read_link(path) {
-            Ok(target) => path.parent().map_or_else(|| target.clone(), |folder| folder.join(&target)),
-            Err(_) => path.to_path_buf(),
-        },
-    }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
-}
-
-/// A temporary file is for its owner alone; a new file of the application's is not.
-#[cfg(unix)]
-fn make_ordinary(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn make_ordinary(_: &File) -> io::Result<()> {
-    Ok(())
-}
-
-/// The new name is durable once its folder is.
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-/// Runs blocking work on a thread of its own, whatever runtime asks.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let (done, wait) = oneshot::channel();
-    thread::spawn(move || {
-        // Whoever asked may have stopped waiting.
-        let _ = done.send(work());
-    });
-    wait.await.map_err(|_| Error::new(ErrorKind::Callback, "the file's thread panicked"))
-}
-
 #[cfg(test)]
 mod tests {
-    use roommate::{Changes, block_on};
+    use roommate::{Changes, block_on, conformance};
 
     use super::*;
 
@@ -227,6 +167,14 @@ mod tests {
 
     fn save(persister: &FilePersister, content: &Content) -> Result<Saved> {
         block_on(persister.save(Save::new(&|| content.clone(), None)))
+    }
+
+    #[test]
+    fn a_file_keeps_the_contract() {
+        block_on(conformance::persister(|| {
+            let folder = tempfile::tempdir().unwrap();
+            move || FilePersister::new(folder.path().join("a.json"))
+        }));
     }
 
     #[test]
