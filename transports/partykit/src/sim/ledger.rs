@@ -16,6 +16,8 @@ pub(super) struct Ledger {
     deletions: Vec<(u8, usize)>,
     /// For each client, one bit for each place of which it was told that a deletion was refused.
     kept: Vec<u16>,
+    /// The server lost everything once.
+    has_forgotten: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -40,7 +42,7 @@ pub(super) struct Write {
 impl Ledger {
     pub(super) fn new(clients: u8) -> Self {
         let places = || vec![0; clients.into()];
-        Self { writes: Vec::new(), unsent: places(), deletions: Vec::new(), kept: places() }
+        Self { writes: Vec::new(), unsent: places(), deletions: Vec::new(), kept: places(), has_forgotten: false }
     }
 
     /// A client writes a place. Returns what.
@@ -108,7 +110,14 @@ impl Ledger {
 
     /// The server lost everything. What is made of a value from now on is made the first time.
     pub(super) fn forgotten(&mut self) {
+        self.has_forgotten = true;
         self.writes.iter_mut().for_each(|write| write.made = 0);
+    }
+
+    /// Whether what was told as refused cannot also have been made. A server that has lost everything may have refused what
+    /// the next one takes.
+    pub(super) fn tells_refusals(&self) -> bool {
+        !self.has_forgotten
     }
 
     /// A client was told that this was refused.

@@ -274,7 +274,7 @@ impl Fates {
                 continue;
             }
             self.edits += 1;
-            self.misreported += u64::from(write.made > 0 && write.refused > 0);
+            self.misreported += u64::from(write.made > 0 && write.refused > 0 && ledger.tells_refusals());
             match () {
                 () if write.committed > 0 => self.confirmed += 1,
                 () if write.refused > 0 && write.is_received => self.refused += 1,
