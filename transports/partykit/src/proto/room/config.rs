@@ -123,6 +123,13 @@ impl RoomConfig {
         self
     }
 
+    /// Sets what a client may leave unacknowledged. Its clients have to know: the dialect names one bound.
+    #[cfg(test)]
+    pub(in crate::proto) fn with_max_refused(mut self, most: Tally) -> Self {
+        self.max_refused = most;
+        self
+    }
+
     /// What a request's path ends with when it means the store.
     pub fn store_path(&self) -> &str {
         &self.store_path
