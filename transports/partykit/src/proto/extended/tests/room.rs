@@ -37,7 +37,7 @@ impl House {
         match *self.0.lock().unwrap() {
             Mood::Usual => usually,
             Mood::Everything => false,
-            Mood::Some(nth) => to.and_then(Cell::as_f64).is_none_or(|to| to as u32 % nth != 0),
+            Mood::Some(nth) => to.and_then(Cell::as_f64).is_none_or(|to| !(to as u32).is_multiple_of(nth)),
         }
     }
 }
