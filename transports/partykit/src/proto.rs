@@ -10,6 +10,7 @@ mod leaf;
 mod limits;
 mod link;
 mod policy;
+mod refusals;
 mod room;
 pub(crate) mod socket;
 #[cfg(any(feature = "client", feature = "mock"))]

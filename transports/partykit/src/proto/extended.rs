@@ -22,6 +22,12 @@
 //!   again. That, and only that, is *at least once*.
 //! * A gap, or anything else that cannot be, ends the connection; the next one begins with a snapshot.
 //! * A room without a store refuses all changes. While it has none, what is pending waits.
+//! * The server hangs up on whoever is refused too much and acknowledges too little. So what it may have to remember is counted,
+//!   and what would go beyond that waits until whoever listens takes note of refusals.
+//! * An edit of several messages is told once, with all that was refused of it, and acknowledged then: before that, a later
+//!   session is told it again. Not so where the refused messages of one edit go beyond that bound by themselves (256 of them,
+//!   or 1 MiB): those are acknowledged while it is under way, since it could not go on. If the program ends before the edit
+//!   is told, the next one is told that these messages were accepted, and its store shows what the room holds.
 //!
 //! After every input, take outputs by [`Session::poll`] until there are none.
 
@@ -36,14 +42,17 @@ use roommate::{Changes, Error, ErrorKind, Notice, Receipt};
 use super::{
     dialect::{ClientMessage, Dialect, Join, Position},
     limits::Limits,
+    refusals::{MOST_REFUSED, Remembered, Tally},
 };
 
 mod hear;
+mod refused;
 mod saves;
 #[cfg(test)]
 mod tests;
 
-use saves::{Part, Refusal};
+use refused::Forgone;
+use saves::Part;
 
 /// The logic of a client on a server that speaks the extended dialect. See the module for what it promises.
 ///
@@ -59,19 +68,30 @@ pub struct Session {
     /// Up to where the order was told; `None` if nothing was told yet, or nothing more is known.
     at: Option<Position>,
     has_store: Option<bool>,
+    /// A first content was offered, and the order has yet to tell of the store, and of what was refused of that content.
+    has_offered: bool,
     pending: VecDeque<Part>,
     /// The server has known the client, on some connection.
     was_known: bool,
     /// Every change up to this id is decided.
     last: u64,
-    /// What was refused of changes up to `last` that were not saved here (yet).
+    /// The id of the newest edit that was saved here.
+    newest: u64,
+    /// What was refused of changes up to `last` of edits behind that one, which are not saved here (yet).
     refusals: BTreeMap<u64, Changes>,
     /// Something was confirmed after its place in the order. When to say so at the latest.
     outdated: Option<Duration>,
-    /// Those that nobody has taken note of yet.
-    untaken: VecDeque<Refusal>,
+    /// Confirmations with a refusal that nobody has taken note of yet.
+    untaken: VecDeque<Receipt>,
     /// The fate of changes up to this id is known to whoever made them.
     decided: u64,
+    /// The same, as far as the server was told on this connection.
+    acknowledged: u64,
+    /// What was refused of changes beyond `decided`, as far as is known.
+    remembered: Remembered,
+    /// How much of that there may be while more is asked for.
+    most_refused: Tally,
+    forgone: Option<Forgone>,
     troubles: Troubles,
     outputs: VecDeque<SessionOutput>,
 }
@@ -144,13 +164,19 @@ impl Session {
             stage: Stage::Closed,
             at: None,
             has_store: None,
+            has_offered: false,
             pending: VecDeque::new(),
             was_known: false,
             last: 0,
+            newest: 0,
             refusals: BTreeMap::new(),
             outdated: None,
             untaken: VecDeque::new(),
             decided: 0,
+            acknowledged: 0,
+            remembered: Remembered::default(),
+            most_refused: MOST_REFUSED,
+            forgone: None,
             troubles: Troubles::default(),
             outputs: VecDeque::new(),
         }
@@ -162,11 +188,15 @@ impl Session {
     pub fn restart(&mut self) {
         self.stage = Stage::Closed;
         self.at = None;
+        self.has_offered = false;
+        self.keep_forgone();
         self.pending.clear();
         self.last = 0;
+        self.newest = 0;
         self.refusals.clear();
         self.outdated = None;
         self.untaken.clear();
+        self.remembered = Remembered::default();
         self.outputs.clear();
     }
 
@@ -174,6 +204,7 @@ impl Session {
     pub fn opened(&mut self, now: Duration) {
         self.stage = Stage::Joining(now + self.options.patience);
         let join = Join { client: self.client.clone(), at: self.at.clone(), decided: self.decided };
+        self.acknowledged = self.decided;
         self.send(self.dialect.encode_client(&ClientMessage::Join(join)));
     }
 
@@ -189,16 +220,6 @@ impl Session {
     pub fn store_found(&mut self) {
         self.has_store = Some(true);
         self.settle();
-    }
-
-    /// Whoever listens took note of a [`Notice::Confirmed`] that told a refusal.
-    pub fn taken(&mut self, receipt: Receipt) {
-        let Some(index) = self.untaken.iter().position(|refusal| refusal.receipt == receipt) else { return };
-        let taken = self.untaken.drain(..=index).next_back();
-        if let Some(refusal) = taken {
-            self.acknowledge(refusal.last);
-            self.settle();
-        }
     }
 
     /// Time passes: call it at [`Session::deadline`], or whenever else.
@@ -240,17 +261,6 @@ impl Session {
     /// Whether the room has a store, as far as is known.
     pub fn store_is_present(&self) -> Option<bool> {
         self.has_store
-    }
-
-    /// The fate of changes up to `id` is known to whoever made them.
-    fn acknowledge(&mut self, id: u64) {
-        if id <= self.decided {
-            return;
-        }
-        self.decided = id;
-        if self.stage == Stage::Joined {
-            self.send(self.dialect.encode_client(&ClientMessage::Ack(id)));
-        }
     }
 
     /// The server said what cannot be, or says nothing: asks for everything on another connection.

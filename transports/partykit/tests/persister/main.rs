@@ -233,7 +233,7 @@ on_both! {
         let a = world.persister_with(world.options(), config);
         let mut told = Told::join(&a).await;
         // More than a server of the extended dialect remembers of what was refused.
-        let text = "x".repeat(5 << 10);
+        let text = "x".repeat(10 << 10);
         let mut secret = Changes::new();
         secret.set_value("secret", text.as_str().try_into().unwrap());
         for _ in 0..MOST_UNCONFIRMED {

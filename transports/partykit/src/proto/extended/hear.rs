@@ -11,6 +11,7 @@ use super::{
 use crate::proto::{
     dialect::{Entry, ServerMessage, Standing},
     leaf,
+    refusals::Remembered,
 };
 
 /// The server said what cannot be, or what only a snapshot can explain.
@@ -22,8 +23,7 @@ impl Session {
     pub fn heard(&mut self, message: ServerMessage, now: Duration) {
         let followed = match (self.stage, message) {
             (Stage::Joining(_) | Stage::Joined, ServerMessage::Snapshot { standing, refused, content }) => {
-                self.snapshot(standing, refused, content);
-                Ok(())
+                self.snapshot(standing, refused, content)
             }
             (Stage::Joining(_), ServerMessage::Resumed { standing, entries }) => self.resumed(standing, entries),
             (Stage::Joined, ServerMessage::Entry(entry)) => self.entry(entry),
@@ -38,7 +38,14 @@ impl Session {
         }
     }
 
-    fn snapshot(&mut self, standing: Standing, refused: Vec<(u64, Changes)>, content: Option<Content>) {
+    fn snapshot(
+        &mut self,
+        standing: Standing,
+        refused: Vec<(u64, Changes)>,
+        content: Option<Content>,
+    ) -> Result<(), Astray> {
+        self.remembered = Remembered::default();
+        refused.iter().try_for_each(|(id, refused)| self.remember(*id, refused))?;
         let joins = self.stage != Stage::Joined;
         match (standing.last, &content) {
             (Some(last), _) => {
@@ -59,6 +66,7 @@ impl Session {
         self.at = Some(standing.position);
         self.stage = Stage::Joined;
         let had_store = self.has_store.replace(content.is_some());
+        self.has_offered &= content.is_none();
         match content {
             Some(mut content) => {
                 content.prune();
@@ -69,6 +77,21 @@ impl Session {
             None if had_store == Some(true) => self.tell(Notice::Stale),
             None => {}
         }
+        Ok(())
+    }
+
+    /// The server remembers that a change was refused, unless an acknowledgement is on its way.
+    fn remember(&mut self, id: u64, refused: &Changes) -> Result<(), Astray> {
+        if !refused.is_empty() && id > self.decided {
+            self.remembered.insert(id, refused.to_json().len());
+        }
+        if self.remembered.is_incredible(self.most_refused) { Err(Astray) } else { Ok(()) }
+    }
+
+    /// The order has told of the store.
+    fn store_told(&mut self) {
+        self.has_store = Some(true);
+        self.has_offered = false;
     }
 
     /// Everything up to `last` is decided, and a content that has it is told next.
@@ -76,6 +99,7 @@ impl Session {
         while self.pending.front().is_some_and(|part| part.id <= last) {
             self.confirm_next(Place::BeforeContent);
         }
+        self.forget_known(last_id(self.newest) + 1);
     }
 
     fn resumed(&mut self, standing: Standing, entries: Vec<Entry>) -> Result<(), Astray> {
@@ -108,7 +132,7 @@ impl Session {
         match entry {
             Entry::Changed { seq, mut changes } if seq == next => {
                 at.seq = seq;
-                self.has_store = Some(true);
+                self.store_told();
                 changes.prune();
                 if !changes.is_empty() {
                     self.tell(Notice::Changes(changes));
@@ -116,7 +140,7 @@ impl Session {
             }
             Entry::Created { seq, mut content } if seq == next => {
                 at.seq = seq;
-                self.has_store = Some(true);
+                self.store_told();
                 content.prune();
                 self.tell(Notice::Content(content));
             }
@@ -127,6 +151,7 @@ impl Session {
                     return Err(Astray);
                 }
                 at.seq = seq;
+                self.remember(id, &refused)?;
                 if let Some(part) = self.pending.pop_front_if(|part| part.id == id) {
                     self.was_known = true;
                     self.last = self.last.max(id);
@@ -137,7 +162,9 @@ impl Session {
                     // Of a first content, which is told next; or of a change that an earlier session sent.
                     self.was_known = true;
                     self.last = id;
-                    self.refusals.insert(id, refused);
+                    if !refused.is_empty() {
+                        self.refusals.insert(id, refused);
+                    }
                     self.confirm_up_to(id);
                 }
             }

@@ -8,19 +8,18 @@ use super::{GATHERING, Session, SessionOutput, Stage};
 use crate::proto::{
     dialect::{MAX_CLIENT_ID, MAX_SAFE_INTEGER, Offer},
     leaf,
+    refusals::{Remembered, Tally},
 };
 
 /// One message of a save.
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) id: u64,
-    receipt: Receipt,
+    pub(super) receipt: Receipt,
     pub(super) changes: Changes,
-    frame: Arc<str>,
+    pub(super) frame: Arc<str>,
     /// What was refused of the save so far.
-    refused: Changes,
-    /// Up to which id that was told.
-    refused_up_to: u64,
+    pub(super) refused: Changes,
     /// Another part of the same save is next.
     has_more: bool,
     /// It is neither the first nor the only part of its save.
@@ -29,15 +28,6 @@ pub(super) struct Part {
     pub(super) was_sent: bool,
     /// It was sent on this connection.
     pub(super) is_on_its_way: bool,
-}
-
-/// A confirmation with a refusal.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) receipt: Receipt,
-    /// The id of the save's last message.
-    pub(super) last: u64,
-    bytes: usize,
 }
 
 /// Where a confirmation stands.
@@ -58,11 +48,6 @@ const MOST_PARTS: u64 = 1 << 12;
 pub(super) fn last_id(id: u64) -> u64 {
     id | (MOST_PARTS - 1)
 }
-
-/// The most refusals that nobody has taken note of while more is asked for. Half of what the server remembers.
-const MOST_UNTAKEN: usize = 128;
-/// The same in bytes.
-const MOST_UNTAKEN_BYTES: usize = 512 << 10;
 
 /// The most saves that nobody has taken note of, decided or not. More than an engine lets come to that.
 const MOST_UNREAD: usize = 4 * MOST_UNCONFIRMED;
@@ -92,7 +77,8 @@ impl Session {
             }
             self.tell_outdated();
         }
-        self.forget_refusals(base);
+        self.newest = self.newest.max(base);
+        self.forget_known(base);
         let mut fit =
             self.options.limits.fit(&|changes| self.dialect.encode_change(base + MOST_PARTS - 1, changes), changes);
         let too_many = fit.messages.split_off(fit.messages.len().min(MOST_PARTS as usize));
@@ -109,19 +95,19 @@ impl Session {
             self.tell(Notice::Confirmed { receipt, refused: fit.refused });
             return Ok(receipt);
         }
-        let mut refused = Some(fit.refused);
+        let mut refused = Some(self.with_forgone(receipt, fit.refused));
         self.pending.extend(fit.messages.into_iter().zip(base..).enumerate().map(|(index, ((changes, _), id))| Part {
             id,
             receipt,
             frame: self.dialect.encode_change(id, &changes).into(),
             changes,
             refused: refused.take().unwrap_or_default(),
-            refused_up_to: id,
             has_more: index + 1 < count,
             continues: index > 0,
             was_sent: false,
             is_on_its_way: false,
         }));
+        self.drop_forgone();
         self.confirm_decided(now);
         self.settle();
         Ok(receipt)
@@ -135,6 +121,7 @@ impl Session {
     /// As of [`Session::save`].
     pub fn offer(&mut self, key: EditKey<'_>) -> Result<String> {
         let base = self.begin_save(Some(key))?;
+        self.has_offered = self.has_store != Some(true);
         Ok(Offer { client: self.client.clone(), id: last_id(base) }.encode())
     }
 
@@ -153,13 +140,6 @@ impl Session {
         let saves = self.pending.iter().filter(|part| !part.has_more).count();
         let is_waited_for = saves >= self.options.capacity.max(1) && !self.owes();
         !is_waited_for && saves + self.untaken.len() < MOST_UNREAD
-    }
-
-    /// Whether nothing more may be asked for before refusals are taken. The server remembers some, and hangs up on whoever
-    /// asks for more and takes note of none.
-    fn owes(&self) -> bool {
-        let bytes = || self.untaken.iter().map(|refusal| refusal.bytes).sum::<usize>();
-        self.untaken.len() >= MOST_UNTAKEN || bytes() > MOST_UNTAKEN_BYTES
     }
 
     /// The id of the edit's first message.
@@ -196,35 +176,37 @@ impl Session {
         self.client = client.into();
         self.was_known = false;
         self.last = 0;
-        self.decided = 0;
+        self.newest = 0;
         self.refusals.clear();
         self.untaken.clear();
+        self.decided = 0;
+        self.acknowledged = 0;
+        self.remembered = Remembered::default();
+        self.forgone = None;
         if matches!(self.stage, Stage::Joining(_) | Stage::Joined) {
             self.reconnect();
         }
         Ok(())
     }
 
-    /// Who saves an edit knows the fate of those before it, but for refusals that wait to be taken note of: whoever listens may
-    /// end before that, and then they have to be told again.
-    fn forget_refusals(&mut self, base: u64) {
-        let kept = self.refusals.split_off(&base);
-        let known = std::mem::replace(&mut self.refusals, kept);
-        let first_untaken = self.untaken.front().map_or(base, |refusal| refusal.receipt.0);
-        if let Some((id, _)) = known.range(..first_untaken).next_back() {
-            self.acknowledge(*id);
-        }
-    }
-
-    /// Sends what can be sent.
+    /// Acknowledges and sends what can be.
     pub(super) fn settle(&mut self) {
-        if self.stage != Stage::Joined || self.has_store != Some(true) || self.owes() {
+        self.acknowledge_known();
+        if self.stage != Stage::Joined || self.has_store != Some(true) || self.has_offered {
             return;
         }
-        for part in self.pending.iter_mut().filter(|part| !part.is_on_its_way) {
+        let mut on_its_way = Tally::default();
+        // Those on their way are the first.
+        for part in self.pending.iter().take_while(|part| part.is_on_its_way) {
+            on_its_way.add(part.frame.len());
+        }
+        while on_its_way.count < self.pending.len() && (self.may_ask(on_its_way) || self.acknowledge_begun(on_its_way))
+        {
+            let Some(part) = self.pending.get_mut(on_its_way.count) else { return };
             self.outputs.push_back(SessionOutput::Send(part.frame.clone()));
             part.was_sent = true;
             part.is_on_its_way = true;
+            on_its_way.add(part.frame.len());
         }
     }
 
@@ -241,14 +223,13 @@ impl Session {
 
     /// Accounts for the next message, which was decided as is known already.
     pub(super) fn confirm_next(&mut self, place: Place) {
-        let Some(mut part) = self.pending.pop_front() else { return };
+        let Some(part) = self.pending.pop_front() else { return };
         let mut refused = self.refusals.remove(&part.id).unwrap_or_default();
         // A first content that had the edit had all of its messages, and perhaps later edits. What was refused of it is told
         // with the last of them.
         if !part.has_more
             && let Some(more) = self.refusals.remove(&last_id(part.id))
         {
-            part.refused_up_to = last_id(part.id);
             leaf::merge(&mut refused, &more);
         } else if let Some((_, more)) = self.refusals.range(part.id..).find(|(id, _)| **id == last_id(**id)) {
             leaf::merge(&mut refused, &leaf::retain(&part.changes, |leaf| leaf.is_in(more)));
@@ -273,8 +254,8 @@ impl Session {
             return;
         }
         if !part.refused.is_empty() {
-            let bytes = part.refused.to_json().len();
-            self.untaken.push_back(Refusal { receipt: part.receipt, last: part.refused_up_to, bytes });
+            self.untaken.push_back(part.receipt);
+            self.note_forgone(&part);
         }
         self.tell(Notice::Confirmed { receipt: part.receipt, refused: part.refused });
         if part.continues && place == Place::InOrder {

@@ -8,6 +8,7 @@ use crate::proto::leaf;
 mod model;
 mod place;
 mod property;
+mod refusals;
 mod room;
 mod stories;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::proto::{
     http::{Headers, cors_headers},
     policy::{AllowAll, Policy},
+    refusals::{MOST_REFUSED, Tally},
 };
 
 /// How a room is set up; the first four are TinyBase's `TinyBasePartyKitServerConfig`.
@@ -21,6 +22,7 @@ pub struct RoomConfig {
     extended: bool,
     max_log: (usize, usize),
     max_clients: usize,
+    max_refused: Tally,
 }
 
 impl RoomConfig {
@@ -39,6 +41,7 @@ impl RoomConfig {
             extended: true,
             max_log: (4096, 4 << 20),
             max_clients: 4096,
+            max_refused: MOST_REFUSED,
         }
     }
 
@@ -120,6 +123,13 @@ impl RoomConfig {
         self
     }
 
+    /// Sets what a client may leave unacknowledged. Its clients have to know: the dialect names one bound.
+    #[cfg(test)]
+    pub(in crate::proto) fn with_max_refused(mut self, most: Tally) -> Self {
+        self.max_refused = most;
+        self
+    }
+
     /// What a request's path ends with when it means the store.
     pub fn store_path(&self) -> &str {
         &self.store_path
@@ -173,6 +183,11 @@ impl RoomConfig {
     /// How many clients are remembered.
     pub fn max_clients(&self) -> usize {
         self.max_clients
+    }
+
+    /// What a client may leave unacknowledged of what was refused.
+    pub(in crate::proto) fn max_refused(&self) -> Tally {
+        self.max_refused
     }
 }
 

@@ -8,6 +8,7 @@ use super::{Output, RoomConfig};
 use crate::proto::{
     dialect::{Dialect, Join, Offer, Position, REPLACED, Standing, encode},
     policy::{ConnectionId, Context},
+    refusals::Tally,
     storage::{Batch, StorageKey},
 };
 
@@ -29,6 +30,7 @@ pub(super) struct Extended {
     max_log: (usize, usize),
     clients: Clients,
     max_clients: usize,
+    max_refused: Tally,
     storage_prefix: Arc<str>,
     members: BTreeMap<ConnectionId, Member>,
     /// By which connection a client is joined.
@@ -56,6 +58,7 @@ impl Extended {
             max_log: config.max_log(),
             clients: Clients::default(),
             max_clients: config.max_clients(),
+            max_refused: config.max_refused(),
             storage_prefix: config.storage_prefix().into(),
             members: BTreeMap::new(),
             present: BTreeMap::new(),

@@ -16,11 +16,24 @@ pub(super) trait Place {
     fn summarise(&mut self, connection: u64);
     /// The room forgets a client.
     fn forget(&mut self, client: &str);
+    /// The room is of another mind about what it refuses.
+    fn rule(&mut self, _: Mood) {}
     /// What has come to be sent.
     fn sent(&mut self) -> Vec<(u64, Down)>;
     fn content(&self) -> Option<Content>;
     /// Everything that was ever accepted, in order.
     fn accepted(&self) -> &[Changes];
+}
+
+/// What a room refuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Mood {
+    /// What [`super::is_refused`] says.
+    #[default]
+    Usual,
+    Everything,
+    /// Every so many-th number that is written.
+    Some(u32),
 }
 
 /// What a connection brings a client.

@@ -1,6 +1,11 @@
 use proptest::prelude::*;
 
-use super::{model::Model, place::Place, room::RealRoom, *};
+use super::{
+    model::Model,
+    place::{Mood, Place},
+    room::RealRoom,
+    *,
+};
 
 mod client;
 mod world;
@@ -50,8 +55,41 @@ fn any_op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// Edits of many messages, of which a room refuses what it likes, and lives that end in the middle of them.
+fn any_ops_with_much_refused() -> impl Strategy<Value = Vec<Op>> {
+    let client = 0..CLIENTS;
+    let large = prop::collection::vec((0..4u32, 0..6u32, any::<bool>()), 1..16).prop_map(|cells| {
+        let name = |is_long| if is_long { "long name of a cell ".repeat(3) } else { "c".to_owned() };
+        let cells =
+            cells.into_iter().map(|(r, c, long)| cell(&format!("r{r}"), &format!("{}{c}", name(long)), Some(0)));
+        leaf::of_one_transaction(&cells.collect::<Vec<_>>())
+    });
+    let mood = prop_oneof![1 => Just(Mood::Usual), 2 => Just(Mood::Everything), 2 => (2..5u32).prop_map(Mood::Some)];
+    let goes_on = |number, steps: Vec<u8>| {
+        let step = |step| match step {
+            0..4 => vec![Op::Take(number), Op::Hear(number)],
+            4 => vec![Op::Answer(number), Op::Answer(number)],
+            _ => vec![Op::Follow(number)],
+        };
+        steps.into_iter().flat_map(step).collect::<Vec<_>>()
+    };
+    let ops = prop_oneof![
+        // A server gone mad, which loses the answer to all that may be on its way, would be waited for.
+        10 => any_op()
+            .prop_map(|op| if let Op::Lose(number) = op { Op::Hear(number) } else { op })
+            .prop_map(|op| vec![op]),
+        4 => (client.clone(), large).prop_map(|(number, changes)| vec![Op::Edit(number, changes)]),
+        8 => (client.clone(), prop::collection::vec(0..6u8, 1..12)).prop_map(move |(number, steps)| goes_on(number, steps)),
+        2 => (client, any::<bool>()).prop_map(|(number, process)| vec![Op::Relisten(number, process), Op::Open(number)]),
+        1 => mood.prop_map(|mood| vec![Op::Rule(mood)]),
+    ];
+    let start = [Op::Put].into_iter().chain((0..CLIENTS).map(Op::Open)).collect::<Vec<_>>();
+    prop::collection::vec(ops, 1..60)
+        .prop_map(move |ops| start.iter().cloned().chain(ops.into_iter().flatten()).collect())
+}
+
 fn run<P: Place>(place: P, ops: &[Op]) {
-    World::new(place).live(ops);
+    World::new(place, None).live(ops);
 }
 
 proptest! {
@@ -75,8 +113,16 @@ proptest! {
     fn r1_r4_with_a_room_that_forgets_its_clients_every_change_is_answered_once(
         ops in prop::collection::vec(any_op(), 1..150),
     ) {
-        let mut world = World::new(RealRoom::new(1));
+        let mut world = World::new(RealRoom::new(1), None);
         world.forgot = true;
         world.live(&ops);
+    }
+    #[test]
+    fn r4_r7_whatever_a_room_refuses_it_never_hangs_up_and_every_refusal_is_told_once(
+        ops in any_ops_with_much_refused(),
+        (count, bytes) in (0..6usize, 0..400usize),
+    ) {
+        let most = Tally { count, bytes };
+        World::new(RealRoom::bounded(4096, most), Some(most)).live(&ops);
     }
 }

@@ -1,18 +1,23 @@
 //! The room that servers host.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use roommate::{Cell, Changes, Content, Id, Payload};
 
-use super::place::{Down, Place};
+use super::place::{Down, Mood, Place};
 use crate::proto::{
     Asker, ConnectionId, Context, DIALECT_PARAMETER, DIALECT_VERSION, Input, Output, Policy, REPLACED, RequestId, Room,
     RoomConfig, Wire,
+    refusals::{MOST_REFUSED, Tally},
 };
 
 #[derive(Debug)]
 pub(super) struct RealRoom {
     config: RoomConfig,
+    mood: Arc<Mutex<Mood>>,
     room: Room,
     storage: BTreeMap<String, Cell>,
     epochs: u32,
@@ -24,29 +29,54 @@ pub(super) struct RealRoom {
 const STOCK: ConnectionId = ConnectionId(u64::MAX);
 const OBSERVER: ConnectionId = ConnectionId(u64::MAX - 1);
 
-/// As [`super::is_refused`].
 #[derive(Debug)]
-struct House;
+struct House(Arc<Mutex<Mood>>);
+
+impl House {
+    fn lets(&self, usually: bool, to: Option<&Cell>) -> bool {
+        match *self.0.lock().unwrap() {
+            Mood::Usual => usually,
+            Mood::Everything => false,
+            Mood::Some(nth) => to.and_then(Cell::as_f64).is_none_or(|to| !(to as u32).is_multiple_of(nth)),
+        }
+    }
+}
 
 impl Policy for House {
-    fn can_set_cell(&self, _: &Id, _: &Id, cell_id: &Id, _: &Cell, _: Option<&Cell>, _: Asker<'_>) -> bool {
-        cell_id != "secret"
+    fn can_set_cell(&self, _: &Id, _: &Id, cell_id: &Id, to: &Cell, _: Option<&Cell>, _: Asker<'_>) -> bool {
+        self.lets(cell_id != "secret", Some(to))
+    }
+
+    fn can_set_value(&self, _: &Id, to: &Cell, _: Option<&Cell>, asker: Asker<'_>) -> bool {
+        // What a request brings makes the store.
+        asker.connection.is_none() || self.lets(true, Some(to))
     }
 
     fn can_del_row(&self, _: &Id, row_id: &Id, _: Asker<'_>) -> bool {
-        row_id != "kept"
+        self.lets(row_id != "kept", None)
+    }
+
+    fn can_del_table(&self, _: &Id, _: Asker<'_>) -> bool {
+        self.lets(true, None)
     }
 }
 
 impl RealRoom {
     pub(super) fn new(max_clients: usize) -> Self {
+        Self::bounded(max_clients, MOST_REFUSED)
+    }
+
+    /// One that hangs up where more is refused and not acknowledged.
+    pub(super) fn bounded(max_clients: usize, most: Tally) -> Self {
+        let mood = Arc::<Mutex<Mood>>::default();
         let config = RoomConfig::new()
-            .with_policy(House)
+            .with_policy(House(Arc::clone(&mood)))
+            .with_max_refused(most)
             .with_cures(false)
             .with_max_log(6, usize::MAX)
             .with_max_clients(max_clients);
         let room = Room::new(config.clone(), "0");
-        let mut room = Self { config, room, storage: BTreeMap::new(), epochs: 0, accepted: vec![], sent: vec![] };
+        let mut room = Self { config, mood, room, storage: BTreeMap::new(), epochs: 0, accepted: vec![], sent: vec![] };
         room.let_stock_in();
         room
     }
@@ -79,7 +109,7 @@ impl RealRoom {
                     }
                 }
                 Output::Close { connection: ConnectionId(number), code, .. } => {
-                    // One that has not joined cannot catch up.
+                    // One that has not joined cannot catch up. Nobody is refused more than it acknowledges.
                     assert!([REPLACED, 1013].contains(&code), "{code}");
                     self.sent.push((number, Down::Close));
                 }
@@ -133,6 +163,10 @@ impl Place for RealRoom {
 
     /// This room forgets by itself.
     fn forget(&mut self, _: &str) {}
+
+    fn rule(&mut self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
 
     fn sent(&mut self) -> Vec<(u64, Down)> {
         std::mem::take(&mut self.sent)

@@ -3,13 +3,18 @@ use roommate::Content;
 use super::*;
 use crate::proto::dialect::{Entry, Offer, ServerMessage, Standing};
 
-const NOW: Duration = Duration::ZERO;
+pub(super) const NOW: Duration = Duration::ZERO;
 
-fn standing(seq: u64, last: impl Into<Option<u64>>) -> Standing {
+pub(super) fn standing(seq: u64, last: impl Into<Option<u64>>) -> Standing {
     Standing { position: Position { epoch: "e".into(), seq }, last: last.into() }
 }
 
-fn snapshot(seq: u64, last: impl Into<Option<u64>>, refused: Vec<(u64, Changes)>, content: &Content) -> ServerMessage {
+pub(super) fn snapshot(
+    seq: u64,
+    last: impl Into<Option<u64>>,
+    refused: Vec<(u64, Changes)>,
+    content: &Content,
+) -> ServerMessage {
     ServerMessage::Snapshot { standing: standing(seq, last), refused, content: Some(content.clone()) }
 }
 
@@ -31,12 +36,12 @@ fn confirmed(receipt: Receipt) -> Notice {
     Notice::Confirmed { receipt, refused: Changes::new() }
 }
 
-fn session() -> Session {
+pub(super) fn session() -> Session {
     Session::new(Dialect::default(), "me", SessionOptions::default())
 }
 
 /// A session that has joined a room that holds nothing.
-fn joined() -> Session {
+pub(super) fn joined() -> Session {
     let mut session = session();
     session.opened(NOW);
     session.heard(snapshot(0, None, vec![], &Content::new()), NOW);
@@ -45,7 +50,7 @@ fn joined() -> Session {
 }
 
 /// What a session puts out: what it tells, and the messages that it sends.
-fn outputs(session: &mut Session) -> (Vec<Notice>, Vec<ClientMessage>) {
+pub(super) fn outputs(session: &mut Session) -> (Vec<Notice>, Vec<ClientMessage>) {
     let (mut notices, mut messages) = (vec![], vec![]);
     while let Some(output) = session.poll() {
         match output {
@@ -59,7 +64,7 @@ fn outputs(session: &mut Session) -> (Vec<Notice>, Vec<ClientMessage>) {
     (notices, messages)
 }
 
-fn ids(messages: &[ClientMessage]) -> Vec<u64> {
+pub(super) fn ids(messages: &[ClientMessage]) -> Vec<u64> {
     messages
         .iter()
         .filter_map(|message| match message {
@@ -69,7 +74,7 @@ fn ids(messages: &[ClientMessage]) -> Vec<u64> {
         .collect()
 }
 
-fn reconnects(session: &mut Session) -> bool {
+pub(super) fn reconnects(session: &mut Session) -> bool {
     std::iter::from_fn(|| session.poll()).any(|output| matches!(output, SessionOutput::Reconnect))
 }
 
@@ -118,42 +123,6 @@ fn r4_a_snapshot_confirms_before_it_tells_what_the_room_holds() {
     let refused = Notice::Confirmed { receipt: receipts[1], refused: value(2) };
     assert_eq!(told, [confirmed(receipts[0]), refused, Notice::Content(room)]);
     assert_eq!(ids(&again), [sent[2]]);
-}
-
-#[test]
-fn a_refusal_is_acknowledged_once_somebody_took_note_of_it() {
-    let mut session = joined();
-    let receipt = session.save(None, &value(1), NOW).unwrap();
-    let id = ids(&outputs(&mut session).1)[0];
-    session.heard(ServerMessage::Entry(Entry::Accepted { seq: 0, id, refused: value(1) }), NOW);
-    assert_eq!(outputs(&mut session), (vec![Notice::Confirmed { receipt, refused: value(1) }], vec![]));
-    session.taken(receipt);
-    assert_eq!(outputs(&mut session), (vec![], vec![ClientMessage::Ack(id)]));
-    session.closed();
-    session.opened(NOW);
-    let join = outputs(&mut session).1;
-    assert!(matches!(&join[..], [ClientMessage::Join(join)] if join.decided == id), "{join:?}");
-}
-
-#[test]
-fn refusals_that_nobody_takes_note_of_hold_back_further_changes() {
-    let mut session = joined();
-    let large = |to: char| {
-        let mut changes = Changes::new();
-        changes.set_value("v", to.to_string().repeat(120_000).as_str().try_into().unwrap());
-        changes
-    };
-    let mut receipts = vec![];
-    for round in 0..6 {
-        receipts.push(session.save(None, &large('x'), NOW).unwrap());
-        let sent = ids(&outputs(&mut session).1);
-        match sent[..] {
-            [id] => session.heard(ServerMessage::Entry(Entry::Accepted { seq: 0, id, refused: large('x') }), NOW),
-            _ => assert_eq!((round, sent), (5, vec![]), "five make more than half a MiB"),
-        }
-    }
-    session.taken(receipts[0]);
-    assert_eq!(ids(&outputs(&mut session).1), [receipts[5].0]);
 }
 
 #[test]
@@ -349,24 +318,6 @@ fn r4_what_was_refused_of_a_first_content_is_told_with_the_edit_that_it_came_fro
 }
 
 #[test]
-fn a_save_is_taken_while_refusals_wait_to_be_taken_note_of() {
-    let mut session = joined();
-    let receipts: Vec<_> = (0..128)
-        .map(|seq| {
-            let receipt = session.save(None, &value(seq), NOW).unwrap();
-            let id = ids(&outputs(&mut session).1)[0];
-            session.heard(ServerMessage::Entry(Entry::Accepted { seq: 0, id, refused: value(seq) }), NOW);
-            receipt
-        })
-        .collect();
-    assert!(session.has_room(), "whoever saves reads nothing meanwhile");
-    session.save(None, &value(200), NOW).unwrap();
-    assert!(ids(&outputs(&mut session).1).is_empty(), "but it is not sent");
-    session.taken(receipts[0]);
-    assert_eq!(ids(&outputs(&mut session).1).len(), 1);
-}
-
-#[test]
 fn a_server_that_does_not_answer_is_told_of_and_asked_again() {
     let mut session = session();
     session.opened(NOW);
@@ -390,19 +341,4 @@ fn r4_a_resumption_that_keeps_silent_about_a_change_decides_nothing() {
     assert!(reconnects(&mut session));
     session.save(None, &value(2), NOW).unwrap();
     assert_eq!(outputs(&mut session).0, [], "it was perhaps refused");
-}
-
-#[test]
-fn r4_a_refusal_that_a_snapshot_tells_again_is_not_acknowledged_before_it_is_taken_note_of() {
-    let mut session = joined();
-    let first = session.save(None, &value(1), NOW).unwrap();
-    let id = ids(&outputs(&mut session).1)[0];
-    session.heard(ServerMessage::Entry(Entry::Accepted { seq: 0, id, refused: value(1) }), NOW);
-    session.heard(snapshot(0, id, vec![(id, value(1))], &Content::new()), NOW);
-    outputs(&mut session);
-    session.save(None, &value(2), NOW).unwrap();
-    let sent = outputs(&mut session).1;
-    assert!(matches!(sent[..], [ClientMessage::Change { .. }]), "whoever listens may end before that: {sent:?}");
-    session.taken(first);
-    assert_eq!(outputs(&mut session).1, [ClientMessage::Ack(id)]);
 }

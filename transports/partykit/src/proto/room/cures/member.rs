@@ -31,7 +31,7 @@ pub(super) struct Member {
     /// What it alone was told lately.
     told: VecDeque<(u64, Changes)>,
     told_leaves: usize,
-    /// What it may see otherwise than it is, and when it last changed it.
+    /// What it may see otherwise than it is, and when it last changed it. Nothing while it is to be told everything.
     doubtful: BTreeMap<Leaf, u64>,
 }
 
@@ -62,6 +62,9 @@ impl Member {
 
     /// It changed these at the moment `now`, and may have applied what others did to them after that.
     pub(super) fn doubt(&mut self, leaves: Vec<Leaf>, now: u64) {
+        if self.owed.is_some() {
+            return;
+        }
         for leaf in leaves {
             self.doubtful.insert(leaf, now);
         }
@@ -70,9 +73,10 @@ impl Member {
         }
     }
 
-    /// It is to be told everything.
+    /// It is to be told everything, whatever it changes until then: that answers each doubt.
     pub(super) fn owe(&mut self, now: u64) {
         self.owed.get_or_insert(now);
+        self.doubtful.clear();
     }
 
     /// There is nothing that it could be told.
@@ -156,5 +160,27 @@ impl Member {
             std::mem::take(&mut self.doubtful).into_iter().partition(|(_, at)| *at <= until);
         self.doubtful = later;
         Due::Leaves(due.into_keys().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r8_one_who_is_to_be_told_everything_is_not_remembered_leaf_by_leaf() {
+        let mut member = Member::new(0);
+        let leaves = |round: usize| (0..MAX_LEAVES).map(|leaf| Leaf::Value(format!("{round} {leaf}").into())).collect();
+        for round in 0..5 {
+            member.doubt(leaves(round), 1);
+            assert!(member.doubtful.len() <= MAX_LEAVES, "{} in round {round}", member.doubtful.len());
+        }
+        let ping = member.ask(2).expect("it waits");
+        member.doubt(leaves(6), 3);
+        assert_eq!(member.pong(ping), Due::Everything);
+        member.told_everything(4);
+        member.doubt(leaves(7), 5);
+        let ping = member.ask(6).expect("it waits");
+        assert!(matches!(member.pong(ping), Due::Leaves(leaves) if leaves.len() == MAX_LEAVES), "as before");
     }
 }

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use roommate::{Cell, Json};
 
-use crate::proto::storage::{Batch, StorageKey};
+use crate::proto::{
+    refusals::Tally,
+    storage::{Batch, StorageKey},
+};
 
 /// The clients of whom a change was decided.
 #[derive(Clone, Debug, Default)]
@@ -24,11 +27,6 @@ struct Client {
     refused: BTreeMap<u64, Arc<str>>,
     refused_bytes: usize,
 }
-
-/// How many refusals a client may leave unacknowledged.
-const MAX_REFUSED: usize = 256;
-/// How many bytes of them.
-const MAX_REFUSED_BYTES: usize = 1 << 20;
 
 impl Clients {
     /// Takes up what is stored of a client.
@@ -60,9 +58,9 @@ impl Clients {
     }
 
     /// Whether a client leaves more refusals unacknowledged than it may.
-    pub(super) fn owes_acknowledgement(&self, client: &str) -> bool {
-        let owes = |client: &Client| client.refused.len() > MAX_REFUSED || client.refused_bytes > MAX_REFUSED_BYTES;
-        self.known.get(client).is_some_and(owes)
+    pub(super) fn owes_acknowledgement(&self, client: &str, most: Tally) -> bool {
+        let tally = |client: &Client| Tally { count: client.refused.len(), bytes: client.refused_bytes };
+        self.known.get(client).is_some_and(|client| tally(client).exceeds(most))
     }
 
     /// Notes that a client is connected: it will not be forgotten.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use roommate::{Changes, Decoded};
 
-use super::OwnChange;
+use super::{Extended, OwnChange};
 use crate::proto::{
     dialect::{ClientMessage, MALFORMED, UNACKNOWLEDGED},
     policy::ConnectionId,
@@ -40,8 +40,13 @@ impl Room {
         })
     }
 
-    /// Decides a change, once.
+    /// Decides a change, once. Of a client that leaves too much unacknowledged it is not decided, and can be sent again: else
+    /// one that comes back time and again would make the room remember ever more.
     fn change(&mut self, connection: ConnectionId, client: Arc<str>, id: u64, changes: Changes) -> Vec<Output> {
+        let owes = |extended: &Extended| extended.clients.owes_acknowledgement(&client, extended.max_refused);
+        if self.extended.as_ref().is_some_and(owes) {
+            return vec![self.cut_off(connection, UNACKNOWLEDGED, "acknowledge what was refused")];
+        }
         let Verdict { accepted, refused } = self.verdict(connection, changes);
         let Some(extended) = &mut self.extended else { return Vec::new() };
         let refused = (!refused.is_empty()).then(|| refused.to_json().into());
@@ -57,12 +62,8 @@ impl Room {
         extended.decide(&change, &mut batch);
         let mut outputs = vec![Output::Commit(batch)];
         outputs.extend(extended.confirm(connection, &change, !accepted.is_empty()));
-        let owes_acknowledgement = extended.clients.owes_acknowledgement(&change.client);
         if !accepted.is_empty() {
             self.tell(connection, Some(change), &accepted, &mut outputs);
-        }
-        if owes_acknowledgement {
-            outputs.push(self.cut_off(connection, UNACKNOWLEDGED, "acknowledge what was refused"));
         }
         outputs
     }

@@ -1,5 +1,7 @@
 //! What clients of the extended dialect are told, frame by frame.
 
+use std::collections::BTreeMap;
+
 use roommate::{Changes, Id};
 
 use super::*;
@@ -183,22 +185,60 @@ fn a_room_of_the_stock_dialect_only_takes_no_notice() {
 #[test]
 fn r8_refusals_that_nobody_acknowledges_do_not_gather_without_end() {
     let mut room = mixed(RoomConfig::new().with_cures(false).with_policy(NoSecrets));
-    for id in 1..=256 {
-        assert_eq!(closed(&say(&mut room, DORA, &change(id, "secret", 1))), []);
+    for id in 1..=257 {
+        let outputs = say(&mut room, DORA, &change(id, "secret", 1));
+        assert_eq!((closed(&outputs), frames(&outputs).len()), (vec![], 1), "the last goes beyond the bound");
     }
-    assert_eq!(closed(&say(&mut room, DORA, &change(257, "secret", 1))), [(DORA, UNACKNOWLEDGED)]);
+    let one_more = change(258, "secret", 1);
+    let hung_up = [Output::Close { connection: DORA, code: UNACKNOWLEDGED, reason: "acknowledge what was refused" }];
+    assert_eq!(say(&mut room, DORA, &one_more), hung_up, "and no more is decided");
     come(&mut room, DORA);
-    let outputs = say(&mut room, DORA, &joining("d", None, 1));
+    let outputs = say(&mut room, DORA, &joining("d", None, 0));
     let message = Dialect::default().decode_server(frames(&outputs)[0].1).unwrap().unwrap().value;
-    let ServerMessage::Snapshot { refused, .. } = message else { panic!("{message:?}") };
-    assert_eq!(refused.len(), 256, "all but the one that it knew of");
-    let _ = say(&mut room, DORA, r#"r["ack",257]"#);
-    assert_eq!(closed(&say(&mut room, DORA, &change(258, "secret", 1))), []);
+    let ServerMessage::Snapshot { standing, refused, .. } = message else { panic!("{message:?}") };
+    assert_eq!((standing.last, refused.len()), (Some(257), 257));
+    assert_eq!(say(&mut room, DORA, &change(258, "v", 1)), hung_up, "nor on the next connection, nor what is allowed");
+    come(&mut room, DORA);
+    assert_eq!(say(&mut room, DORA, &joining("d", None, 1)).len(), 2, "an acknowledgement is stored, and answered");
+    assert_eq!(frames(&say(&mut room, DORA, &one_more)).len(), 1, "it was not decided before");
+    assert_eq!(say(&mut room, DORA, &one_more), [], "what is decided costs nothing to say again");
+    let _ = say(&mut room, DORA, r#"r["ack",258]"#);
 
     // By their size as well.
-    let large = format!("r[\"change\",259,[{{}},{{\"secret\":\"{}\"}},1]]", "x".repeat(600_000));
-    assert_eq!(closed(&say(&mut room, DORA, &large)), []);
-    assert_eq!(closed(&say(&mut room, DORA, &large.replace("259", "260"))), [(DORA, UNACKNOWLEDGED)]);
+    for id in [259, 260] {
+        assert_eq!(closed(&say(&mut room, DORA, &large("secret", id))), []);
+    }
+    assert_eq!(say(&mut room, DORA, &change(261, "v", 1)), hung_up);
+}
+
+#[test]
+fn r8_one_who_comes_back_to_be_refused_makes_a_room_remember_no_more_than_it_may() {
+    let mut room = mixed(RoomConfig::new().with_cures(false).with_policy(NoSecrets));
+    let mut stored = BTreeMap::new();
+    let (mut told, mut rounds_cut_off) = (0, 0);
+    for id in 1..=20 {
+        let outputs = say(&mut room, DORA, &large("secret", id));
+        for output in &outputs {
+            if let Output::Commit(batch) = output {
+                stored.extend(batch.puts.iter().map(|(key, cell)| (key.clone(), format!("{cell:?}").len())));
+                stored.retain(|key, _| !batch.deletes.contains(key));
+            }
+        }
+        rounds_cut_off += closed(&outputs).len();
+        let _ = room.handle(Input::Close { connection: DORA });
+        come(&mut room, DORA);
+        told = frames(&say(&mut room, DORA, &joining("d", None, 0)))[0].1.len();
+    }
+    let stored: usize = stored.values().sum();
+    assert!(told < 5 << 19 && stored < 5 << 19, "{told} bytes are remembered, and {stored} stored");
+    assert_eq!(rounds_cut_off, 18);
+}
+
+/// A change of a value of 600 kB.
+fn large(value_id: &str, id: u64) -> String {
+    let mut changes = Changes::new();
+    changes.set_value(value_id, Cell::try_from("x".repeat(600_000)).unwrap());
+    Dialect::default().encode_change(id, &changes)
 }
 
 #[test]

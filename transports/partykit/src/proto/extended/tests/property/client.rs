@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, mem};
 use roommate::Content;
 
 use super::{super::place::Down, *};
-use crate::proto::NoticeQueue;
+use crate::proto::{NoticeQueue, extended::saves::last_id};
 
 pub(super) struct Client {
     pub(super) name: String,
@@ -21,6 +21,8 @@ pub(super) struct Client {
     /// Edits that the session does not have yet.
     pub(super) to_save: VecDeque<u64>,
     pub(super) saved: BTreeMap<Receipt, u64>,
+    /// What it may have been told to be accepted although it was refused.
+    pub(super) forgone: Vec<(u64, Changes)>,
 }
 
 #[derive(Default)]
@@ -55,6 +57,19 @@ impl Client {
             && self.notices.is_empty()
     }
 
+    /// A process ended that knew of refusals which the server has forgotten: the price of an edit that is refused beyond the
+    /// bound, and of no other.
+    pub(super) fn forgo(&mut self, session: Session, most: Tally) {
+        let Some(forgone) = session.forgone else { return };
+        let edit = forgone.receipt.0 / (last_id(0) + 1);
+        let mut tally = Tally::default();
+        for leaf in leaf::leaves(&forgone.refused) {
+            tally.add(leaf::retain(&forgone.refused, |other| other == leaf).to_json().len());
+        }
+        assert!(tally.exceeds(most), "{tally:?} of edit {edit} of {} was forgone", self.name);
+        self.forgone.push((edit, forgone.refused));
+    }
+
     pub(super) fn follow(&mut self) {
         if self.load.is_some() {
             return;
@@ -77,9 +92,13 @@ impl Client {
     }
 }
 
-pub(super) fn session(client: &str) -> Session {
+/// `most` is what the room lets it leave unacknowledged.
+pub(super) fn session(client: &str, most: Option<Tally>) -> Session {
     // Small, so that some edits are split and some wait.
+    let cells = if most.is_some() { 1 } else { 3 };
     let options =
-        SessionOptions { capacity: 8, limits: Limits { cells: 3, ..Limits::default() }, ..SessionOptions::default() };
-    Session::new(Dialect::default(), format!("random {client}"), options)
+        SessionOptions { capacity: 8, limits: Limits { cells, ..Limits::default() }, ..SessionOptions::default() };
+    let mut session = Session::new(Dialect::default(), format!("random {client}"), options);
+    session.most_refused = most.unwrap_or(session.most_refused);
+    session
 }

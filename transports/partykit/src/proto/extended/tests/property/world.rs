@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, mem};
 use roommate::Content;
 
 use super::{
-    super::place::{Down, Place},
+    super::place::{Down, Mood, Place},
     client::{Client, Connection, Edit, Get, session},
     *,
 };
@@ -42,6 +42,7 @@ pub(super) enum Op {
     /// A stock client changes something.
     Change(Changes),
     Put,
+    Rule(Mood),
 }
 
 pub(super) const CLIENTS: usize = 3;
@@ -54,15 +55,17 @@ pub(super) struct World<P> {
     pub(super) written: u32,
     /// Some client was forgotten that may have had something on its way.
     pub(super) forgot: bool,
+    /// What the room lets clients leave unacknowledged, where that is next to nothing. It changes its mind then.
+    pub(super) most: Option<Tally>,
 }
 
 impl<P: Place> World<P> {
-    pub(super) fn new(place: P) -> Self {
+    pub(super) fn new(place: P, most: Option<Tally>) -> Self {
         let clients = (0..CLIENTS)
             .map(|number| {
                 let name = format!("client {number}");
                 Client {
-                    session: session(&name),
+                    session: session(&name, most),
                     name,
                     now: Duration::ZERO,
                     connection: Connection::default(),
@@ -73,10 +76,11 @@ impl<P: Place> World<P> {
                     edits: BTreeMap::new(),
                     to_save: VecDeque::new(),
                     saved: BTreeMap::new(),
+                    forgone: vec![],
                 }
             })
             .collect();
-        Self { place, clients, connections: 0, written: 0, forgot: false }
+        Self { place, clients, connections: 0, written: 0, forgot: false, most }
     }
 
     pub(super) fn live(&mut self, ops: &[Op]) {
@@ -170,9 +174,10 @@ impl<P: Place> World<P> {
             Op::Relisten(number, process) => {
                 self.run(&Op::Notice(*number));
                 let client = &mut self.clients[*number];
-                match process {
-                    true => client.session = session(&client.name),
-                    false => client.session.restart(),
+                client.session.restart();
+                if *process {
+                    let last = mem::replace(&mut client.session, session(&client.name, self.most));
+                    client.forgo(last, self.most.unwrap_or(MOST_REFUSED));
                 }
                 client.notices = NoticeQueue::new(4);
                 client.load = Some(Get::Asked);
@@ -224,6 +229,7 @@ impl<P: Place> World<P> {
                 self.place.put(&content);
                 self.carry();
             }
+            Op::Rule(mood) => self.place.rule(*mood),
         }
     }
 
@@ -329,10 +335,14 @@ impl<P: Place> World<P> {
                     let refused = leaf.is_in(&edit.refused);
                     // To delete what is not there changes nothing, whether that is refused or not.
                     let untold = self.forgot && is_deletion(leaf) && !refused;
-                    assert!(refused == is_refused(leaf) || untold, "{leaf:?} of edit {number} of {}", client.name);
+                    let is_usual = self.most.is_some() || refused == is_refused(leaf);
+                    assert!(is_usual || untold, "{leaf:?} of edit {number} of {}", client.name);
                     if !is_deletion(leaf) {
                         let times = written.get(&format!("{leaf:?}")).copied().unwrap_or(0);
-                        let right = if refused { times == 0 } else { times == 1 || self.forgot && times > 1 };
+                        let forgone =
+                            client.forgone.iter().any(|(edit, refused)| edit == number && leaf.is_in(refused));
+                        let more = self.forgot && times > 1 || forgone && times == 0;
+                        let right = if refused { times == 0 } else { times == 1 || more };
                         assert!(right, "{leaf:?} of edit {number} of {} was made {times} times", client.name);
                     }
                 }

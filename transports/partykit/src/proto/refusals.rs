@@ -1,0 +1,93 @@
+//! What a server remembers of what it refused of one client, until that acknowledges it. Both ends count it, alike.
+//!
+//! The law: *no change is decided while the server remembers more than the bound*. So it never remembers more than the bound
+//! and one change beyond it, and a client that counts whatever is on its way as refused never meets the bound.
+
+use std::collections::BTreeMap;
+
+/// How many refusals, and how many bytes of their JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) count: usize,
+    pub(super) bytes: usize,
+}
+
+/// Who is refused more than this, and has not acknowledged it, is decided no further change.
+pub(super) const MOST_REFUSED: Tally = Tally { count: 256, bytes: 1 << 20 };
+
+/// What a client is told beyond this many times the bound, no server remembers.
+const INCREDIBLE: usize = 4;
+
+/// The sizes of the refusals that a server remembers, by the ids of the changes: what a client knows of that.
+#[derive(Debug, Default)]
+pub(super) struct Remembered {
+    sizes: BTreeMap<u64, usize>,
+    bytes: usize,
+}
+
+impl Tally {
+    /// The bytes of one more.
+    pub(super) fn add(&mut self, bytes: usize) {
+        self.count += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// Whether it is more than `most`, in number or in bytes.
+    pub(super) fn exceeds(self, most: Self) -> bool {
+        self.count > most.count || self.bytes > most.bytes
+    }
+}
+
+impl Remembered {
+    /// A change was refused, in as many bytes.
+    pub(super) fn insert(&mut self, id: u64, bytes: usize) {
+        self.bytes -= self.sizes.insert(id, bytes).unwrap_or(0);
+        self.bytes += bytes;
+    }
+
+    /// The client has acknowledged all up to `id`.
+    pub(super) fn forget_up_to(&mut self, id: u64) {
+        while let Some(first) = self.sizes.first_entry().filter(|first| *first.key() <= id) {
+            self.bytes -= first.remove();
+        }
+    }
+
+    /// The newest one below `id`.
+    pub(super) fn newest_below(&self, id: u64) -> Option<u64> {
+        self.sizes.range(..id).next_back().map(|(id, _)| *id)
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        Tally { count: self.sizes.len(), bytes: self.bytes }
+    }
+
+    /// Whether no server that keeps to the bound remembers so much. The newest is not counted: it may have gone beyond, and
+    /// what was refused of a first content is as large as that.
+    pub(super) fn is_incredible(&self, most: Tally) -> bool {
+        let Some((_, newest)) = self.sizes.last_key_value() else { return false };
+        let others = Tally { count: self.sizes.len() - 1, bytes: self.bytes - newest };
+        others.exceeds(Tally { count: INCREDIBLE * most.count, bytes: INCREDIBLE * most.bytes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r8_all_but_the_newest_keep_to_the_bound_or_are_not_believed() {
+        let most = Tally { count: 2, bytes: 10 };
+        let mut remembered = Remembered::default();
+        remembered.insert(1, 1000);
+        assert!(remembered.tally().exceeds(most) && !remembered.is_incredible(most), "a first content");
+        remembered.insert(2, 1);
+        assert!(remembered.is_incredible(most), "nothing is decided behind that");
+        remembered.forget_up_to(1);
+        assert_eq!(remembered.tally(), Tally { count: 1, bytes: 1 });
+        (2..=10).for_each(|id| remembered.insert(id, 1));
+        assert!(!remembered.is_incredible(most), "told twice is once");
+        remembered.insert(11, 1);
+        assert!(remembered.is_incredible(most));
+        assert_eq!((remembered.newest_below(11), remembered.newest_below(2)), (Some(10), None));
+    }
+}
