@@ -57,7 +57,8 @@ impl ServerConfig {
         self
     }
 
-    /// Sets how long the body of a `PUT` may take to arrive; a minute otherwise. Longer is answered with 408.
+    /// Sets how long the body of a `PUT` may take to arrive, besides a second for each 16 KiB of it that did; a minute
+    /// otherwise. Longer is answered with 408.
     pub fn with_body_timeout(mut self, timeout: Duration) -> Self {
         self.body_timeout = timeout;
         self
