@@ -55,6 +55,11 @@ pub(crate) struct Mailbox {
     farewell: oneshot::Receiver<CloseFrame>,
 }
 
+/// What stands for a heartbeat of no time.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// What stands for one that is longer: ten years.
+const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 const GOING_AWAY: CloseFrame = CloseFrame { code: 1001, reason: Utf8Bytes::from_static("the room is gone") };
 const RESTARTING: CloseFrame = CloseFrame { code: 1012, reason: Utf8Bytes::from_static("the server is restarting") };
 const TOO_BIG: CloseFrame = CloseFrame { code: 1009, reason: Utf8Bytes::from_static("message too big") };
@@ -200,7 +205,8 @@ async fn write(
     membership: &Membership,
     heartbeat: Duration,
 ) {
-    let mut pings = interval_at(Instant::now() + heartbeat, heartbeat);
+    let interval = heartbeat.clamp(SHORTEST, NEVER);
+    let mut pings = interval_at(Instant::now() + interval, interval);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let mut next = tokio::select! {

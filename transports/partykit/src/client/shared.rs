@@ -161,8 +161,10 @@ impl Shared {
             }
             blocked = ear.line.blocked();
         }
+        let deadline = deadlines.into_iter().flatten().chain(ask_at).min();
         Work {
-            wake_at: deadlines.into_iter().flatten().chain(ask_at).min().map(|deadline| self.began + deadline),
+            // One that no clock can show does not come.
+            wake_at: deadline.and_then(|deadline| self.began.checked_add(deadline)),
             ear: events,
             get: state.get.take(),
             ask,

@@ -172,7 +172,7 @@ impl Session {
 
     /// The connection is open, and the server speaks the dialect.
     pub fn opened(&mut self, now: Duration) {
-        self.stage = Stage::Joining(now + self.options.patience);
+        self.stage = Stage::Joining(now.saturating_add(self.options.patience));
         let join = Join { client: self.client.clone(), at: self.at.clone(), decided: self.decided };
         self.send(self.dialect.encode_client(&ClientMessage::Join(join)));
     }

@@ -208,7 +208,7 @@ impl Link {
                 *look_at = now;
             }
             for part in self.sent.iter_mut().filter(|part| part.awaited) {
-                part.due = now + self.options.overtaken_patience;
+                part.due = now.saturating_add(self.options.overtaken_patience);
             }
         }
         self.settle(now);
@@ -257,7 +257,7 @@ impl Link {
         self.store = match (present, before) {
             (true, _) => StoreState::Present,
             // Whoever asked spares us asking for a while.
-            (false, _) => StoreState::Absent { look_at: now + self.options.patience },
+            (false, _) => StoreState::Absent { look_at: now.saturating_add(self.options.patience) },
         };
         match (present, before) {
             // What was sent to a room without a store was ignored.

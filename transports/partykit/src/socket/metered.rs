@@ -1,6 +1,7 @@
 //! A stream that tells the heartbeat when bytes pass.
 
 use std::{
+    future::pending,
     io,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
@@ -50,7 +51,11 @@ impl Vitals {
     pub(super) async fn watch(&self, heartbeat: Heartbeat) -> Duration {
         loop {
             match self.with(|pulse, now| pulse.beat(heartbeat, now)) {
-                Beat::Wait(until) => tokio::time::sleep_until(self.began + until).await,
+                Beat::Wait(until) => match self.began.checked_add(until) {
+                    Some(until) => tokio::time::sleep_until(until).await,
+                    // No clock can show that moment.
+                    None => pending().await,
+                },
                 Beat::Ping => {
                     self.with(Pulse::ping);
                     self.ping.notify_one();

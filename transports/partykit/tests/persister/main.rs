@@ -3,6 +3,7 @@
 mod common;
 mod extended;
 mod requests;
+mod settings;
 mod unreachable;
 
 use std::{sync::Arc, time::Duration};
