@@ -49,7 +49,7 @@ pub(crate) struct Outbox {
 /// The connection's end of its queue.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    frames: mpsc::Receiver<Frame>,
+    pub(crate) frames: mpsc::Receiver<Frame>,
     queued_bytes: Arc<AtomicUsize>,
     overflowed: Arc<Notify>,
     farewell: oneshot::Receiver<CloseFrame>,
