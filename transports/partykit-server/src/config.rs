@@ -51,7 +51,8 @@ impl ServerConfig {
         self
     }
 
-    /// Sets how often each connection is pinged; 20 seconds otherwise. One that is silent for twice as long is ended.
+    /// Sets how often each connection is pinged; 20 seconds otherwise. One that is silent for
+    /// twice as long, and takes nothing of what it is sent, is ended.
     pub fn with_heartbeat(mut self, interval: Duration) -> Self {
         self.heartbeat = interval;
         self
