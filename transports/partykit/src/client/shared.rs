@@ -101,11 +101,14 @@ impl Shared {
     /// Does what follows from a change of the state, and tells of it.
     fn carry_out(&self, mut state: MutexGuard<'_, State>) {
         state.carry_out();
+        // Without anybody who hears of them they wait for whoever will read.
+        let reports = if self.report.get().is_some() { state.unread_reports() } else { Vec::new() };
         let reader = state.reader_to_wake();
         drop(state);
         if let Some(reader) = reader {
             reader.wake();
         }
+        reports.into_iter().for_each(|error| self.report(error));
         self.tell_news();
         self.work.notify_one();
     }
@@ -293,6 +296,9 @@ impl Shared {
     pub(super) fn tick(&self) {
         self.with(|state, now| {
             state.link.tick(now);
+            if let Some(at) = state.last_arrival() {
+                state.session.arriving(at.saturating_duration_since(self.began));
+            }
             state.session.tick(now);
         });
     }

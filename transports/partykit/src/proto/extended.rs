@@ -83,7 +83,7 @@ pub struct SessionOptions {
     pub capacity: usize,
     /// What the room can take.
     pub limits: Limits,
-    /// How long the server may take to answer when a connection is opened, before that is given up. 30 s.
+    /// How long nothing may come of the server's answer when a connection is opened, before that is given up. 30 s.
     pub patience: Duration,
 }
 
@@ -198,6 +198,14 @@ impl Session {
         if let Some(refusal) = taken {
             self.acknowledge(refusal.last);
             self.settle();
+        }
+    }
+
+    /// At this moment the connection brought some of a message that has yet to come whole: an answer may be under way for
+    /// longer than the server may take to begin with it. Tell it before [`Session::tick`].
+    pub fn arriving(&mut self, at: Duration) {
+        if let Stage::Joining(until) = &mut self.stage {
+            *until = at.saturating_add(self.options.patience).max(*until);
         }
     }
 

@@ -89,7 +89,9 @@ impl Connection<'_> {
                     room
                 }
             };
-            let event = match stream.next().await {
+            let read = stream.next().await;
+            self.vitals.is_whole();
+            let event = match read {
                 Some(Ok(tungstenite::Message::Text(text))) => SocketEvent::Message(Message::Text(text.as_str().into())),
                 Some(Ok(tungstenite::Message::Binary(bytes))) => SocketEvent::Message(Message::Binary(bytes)),
                 // The heartbeat's have no payload, and are heard by the meter beneath.

@@ -1,42 +1,47 @@
-use roommate::Content;
+pub(super) use roommate::Content;
 
 use super::*;
 use crate::proto::dialect::{Entry, Offer, ServerMessage, Standing};
 
-const NOW: Duration = Duration::ZERO;
+pub(super) const NOW: Duration = Duration::ZERO;
 
-fn standing(seq: u64, last: impl Into<Option<u64>>) -> Standing {
+pub(super) fn standing(seq: u64, last: impl Into<Option<u64>>) -> Standing {
     Standing { position: Position { epoch: "e".into(), seq }, last: last.into() }
 }
 
-fn snapshot(seq: u64, last: impl Into<Option<u64>>, refused: Vec<(u64, Changes)>, content: &Content) -> ServerMessage {
+pub(super) fn snapshot(
+    seq: u64,
+    last: impl Into<Option<u64>>,
+    refused: Vec<(u64, Changes)>,
+    content: &Content,
+) -> ServerMessage {
     ServerMessage::Snapshot { standing: standing(seq, last), refused, content: Some(content.clone()) }
 }
 
-fn changed(seq: u64, changes: Changes) -> ServerMessage {
+pub(super) fn changed(seq: u64, changes: Changes) -> ServerMessage {
     ServerMessage::Entry(Entry::Changed { seq, changes })
 }
 
-fn accepted(seq: u64, id: u64) -> ServerMessage {
+pub(super) fn accepted(seq: u64, id: u64) -> ServerMessage {
     ServerMessage::Entry(Entry::Accepted { seq, id, refused: Changes::new() })
 }
 
-fn content(changes: &Changes) -> Content {
+pub(super) fn content(changes: &Changes) -> Content {
     let mut content = Content::new();
     content.apply(changes);
     content
 }
 
-fn confirmed(receipt: Receipt) -> Notice {
+pub(super) fn confirmed(receipt: Receipt) -> Notice {
     Notice::Confirmed { receipt, refused: Changes::new() }
 }
 
-fn session() -> Session {
+pub(super) fn session() -> Session {
     Session::new(Dialect::default(), "me", SessionOptions::default())
 }
 
 /// A session that has joined a room that holds nothing.
-fn joined() -> Session {
+pub(super) fn joined() -> Session {
     let mut session = session();
     session.opened(NOW);
     session.heard(snapshot(0, None, vec![], &Content::new()), NOW);
@@ -45,7 +50,7 @@ fn joined() -> Session {
 }
 
 /// What a session puts out: what it tells, and the messages that it sends.
-fn outputs(session: &mut Session) -> (Vec<Notice>, Vec<ClientMessage>) {
+pub(super) fn outputs(session: &mut Session) -> (Vec<Notice>, Vec<ClientMessage>) {
     let (mut notices, mut messages) = (vec![], vec![]);
     while let Some(output) = session.poll() {
         match output {
@@ -59,7 +64,7 @@ fn outputs(session: &mut Session) -> (Vec<Notice>, Vec<ClientMessage>) {
     (notices, messages)
 }
 
-fn ids(messages: &[ClientMessage]) -> Vec<u64> {
+pub(super) fn ids(messages: &[ClientMessage]) -> Vec<u64> {
     messages
         .iter()
         .filter_map(|message| match message {
@@ -69,7 +74,7 @@ fn ids(messages: &[ClientMessage]) -> Vec<u64> {
         .collect()
 }
 
-fn reconnects(session: &mut Session) -> bool {
+pub(super) fn reconnects(session: &mut Session) -> bool {
     std::iter::from_fn(|| session.poll()).any(|output| matches!(output, SessionOutput::Reconnect))
 }
 
