@@ -19,6 +19,7 @@ use futures_util::{
     SinkExt, StreamExt,
     stream::{FuturesUnordered, SplitSink, SplitStream},
 };
+use roommate_partykit::proto::TOO_BIG;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     time::{Instant, MissedTickBehavior, interval_at, timeout},
@@ -65,7 +66,7 @@ const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 const GOING_AWAY: CloseFrame = CloseFrame { code: 1001, reason: Utf8Bytes::from_static("the room is gone") };
 const RESTARTING: CloseFrame = CloseFrame { code: 1012, reason: Utf8Bytes::from_static("the server is restarting") };
-const TOO_BIG: CloseFrame = CloseFrame { code: 1009, reason: Utf8Bytes::from_static("message too big") };
+const MESSAGE_TOO_BIG: CloseFrame = CloseFrame { code: TOO_BIG, reason: Utf8Bytes::from_static("message too big") };
 const SILENT: CloseFrame = CloseFrame { code: 1001, reason: Utf8Bytes::from_static("no answer to pings") };
 
 /// Both ends of a queue as large as the server allows.
@@ -183,7 +184,7 @@ async fn read(
             Err(_silent) if takes.swap(false, Ordering::Relaxed) => {}
             Err(_silent) => return Some(SILENT),
             Ok(None) => return None,
-            Ok(Some(Err(error))) => return is_too_big(&error).then_some(TOO_BIG),
+            Ok(Some(Err(error))) => return is_too_big(&error).then_some(MESSAGE_TOO_BIG),
             Ok(Some(Ok(Message::Text(text)))) => {
                 if !membership.send(Command::Message { connection, text }).await {
                     return Some(GOING_AWAY);

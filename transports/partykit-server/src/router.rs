@@ -11,7 +11,7 @@ use axum::{
     routing::any,
 };
 use futures_util::StreamExt;
-use roommate_partykit::proto::{Context, Headers, Response, RoomPath};
+use roommate_partykit::proto::{Context, Headers, Limits, Response, RoomPath};
 use tokio::{
     sync::oneshot,
     time::{Instant, timeout},
@@ -83,8 +83,9 @@ async fn connect(rooms: &Rooms, lease: Lease, context: Context, mut parts: Parts
         Ok(Some(refusal)) => return answer(refusal),
         Err(_gone) => return unavailable(headers),
     }
-    // Larger messages than the room takes are read all the same, up to a point, so that it can say so in good order.
-    let max_size = config.room.max_message_size().saturating_mul(2);
+    // Larger messages than the room takes are read all the same, up to a point, so that it can say so in good order: to any
+    // client that keeps to PartyKit's limit, for one.
+    let max_size = config.room.max_message_size().saturating_mul(2).max(Limits::default().message);
     // A browser that offers protocols accepts no answer without one.
     let upgrade = upgrade.max_message_size(max_size).max_frame_size(max_size).protocols(protocol);
     let serve = {

@@ -227,9 +227,9 @@ impl Shared {
                     }
                     Err(error) => state.fail(error),
                 },
-                SocketEvent::Close { .. } => {
+                SocketEvent::Close { code, .. } => {
                     state.main.closed();
-                    state.link.closed(Side::Main, now);
+                    state.link.closed_with(Side::Main, code, now);
                 }
                 SocketEvent::Pong(payload) => state.pong(&payload),
                 SocketEvent::Message(_) | SocketEvent::Error(_) => {}
@@ -267,7 +267,7 @@ impl Shared {
                         ear.ask_at = None;
                         watch.hung_up(code, &reason);
                         state.link.closed(Side::Ear, now);
-                        state.session.closed();
+                        state.session.closed_with(code);
                     }
                     SocketEvent::Pong(payload) => state.pong(&payload),
                     SocketEvent::Message(_) | SocketEvent::Error(_) => {}

@@ -39,10 +39,12 @@ use super::{
 };
 
 mod hear;
+mod oversize;
 mod saves;
 #[cfg(test)]
 mod tests;
 
+use oversize::Oversize;
 use saves::{Part, Refusal};
 
 /// The logic of a client on a server that speaks the extended dialect. See the module for what it promises.
@@ -72,6 +74,8 @@ pub struct Session {
     untaken: VecDeque<Refusal>,
     /// The fate of changes up to this id is known to whoever made them.
     decided: u64,
+    /// A message was too large for the server, and which one is not known yet.
+    oversize: Option<Oversize>,
     troubles: Troubles,
     outputs: VecDeque<SessionOutput>,
 }
@@ -151,6 +155,7 @@ impl Session {
             outdated: None,
             untaken: VecDeque::new(),
             decided: 0,
+            oversize: None,
             troubles: Troubles::default(),
             outputs: VecDeque::new(),
         }
@@ -167,6 +172,7 @@ impl Session {
         self.refusals.clear();
         self.outdated = None;
         self.untaken.clear();
+        self.oversize = None;
         self.outputs.clear();
     }
 
@@ -177,7 +183,7 @@ impl Session {
         self.send(self.dialect.encode_client(&ClientMessage::Join(join)));
     }
 
-    /// The connection is closed.
+    /// The connection is closed. See [`Session::closed_with`] for one that the server closed.
     pub fn closed(&mut self) {
         self.stage = Stage::Closed;
         for part in &mut self.pending {

@@ -42,6 +42,7 @@ use super::{leaf, limits::Limits, wire::Wire};
 
 mod check;
 mod notices;
+mod oversize;
 mod saves;
 #[cfg(test)]
 mod tests;
@@ -66,6 +67,8 @@ pub struct Link {
     missed: bool,
     /// What was sent may not have arrived.
     resend: bool,
+    /// The largest message that was on its way when a message was too large for the server, if that was the last time.
+    suspect: Option<Arc<str>>,
     store: StoreState,
     saves: BTreeMap<Receipt, PendingSave>,
     queue: VecDeque<Part>,
@@ -164,6 +167,7 @@ impl Link {
             ear_open: false,
             missed: false,
             resend: false,
+            suspect: None,
             store: StoreState::Unknown { heard: false },
             saves: BTreeMap::new(),
             queue: VecDeque::new(),
@@ -214,7 +218,7 @@ impl Link {
         self.settle(now);
     }
 
-    /// A connection is closed.
+    /// A connection is closed. See [`Link::closed_with`] for one that the server closed.
     pub fn closed(&mut self, side: Side, now: Duration) {
         let was_open = match side {
             Side::Main => mem::take(&mut self.main_open),

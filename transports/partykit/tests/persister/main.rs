@@ -2,6 +2,7 @@
 
 mod common;
 mod extended;
+mod oversize;
 mod requests;
 mod settings;
 mod unreachable;

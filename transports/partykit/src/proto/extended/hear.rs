@@ -33,7 +33,10 @@ impl Session {
             (Stage::Closed | Stage::Leaving(_) | Stage::Left, _) => return,
         };
         match followed {
-            Ok(()) => self.settle(),
+            Ok(()) => {
+                self.refuse_oversize();
+                self.settle();
+            }
             Err(Astray) => self.leave(now),
         }
     }
@@ -47,6 +50,8 @@ impl Session {
                 self.confirm_up_to(last);
             }
             (None, Some(content)) if joins && self.was_known => {
+                // How far it came is forgotten as well.
+                self.oversize = None;
                 for _ in 0..self.shown_by(content) {
                     if let Some(part) = self.pending.pop_front() {
                         self.confirm(part, &Changes::new(), Place::BeforeContent);

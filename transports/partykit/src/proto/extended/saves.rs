@@ -16,7 +16,7 @@ pub(super) struct Part {
     pub(super) id: u64,
     receipt: Receipt,
     pub(super) changes: Changes,
-    frame: Arc<str>,
+    pub(super) frame: Arc<str>,
     /// What was refused of the save so far.
     refused: Changes,
     /// Up to which id that was told.

@@ -27,5 +27,6 @@ pub(super) trait Place {
 #[derive(Clone, Debug)]
 pub(super) enum Down {
     Frame(String),
-    Close,
+    /// It ends, with this code.
+    Close(u16),
 }

@@ -7,7 +7,7 @@ use roommate::{Cell, Changes, Content, Id, Payload};
 use super::place::{Down, Place};
 use crate::proto::{
     Asker, ConnectionId, Context, DIALECT_PARAMETER, DIALECT_VERSION, Input, Output, Policy, REPLACED, RequestId, Room,
-    RoomConfig, Wire,
+    RoomConfig, TOO_BIG, Wire,
 };
 
 #[derive(Debug)]
@@ -40,11 +40,17 @@ impl Policy for House {
 
 impl RealRoom {
     pub(super) fn new(max_clients: usize) -> Self {
+        Self::limited(max_clients, usize::MAX)
+    }
+
+    /// One that takes messages of so many bytes.
+    pub(super) fn limited(max_clients: usize, max_message_size: usize) -> Self {
         let config = RoomConfig::new()
             .with_policy(House)
             .with_cures(false)
             .with_max_log(6, usize::MAX)
-            .with_max_clients(max_clients);
+            .with_max_clients(max_clients)
+            .with_max_message_size(max_message_size);
         let room = Room::new(config.clone(), "0");
         let mut room = Self { config, room, storage: BTreeMap::new(), epochs: 0, accepted: vec![], sent: vec![] };
         room.let_stock_in();
@@ -80,8 +86,8 @@ impl RealRoom {
                 }
                 Output::Close { connection: ConnectionId(number), code, .. } => {
                     // One that has not joined cannot catch up.
-                    assert!([REPLACED, 1013].contains(&code), "{code}");
-                    self.sent.push((number, Down::Close));
+                    assert!([REPLACED, TOO_BIG, 1013].contains(&code), "{code}");
+                    self.sent.push((number, Down::Close(code)));
                 }
                 Output::Respond { .. } | Output::Ping { .. } => {}
                 Output::Refuse { .. } => panic!("everybody is let in"),

@@ -54,6 +54,8 @@ pub(super) struct World<P> {
     pub(super) written: u32,
     /// Some client was forgotten that may have had something on its way.
     pub(super) forgot: bool,
+    /// The largest message that the place takes.
+    pub(super) limit: usize,
 }
 
 impl<P: Place> World<P> {
@@ -76,7 +78,7 @@ impl<P: Place> World<P> {
                 }
             })
             .collect();
-        Self { place, clients, connections: 0, written: 0, forgot: false }
+        Self { place, clients, connections: 0, written: 0, forgot: false, limit: usize::MAX }
     }
 
     pub(super) fn live(&mut self, ops: &[Op]) {
@@ -117,7 +119,13 @@ impl<P: Place> World<P> {
                         let message = Dialect::default().decode_server(&frame).unwrap().unwrap().value;
                         client.session.heard(message, client.now);
                     }
-                    Some(Down::Close) => self.run(&Op::Notice(*number)),
+                    Some(Down::Close(code)) => {
+                        let client = &mut self.clients[*number];
+                        if mem::take(&mut client.connection.open) {
+                            client.session.closed_with(code);
+                        }
+                        self.run(&Op::Notice(*number));
+                    }
                     None => {}
                 }
                 self.settle(*number);
@@ -183,7 +191,7 @@ impl<P: Place> World<P> {
             }
             Op::Summarise(number) => {
                 let connection = &mut self.clients[*number].connection;
-                if connection.whole && !connection.down.iter().any(|down| matches!(down, Down::Close)) {
+                if connection.whole && !connection.down.iter().any(|down| matches!(down, Down::Close(_))) {
                     let waiting = mem::take(&mut connection.down);
                     self.place.summarise(connection.number);
                     let sent = self.place.sent();
@@ -271,7 +279,7 @@ impl<P: Place> World<P> {
                     }
                 }
                 SessionOutput::Notice(notice) => client.notices.push(Ok(notice)),
-                SessionOutput::Report(error) => panic!("{error}"),
+                SessionOutput::Report(error) => assert!(self.limit < usize::MAX, "{error}"),
                 SessionOutput::Reconnect => reconnects = true,
             }
         }
@@ -325,11 +333,17 @@ impl<P: Place> World<P> {
             for (number, edit) in &client.edits {
                 assert!(edit.confirmed, "edit {number} of {} was answered", client.name);
                 assert!(leaf::is_part(&edit.refused, &edit.changes));
+                let fits = Dialect::default().encode_change(9_999_999, &edit.changes).len() <= self.limit;
                 for leaf in leaf::leaves(&edit.changes) {
                     let refused = leaf.is_in(&edit.refused);
                     // To delete what is not there changes nothing, whether that is refused or not.
                     let untold = self.forgot && is_deletion(leaf) && !refused;
-                    assert!(refused == is_refused(leaf) || untold, "{leaf:?} of edit {number} of {}", client.name);
+                    let is_too_large = !fits && refused;
+                    assert!(
+                        refused == is_refused(leaf) || untold || is_too_large,
+                        "{leaf:?} of edit {number} of {}",
+                        client.name
+                    );
                     if !is_deletion(leaf) {
                         let times = written.get(&format!("{leaf:?}")).copied().unwrap_or(0);
                         let right = if refused { times == 0 } else { times == 1 || self.forgot && times > 1 };
