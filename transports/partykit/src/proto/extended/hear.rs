@@ -50,13 +50,13 @@ impl Session {
                 self.confirm_up_to(last);
             }
             (None, Some(content)) if joins && self.was_known => {
-                // How far it came is forgotten as well.
-                self.oversize = None;
                 for _ in 0..self.shown_by(content) {
                     if let Some(part) = self.pending.pop_front() {
                         self.confirm(part, &Changes::new(), Place::BeforeContent);
                     }
                 }
+                // How far it came is forgotten as well.
+                self.oversize = None;
             }
             (None, _) => {}
         }
