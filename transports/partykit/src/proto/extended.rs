@@ -21,6 +21,8 @@
 //!   snapshot shows from the oldest on is confirmed, since to send it again there would change nothing; the rest is sent
 //!   again. That, and only that, is *at least once*.
 //! * A gap, or anything else that cannot be, ends the connection; the next one begins with a snapshot.
+//! * A change that is larger than the server takes costs the connection (1009). The answer to the next join tells which one
+//!   it was: that one is refused, the others are sent.
 //! * A room without a store refuses all changes. While it has none, what is pending waits.
 //!
 //! After every input, take outputs by [`Session::poll`] until there are none.

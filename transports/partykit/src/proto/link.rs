@@ -23,6 +23,8 @@
 //!   accepted too late, or passed for one's own and was somebody else's, a deletion for instance, is not the last word.
 //! * A main connection that was lost may have lost what was on its way, so that is sent again: *at least once*, and a
 //!   change that had arrived overwrites what others wrote meanwhile. Nothing better exists without acknowledgements.
+//! * A change that is larger than the server takes costs the main connection (1009), and nothing tells which one it was. If
+//!   that happens twice, the largest is given up: it is too large if any is.
 //! * An ear that was lost may have missed something: [`Notice::Stale`], and what is under way is checked.
 //! * A room without a store ignores changes. While it has none, what is under way waits, and a GET now and then finds
 //!   out that somebody made one (which is not broadcast).

@@ -21,7 +21,12 @@ use roommate::Error;
 
 pub(crate) use self::retry::Fate;
 #[cfg(feature = "client")]
-pub(crate) use self::{arrival::Arrival, outgoing::Waiting, state::Goodbye, url::uuid_v4};
+pub(crate) use self::{
+    arrival::Arrival,
+    outgoing::Waiting,
+    state::{Goodbye, Target},
+    url::uuid_v4,
+};
 pub use self::{
     heartbeat::Heartbeat,
     options::{PartySocketOptions, SocketProtocol},
@@ -30,7 +35,7 @@ pub use self::{
 #[cfg(any(feature = "client", feature = "mock"))]
 pub(crate) use self::{
     heartbeat::{Beat, Pulse},
-    state::{Next, State, Target},
+    state::{Next, State},
 };
 
 /// One WebSocket message, cheap to clone.
