@@ -51,13 +51,15 @@ impl ServerConfig {
         self
     }
 
-    /// Sets how often each connection is pinged; 20 seconds otherwise. One that is silent for twice as long is ended.
+    /// Sets how often each connection is pinged; 20 seconds otherwise. One that is silent for
+    /// twice as long, and takes nothing of what it is sent, is ended.
     pub fn with_heartbeat(mut self, interval: Duration) -> Self {
         self.heartbeat = interval;
         self
     }
 
-    /// Sets how long the body of a `PUT` may take to arrive; a minute otherwise. Longer is answered with 408.
+    /// Sets how long the body of a `PUT` may take to arrive, besides a second for each 16 KiB of it that did; a minute
+    /// otherwise. Longer is answered with 408.
     pub fn with_body_timeout(mut self, timeout: Duration) -> Self {
         self.body_timeout = timeout;
         self

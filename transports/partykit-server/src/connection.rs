@@ -1,10 +1,13 @@
 //! One WebSocket connection: a bounded queue out, and every message in.
 
 use std::{
+    future::{pending, poll_fn},
+    mem,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::{self, Poll},
     time::Duration,
 };
 
@@ -14,8 +17,9 @@ use axum::{
 };
 use futures_util::{
     SinkExt, StreamExt,
-    stream::{SplitSink, SplitStream},
+    stream::{FuturesUnordered, SplitSink, SplitStream},
 };
+use roommate_partykit::proto::TOO_BIG;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     time::{Instant, MissedTickBehavior, interval_at, timeout},
@@ -49,15 +53,20 @@ pub(crate) struct Outbox {
 /// The connection's end of its queue.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    frames: mpsc::Receiver<Frame>,
+    pub(crate) frames: mpsc::Receiver<Frame>,
     queued_bytes: Arc<AtomicUsize>,
     overflowed: Arc<Notify>,
     farewell: oneshot::Receiver<CloseFrame>,
 }
 
+/// What stands for a heartbeat of no time.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// What stands for one that is longer: ten years.
+const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 const GOING_AWAY: CloseFrame = CloseFrame { code: 1001, reason: Utf8Bytes::from_static("the room is gone") };
 const RESTARTING: CloseFrame = CloseFrame { code: 1012, reason: Utf8Bytes::from_static("the server is restarting") };
-const TOO_BIG: CloseFrame = CloseFrame { code: 1009, reason: Utf8Bytes::from_static("message too big") };
+const MESSAGE_TOO_BIG: CloseFrame = CloseFrame { code: TOO_BIG, reason: Utf8Bytes::from_static("message too big") };
 const SILENT: CloseFrame = CloseFrame { code: 1001, reason: Utf8Bytes::from_static("no answer to pings") };
 
 /// Both ends of a queue as large as the server allows.
@@ -138,10 +147,11 @@ pub(crate) async fn serve(
     let (mut sink, mut stream) = socket.split();
     let Mailbox { frames, queued_bytes, overflowed, farewell } = mailbox;
     let queue = Queue { frames, queued_bytes: &queued_bytes, overflowed: &overflowed };
+    let takes = AtomicBool::new(false);
     // Reading and writing wait for different things, so neither may wait for the other.
     let farewell = tokio::select! {
-        farewell = read(&mut stream, &membership, config.heartbeat) => farewell,
-        () = write(&mut sink, queue, &membership, config.heartbeat) => None,
+        farewell = read(&mut stream, &membership, config.heartbeat, &takes) => farewell,
+        () = write(&mut sink, queue, &membership, config.heartbeat, &takes) => None,
         farewell = farewell => Some(farewell.unwrap_or(GOING_AWAY)),
         () = stop.cancelled() => Some(RESTARTING),
     };
@@ -159,13 +169,22 @@ pub(crate) async fn serve(
 }
 
 /// Hands in what arrives, until nothing more does. Returns what to say in parting, if anything is to be said.
-async fn read(stream: &mut SplitStream<WebSocket>, membership: &Membership, heartbeat: Duration) -> Option<CloseFrame> {
+///
+/// `takes` is set each time that the other end has taken more of what it is sent. That is a sign of life as well: what it
+/// says, an answer to a ping too, may wait until it has read a content that takes a while to get through.
+async fn read(
+    stream: &mut SplitStream<WebSocket>,
+    membership: &Membership,
+    heartbeat: Duration,
+    takes: &AtomicBool,
+) -> Option<CloseFrame> {
     let connection = membership.connection();
     loop {
         match timeout(heartbeat.saturating_mul(2), stream.next()).await {
+            Err(_silent) if takes.swap(false, Ordering::Relaxed) => {}
             Err(_silent) => return Some(SILENT),
             Ok(None) => return None,
-            Ok(Some(Err(error))) => return is_too_big(&error).then_some(TOO_BIG),
+            Ok(Some(Err(error))) => return is_too_big(&error).then_some(MESSAGE_TOO_BIG),
             Ok(Some(Ok(Message::Text(text)))) => {
                 if !membership.send(Command::Message { connection, text }).await {
                     return Some(GOING_AWAY);
@@ -199,8 +218,10 @@ async fn write(
     Queue { mut frames, queued_bytes, overflowed }: Queue<'_>,
     membership: &Membership,
     heartbeat: Duration,
+    takes: &AtomicBool,
 ) {
-    let mut pings = interval_at(Instant::now() + heartbeat, heartbeat);
+    let interval = heartbeat.clamp(SHORTEST, NEVER);
+    let mut pings = interval_at(Instant::now() + interval, interval);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let mut next = tokio::select! {
@@ -210,7 +231,7 @@ async fn write(
             frame = frames.recv() => match frame {
                 Some(frame) => Some((frame.len(), frame.into())),
                 // The room let go of this connection, and says so by the farewell.
-                None => return std::future::pending().await,
+                None => return pending().await,
             },
             () = overflowed.notified() => {
                 membership.send(Command::CaughtUp { connection: membership.connection() }).await;
@@ -219,15 +240,38 @@ async fn write(
         };
         // What has gathered meanwhile goes out at one stroke.
         while let Some((bytes, message)) = next {
-            if sink.feed(message).await.is_err() {
+            if until_taken(|context| sink.poll_ready_unpin(context), takes).await.is_err()
+                || sink.start_send_unpin(message).is_err()
+            {
                 return;
             }
             queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
             next = frames.try_recv().ok().map(|frame| (frame.len(), frame.into()));
         }
-        if sink.flush().await.is_err() {
+        if until_taken(|context| sink.poll_flush_unpin(context), takes).await.is_err() {
             return;
         }
+    }
+}
+
+/// Goes on with what the network does not take at once, and sets `takes` each time that it takes more.
+///
+/// It takes more only when the other end has: what goes through at once may just fill a buffer.
+async fn until_taken<T>(mut go_on: impl FnMut(&mut task::Context<'_>) -> Poll<T>, takes: &AtomicBool) -> T {
+    if let Poll::Ready(done) = poll_fn(|context| Poll::Ready(go_on(context))).await {
+        return done;
+    }
+    // In a group a future is polled for what wakes it, and here that is the network; the task is woken for more than that.
+    let mut was_polled = false;
+    let alone = poll_fn(|context| {
+        if mem::replace(&mut was_polled, true) {
+            takes.store(true, Ordering::Relaxed);
+        }
+        go_on(context)
+    });
+    match FuturesUnordered::from_iter([alone]).next().await {
+        Some(done) => done,
+        None => pending().await,
     }
 }
 

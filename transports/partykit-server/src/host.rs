@@ -67,14 +67,15 @@ impl Host {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                // What arrived is done before anything is made of somebody's going.
+                // Ticks before everything: an inbox is never empty while somebody floods it. And what arrived is done before
+                // anything is made of somebody's going.
                 biased;
+                _ = ticks.tick(), if self.room.wants_ticks() => self.hand_in(Input::Tick),
                 command = inbox.recv() => match command {
                     Some(command) => self.take(command),
                     None => return,
                 },
                 () = released.notified() => {}
-                _ = ticks.tick(), if self.room.wants_ticks() => self.hand_in(Input::Tick),
             }
             if self.room.is_idle() && retire(&inbox) {
                 return;
@@ -158,5 +159,56 @@ impl Host {
                 self.put_out(output);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use roommate_partykit::proto::RoomConfig;
+
+    use super::*;
+    use crate::{config::ServerConfig, connection};
+
+    /// `true` for a ping, `false` for a text.
+    fn is_ping(frame: &Frame) -> bool {
+        matches!(frame, Frame::Ping(_))
+    }
+
+    #[tokio::test]
+    async fn r8_whoever_floods_a_room_does_not_hold_up_its_ticks() {
+        let (ask, inbox) = mpsc::channel(1024);
+        let (author, reader) = (ConnectionId(1), ConnectionId(2));
+        let mut mailboxes = Vec::new();
+        for connection in [author, reader] {
+            let (outbox, mailbox) = connection::queue(&ServerConfig::new());
+            let (answer, _) = oneshot::channel();
+            let connect = Command::Connect { connection, context: Context::default(), outbox, answer };
+            ask.try_send(connect).unwrap();
+            mailboxes.push(mailbox);
+        }
+        let mut context = Context::default();
+        (context.method, context.path) = ("PUT".to_owned(), "/party/r/store".to_owned());
+        let (answer, _) = oneshot::channel();
+        ask.try_send(Command::Request { context, body: "[{},{}]".into(), answer }).unwrap();
+        let say = |text: &'static str| {
+            ask.try_send(Command::Message { connection: author, text: Utf8Bytes::from_static(text) }).unwrap();
+        };
+        // The answers to what it was asked on connecting.
+        (0..10).for_each(|token| ask.try_send(Command::Pong { connection: reader, token }).unwrap());
+        say(r#"s[{},{"v":1},1]"#);
+        (0..500).for_each(|_| say("flood"));
+        say(r#"s[{},{"v":2},1]"#);
+        drop(ask);
+        Host::new(Room::new(RoomConfig::new(), "e")).run(inbox, Arc::default(), |_| false).await;
+        let mut told = Vec::new();
+        while let Ok(frame) = mailboxes[1].frames.try_recv() {
+            told.push(frame);
+        }
+        let told_of = |what: &str| {
+            let is_that = |frame: &Frame| matches!(frame, Frame::Text(text) if text.contains(what));
+            told.iter().position(is_that).expect("it is told every change")
+        };
+        let between = told_of("\"v\":1")..told_of("\"v\":2");
+        assert!(told[between].iter().any(is_ping), "no tick asked meanwhile what had arrived: {told:?}");
     }
 }

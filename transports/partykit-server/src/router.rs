@@ -1,6 +1,6 @@
 //! The routes to the rooms.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
@@ -11,8 +11,11 @@ use axum::{
     routing::any,
 };
 use futures_util::StreamExt;
-use roommate_partykit::proto::{Context, Headers, Response, RoomPath};
-use tokio::{sync::oneshot, time::timeout};
+use roommate_partykit::proto::{Context, Headers, Limits, Response, RoomPath};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 use tracing::debug;
 
 use crate::{
@@ -80,8 +83,9 @@ async fn connect(rooms: &Rooms, lease: Lease, context: Context, mut parts: Parts
         Ok(Some(refusal)) => return answer(refusal),
         Err(_gone) => return unavailable(headers),
     }
-    // Larger messages than the room takes are read all the same, up to a point, so that it can say so in good order.
-    let max_size = config.room.max_message_size().saturating_mul(2);
+    // Larger messages than the room takes are read all the same, up to a point, so that it can say so in good order: to any
+    // client that keeps to PartyKit's limit, for one.
+    let max_size = config.room.max_message_size().saturating_mul(2).max(Limits::default().message);
     // A browser that offers protocols accepts no answer without one.
     let upgrade = upgrade.max_message_size(max_size).max_frame_size(max_size).protocols(protocol);
     let serve = {
@@ -99,15 +103,17 @@ async fn request_room(rooms: &Rooms, lease: &Lease, context: Context, body: Body
     let config = rooms.config();
     let headers = config.room.response_headers();
     let body = if context.method == "PUT" {
-        let read = timeout(config.body_timeout, read_body(body, config.room.max_body_size()));
+        let read = read_body(body, config.room.max_body_size(), config.body_timeout);
         let read = tokio::select! {
             read = read => read,
             () = rooms.stop().cancelled() => return unavailable(headers),
         };
         match read {
-            Ok(Ok(body)) => body,
-            Ok(Err(error)) => return answer(Response::text(400, headers, error.to_string())),
-            Err(_elapsed) => return answer(Response::text(408, headers, "the body took too long to arrive")),
+            Ok(body) => body,
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                return answer(Response::text(408, headers, "the body took too long to arrive"));
+            }
+            Err(error) => return answer(Response::text(400, headers, error.to_string())),
         }
     } else {
         Bytes::new()
@@ -120,11 +126,23 @@ async fn request_room(rooms: &Rooms, lease: &Lease, context: Context, body: Body
     }
 }
 
+/// How many bytes of a body a second have to arrive at least, once it has taken its time.
+const SLOWEST_BODY: usize = 16 << 10;
+
 /// Reads a body of up to `max_size` bytes; of a larger one enough for the room to see that it is.
-async fn read_body(body: Body, max_size: usize) -> io::Result<Bytes> {
+///
+/// Fails with [`io::ErrorKind::TimedOut`] if it takes longer than `patience` and what has arrived takes at the slowest.
+async fn read_body(body: Body, max_size: usize, patience: Duration) -> io::Result<Bytes> {
     let mut chunks = body.into_data_stream();
     let mut body = Vec::new();
-    while let Some(chunk) = chunks.next().await {
+    let began = Instant::now();
+    loop {
+        let allowed = patience.saturating_add(Duration::from_secs((body.len() / SLOWEST_BODY) as u64));
+        let left = allowed.saturating_sub(began.elapsed());
+        let Some(chunk) = timeout(left, chunks.next()).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+        else {
+            break;
+        };
         let chunk = chunk.map_err(io::Error::other)?;
         if body.is_empty() && chunk.len() > max_size {
             return Ok(chunk);

@@ -11,6 +11,8 @@ mod notices;
 mod runtime;
 mod shared;
 mod state;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::{fmt, sync::Arc};

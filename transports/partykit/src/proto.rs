@@ -26,7 +26,7 @@ pub use dialect::{
 };
 pub use extended::{Session, SessionOptions, SessionOutput};
 pub use http::{Headers, MAIN_PARTY, Response, RoomPath, cors_headers};
-pub use limits::Limits;
+pub use limits::{Limits, TOO_BIG};
 pub use link::{CheckId, Link, LinkOptions, LinkOutput, Listening, NoticeQueue, Side, Ticket};
 pub use policy::{AllowAll, Asker, ConnectionId, Context, Policy};
 pub use room::{Input, Output, RequestId, Room, RoomConfig};

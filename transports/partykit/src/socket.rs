@@ -12,7 +12,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use roommate::{Error, ErrorKind, Result};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 pub use self::events::SocketEvents;
 use self::{events::Subscribers, run::Task, shared::Shared};
@@ -124,6 +124,12 @@ impl PartySocket {
     /// Waits until connection `epoch` could take another message; `false` once it is over.
     pub async fn writable(&self, epoch: u64) -> bool {
         self.0.shared.writable(epoch).await
+    }
+
+    /// When the last bytes came on connection `epoch` of a message that was not whole with them: a large one that takes a
+    /// while is not yet an event.
+    pub(crate) fn last_arrival(&self, epoch: u64) -> Option<Instant> {
+        self.0.shared.last_arrival(epoch)
     }
 
     /// A stream of everything that happens from now on.

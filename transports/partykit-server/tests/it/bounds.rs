@@ -1,11 +1,12 @@
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::Router;
 use roommate_partykit::proto::RoomConfig;
 use roommate_server::{Rooms, Server, ServerConfig};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
+    time::sleep,
 };
 use tokio_tungstenite::tungstenite::Message;
 
@@ -74,6 +75,46 @@ async fn a_connection_that_answers_no_ping_is_ended_and_one_that_does_is_kept() 
     author.say("s[{},{\"v\":1},1]").await;
     assert_eq!(live.hear().await, "s[{},{\"v\":1},1]");
     assert!(dead.closed().await.is_none_or(|close| u16::from(close.code) == 1001));
+}
+
+/// Opens a connection that says nothing, whose network holds little.
+async fn open_mute(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 << 10).unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
+    let handshake = "GET /party/r HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                     sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(handshake.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 101");
+    stream
+}
+
+/// Reads to the end, with a pause after each piece, and counts.
+async fn read_slowly(mut stream: TcpStream, pause: Duration) -> usize {
+    let mut buffer = vec![0; 256 << 10];
+    let mut count = 0;
+    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+        count += read;
+        sleep(pause).await;
+    }
+    count
+}
+
+#[tokio::test]
+async fn r5_a_content_that_takes_longer_than_a_peer_may_be_silent_arrives() {
+    let heartbeat = Duration::from_millis(400);
+    let config = ServerConfig::new().with_heartbeat(heartbeat).with_close_timeout(Duration::from_millis(50));
+    let server = serve(config).await;
+    let content = format!("[{{}},{{\"v\":\"{}\"}}]", "x".repeat(9 << 20));
+    let slow = open_mute(server.local_addr()).await;
+    let dead = open_mute(server.local_addr()).await;
+    assert_eq!(put(&server, STORE, &content).await, 201);
+    // Silence ends it once it has read everything.
+    let arrived = read_slowly(slow, Duration::from_millis(15)).await;
+    assert!(arrived > content.len(), "{arrived} of {} bytes arrived", content.len());
+    assert!(read_slowly(dead, Duration::ZERO).await < content.len(), "whoever took nothing was waited for");
 }
 
 #[tokio::test]

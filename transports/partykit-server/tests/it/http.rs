@@ -6,6 +6,7 @@ use roommate_server::ServerConfig;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::sleep,
 };
 
 use crate::support::{CLIENT, Socket, eventually, get, put, request, serve};
@@ -179,4 +180,20 @@ async fn r8_a_body_that_never_comes_is_not_waited_for() {
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 408");
+}
+
+#[tokio::test]
+async fn r4_a_body_that_arrives_slowly_is_waited_for() {
+    let server = serve(ServerConfig::new().with_body_timeout(Duration::from_millis(300))).await;
+    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    let body = format!("[{{}},{{\"v\":\"{}\"}}]", "x".repeat(100_000));
+    let head = format!("PUT /party/r/store HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    let (most, rest) = body.split_at(80_000);
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(most.as_bytes()).await.unwrap();
+    sleep(Duration::from_millis(600)).await;
+    stream.write_all(rest.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 201");
 }

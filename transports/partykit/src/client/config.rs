@@ -21,7 +21,8 @@ pub struct PartyKitConfig {
     pub listening_connection: bool,
     /// Whether to speak the extended dialect with a server that does. True by default.
     pub extended_dialect: bool,
-    /// How long an HTTP request may wait for the server to go on. 30 s by default.
+    /// How long an HTTP request may wait for the server to go on, besides the time that its own body takes at 16 KiB a second.
+    /// 30 s by default.
     pub request_timeout: Duration,
     /// The largest content that is read, in bytes of JSON. 256 MiB by default.
     pub max_content_size: usize,

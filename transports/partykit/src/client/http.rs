@@ -1,10 +1,13 @@
 //! The store of a room over HTTP.
 
+use std::time::Duration;
+
 use reqwest::{
     Client, Method,
     header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, PRAGMA},
 };
 use roommate::{Content, Error, ErrorKind, Result};
+use tokio::time::timeout;
 use tracing::warn;
 
 use super::PartyKitConfig;
@@ -13,12 +16,17 @@ use crate::{
     socket::{PartySocket, tls_config},
 };
 
+/// How many bytes of a body a second have to get through at least. What is slower cannot be told from a server that is gone:
+/// nothing says how much of a body has left.
+const SLOWEST_UPLOAD: usize = 16 << 10;
+
 /// Where a room's whole content is read and written.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     client: Client,
     url: String,
     max_content_size: usize,
+    request_timeout: Duration,
     /// Its headers are those of the requests.
     socket: PartySocket,
 }
@@ -34,12 +42,17 @@ impl Endpoint {
         let client = Client::builder()
             .tls_backend_preconfigured(tls_config(&options)?)
             .connect_timeout(config.request_timeout)
-            .read_timeout(config.request_timeout)
             // The socket uses none either: both are to speak to one server.
             .no_proxy()
             .build()
             .map_err(|error| Error::with_source(ErrorKind::Unsupported, "cannot make an HTTP client", error))?;
-        Ok(Self { client, url, max_content_size: config.max_content_size, socket: socket.clone() })
+        Ok(Self {
+            client,
+            url,
+            max_content_size: config.max_content_size,
+            request_timeout: config.request_timeout,
+            socket: socket.clone(),
+        })
     }
 
     pub(super) fn url(&self) -> &str {
@@ -82,7 +95,10 @@ impl Endpoint {
         for (name, value) in &self.socket.options().headers {
             request = request.header(name, value);
         }
+        // Not reqwest's read timeout, which runs while the body is still being sent.
+        let mut patience = self.request_timeout;
         if let Some((body, offer)) = body {
+            patience = patience.saturating_add(Duration::from_secs((body.len() / SLOWEST_UPLOAD) as u64));
             if let Some(offer) = offer {
                 request = request.header(OFFER_HEADER, offer);
             }
@@ -94,11 +110,14 @@ impl Endpoint {
             let what = if error.is_timeout() { "took too long" } else { "did not get through" };
             Error::with_source(kind, format!("{name} {what}"), error.without_url())
         };
-        let mut response = request.send().await.map_err(failed)?;
+        let silent = |_| Error::new(ErrorKind::Unavailable, format!("{name} took too long"));
+        let mut response = timeout(patience, request.send()).await.map_err(silent)?.map_err(failed)?;
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        while let Some(chunk) =
+            timeout(self.request_timeout, response.chunk()).await.map_err(silent)?.map_err(failed)?
+        {
             if body.len() + chunk.len() > self.max_content_size {
                 let message = format!("{name} brings more than max_content_size ({}) allows", self.max_content_size);
                 return Err(Error::new(ErrorKind::Refused, message));

@@ -30,10 +30,14 @@ impl Notices {
     pub(super) fn is_ready(&self) -> Result<bool> {
         self.shared.peek(|state| {
             state.check()?;
-            match &state.watch {
-                Some(Watch { id, failure, .. }) if *id == self.id => match failure {
+            let is_ready = state.is_ready();
+            match &mut state.watch {
+                Some(Watch { id, failure, is_read, .. }) if *id == self.id => match failure {
                     Some(error) => Err(error.clone()),
-                    None => Ok(state.is_ready()),
+                    None => {
+                        *is_read |= is_ready;
+                        Ok(is_ready)
+                    }
                 },
                 _ => Err(closed()),
             }

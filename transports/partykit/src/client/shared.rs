@@ -101,11 +101,14 @@ impl Shared {
     /// Does what follows from a change of the state, and tells of it.
     fn carry_out(&self, mut state: MutexGuard<'_, State>) {
         state.carry_out();
+        // Without anybody who hears of them they wait for whoever will read.
+        let reports = if self.report.get().is_some() { state.unread_reports() } else { Vec::new() };
         let reader = state.reader_to_wake();
         drop(state);
         if let Some(reader) = reader {
             reader.wake();
         }
+        reports.into_iter().for_each(|error| self.report(error));
         self.tell_news();
         self.work.notify_one();
     }
@@ -161,8 +164,10 @@ impl Shared {
             }
             blocked = ear.line.blocked();
         }
+        let deadline = deadlines.into_iter().flatten().chain(ask_at).min();
         Work {
-            wake_at: deadlines.into_iter().flatten().chain(ask_at).min().map(|deadline| self.began + deadline),
+            // One that no clock can show does not come.
+            wake_at: deadline.and_then(|deadline| self.began.checked_add(deadline)),
             ear: events,
             get: state.get.take(),
             ask,
@@ -222,9 +227,9 @@ impl Shared {
                     }
                     Err(error) => state.fail(error),
                 },
-                SocketEvent::Close { .. } => {
+                SocketEvent::Close { code, .. } => {
                     state.main.closed();
-                    state.link.closed(Side::Main, now);
+                    state.link.closed_with(Side::Main, code, now);
                 }
                 SocketEvent::Pong(payload) => state.pong(&payload),
                 SocketEvent::Message(_) | SocketEvent::Error(_) => {}
@@ -262,7 +267,7 @@ impl Shared {
                         ear.ask_at = None;
                         watch.hung_up(code, &reason);
                         state.link.closed(Side::Ear, now);
-                        state.session.closed();
+                        state.session.closed_with(code);
                     }
                     SocketEvent::Pong(payload) => state.pong(&payload),
                     SocketEvent::Message(_) | SocketEvent::Error(_) => {}
@@ -291,6 +296,9 @@ impl Shared {
     pub(super) fn tick(&self) {
         self.with(|state, now| {
             state.link.tick(now);
+            if let Some(at) = state.last_arrival() {
+                state.session.arriving(at.saturating_duration_since(self.began));
+            }
             state.session.tick(now);
         });
     }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, task::Waker, time::Duration};
 
 use roommate::{Changes, Content, EditKey, Error, ErrorKind, Receipt, Result, Saved};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{PartyKitConfig, closed, line::Line, watch::Watch};
 use crate::{
@@ -133,6 +133,20 @@ impl State {
             Some(Spoken::Stock) => self.link.is_ready(),
             Some(Spoken::Extended) => self.session.is_joined(),
             None => false,
+        }
+    }
+
+    /// When the persister's own connection brought some of a message that has yet to come whole.
+    pub(super) fn last_arrival(&self) -> Option<Instant> {
+        let line = &self.watch.as_ref()?.ear.as_ref()?.line;
+        line.socket().last_arrival(line.epoch()?)
+    }
+
+    /// Takes what is to be reported and nobody reads, since the watch has yet to be ready for the first time.
+    pub(super) fn unread_reports(&mut self) -> Vec<Error> {
+        match &mut self.watch {
+            Some(watch) if !watch.is_read => watch.notices.pop_errors(),
+            _ => Vec::new(),
         }
     }
 

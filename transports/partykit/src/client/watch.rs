@@ -17,6 +17,8 @@ pub(super) struct Watch {
     pub(super) reader: Option<Waker>,
     /// Why it ends, until that is told.
     pub(super) failure: Option<Error>,
+    /// It was ready once, so that somebody has its stream.
+    pub(super) is_read: bool,
     /// It has ended, and its reader knows.
     pub(super) is_over: bool,
     pub(super) ear: Option<Ear>,
@@ -41,7 +43,16 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 impl Watch {
     pub(super) fn new(id: u64, ear: Option<PartySocket>, spoken: Option<Spoken>) -> Self {
         let ear = ear.map(|socket| Ear { events: Some(socket.events()), line: Line::new(socket), ask_at: None });
-        Self { id, notices: NoticeQueue::new(NOTICES), reader: None, failure: None, is_over: false, ear, spoken }
+        Self {
+            id,
+            notices: NoticeQueue::new(NOTICES),
+            reader: None,
+            failure: None,
+            is_read: false,
+            is_over: false,
+            ear,
+            spoken,
+        }
     }
 
     /// The server told whether it speaks the extended dialect, to somebody who asked because of connection `epoch`. What is

@@ -21,6 +21,8 @@
 //!   snapshot shows from the oldest on is confirmed, since to send it again there would change nothing; the rest is sent
 //!   again. That, and only that, is *at least once*.
 //! * A gap, or anything else that cannot be, ends the connection; the next one begins with a snapshot.
+//! * A change that is larger than the server takes costs the connection (1009). The answer to the next join tells which one
+//!   it was: that one is refused, the others are sent.
 //! * A room without a store refuses all changes. While it has none, what is pending waits.
 //! * The server hangs up on whoever is refused too much and acknowledges too little. So what it may have to remember is counted,
 //!   and what would go beyond that waits until whoever listens takes note of refusals.
@@ -46,11 +48,13 @@ use super::{
 };
 
 mod hear;
+mod oversize;
 mod refused;
 mod saves;
 #[cfg(test)]
 mod tests;
 
+use oversize::Oversize;
 use refused::Forgone;
 use saves::Part;
 
@@ -92,6 +96,8 @@ pub struct Session {
     /// How much of that there may be while more is asked for.
     most_refused: Tally,
     forgone: Option<Forgone>,
+    /// A message was too large for the server, and which one is not known yet.
+    oversize: Option<Oversize>,
     troubles: Troubles,
     outputs: VecDeque<SessionOutput>,
 }
@@ -103,7 +109,7 @@ pub struct SessionOptions {
     pub capacity: usize,
     /// What the room can take.
     pub limits: Limits,
-    /// How long the server may take to answer when a connection is opened, before that is given up. 30 s.
+    /// How long nothing may come of the server's answer when a connection is opened, before that is given up. 30 s.
     pub patience: Duration,
 }
 
@@ -177,6 +183,7 @@ impl Session {
             remembered: Remembered::default(),
             most_refused: MOST_REFUSED,
             forgone: None,
+            oversize: None,
             troubles: Troubles::default(),
             outputs: VecDeque::new(),
         }
@@ -197,18 +204,19 @@ impl Session {
         self.outdated = None;
         self.untaken.clear();
         self.remembered = Remembered::default();
+        self.oversize = None;
         self.outputs.clear();
     }
 
     /// The connection is open, and the server speaks the dialect.
     pub fn opened(&mut self, now: Duration) {
-        self.stage = Stage::Joining(now + self.options.patience);
+        self.stage = Stage::Joining(now.saturating_add(self.options.patience));
         let join = Join { client: self.client.clone(), at: self.at.clone(), decided: self.decided };
         self.acknowledged = self.decided;
         self.send(self.dialect.encode_client(&ClientMessage::Join(join)));
     }
 
-    /// The connection is closed.
+    /// The connection is closed. See [`Session::closed_with`] for one that the server closed.
     pub fn closed(&mut self) {
         self.stage = Stage::Closed;
         for part in &mut self.pending {
@@ -220,6 +228,14 @@ impl Session {
     pub fn store_found(&mut self) {
         self.has_store = Some(true);
         self.settle();
+    }
+
+    /// At this moment the connection brought some of a message that has yet to come whole: an answer may be under way for
+    /// longer than the server may take to begin with it. Tell it before [`Session::tick`].
+    pub fn arriving(&mut self, at: Duration) {
+        if let Stage::Joining(until) = &mut self.stage {
+            *until = at.saturating_add(self.options.patience).max(*until);
+        }
     }
 
     /// Time passes: call it at [`Session::deadline`], or whenever else.

@@ -24,6 +24,18 @@ pub struct Limits {
     pub cells: usize,
 }
 
+/// The code of a connection that the other end closes since a message is larger than it takes.
+pub const TOO_BIG: u16 = 1009;
+
+/// What to report of a message that is given up since it was too large for the server.
+pub(super) fn too_big(size: usize) -> Error {
+    let message = format!(
+        "a change in a message of {size} bytes was refused: the server takes none so large (1009); spread such a change over \
+         several transactions, or let `Limits::message` say what the server takes"
+    );
+    Error::new(ErrorKind::Refused, message)
+}
+
 /// Makes a message of changes.
 pub(super) type Encode<'a> = &'a dyn Fn(&Changes) -> String;
 

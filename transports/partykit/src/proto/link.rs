@@ -23,6 +23,8 @@
 //!   accepted too late, or passed for one's own and was somebody else's, a deletion for instance, is not the last word.
 //! * A main connection that was lost may have lost what was on its way, so that is sent again: *at least once*, and a
 //!   change that had arrived overwrites what others wrote meanwhile. Nothing better exists without acknowledgements.
+//! * A change that is larger than the server takes costs the main connection (1009), and nothing tells which one it was. If
+//!   that happens twice, the largest is given up: it is too large if any is.
 //! * An ear that was lost may have missed something: [`Notice::Stale`], and what is under way is checked.
 //! * A room without a store ignores changes. While it has none, what is under way waits, and a GET now and then finds
 //!   out that somebody made one (which is not broadcast).
@@ -42,6 +44,7 @@ use super::{leaf, limits::Limits, wire::Wire};
 
 mod check;
 mod notices;
+mod oversize;
 mod saves;
 #[cfg(test)]
 mod tests;
@@ -66,6 +69,8 @@ pub struct Link {
     missed: bool,
     /// What was sent may not have arrived.
     resend: bool,
+    /// The largest message that was on its way when a message was too large for the server, if that was the last time.
+    suspect: Option<Arc<str>>,
     store: StoreState,
     saves: BTreeMap<Receipt, PendingSave>,
     queue: VecDeque<Part>,
@@ -164,6 +169,7 @@ impl Link {
             ear_open: false,
             missed: false,
             resend: false,
+            suspect: None,
             store: StoreState::Unknown { heard: false },
             saves: BTreeMap::new(),
             queue: VecDeque::new(),
@@ -208,13 +214,13 @@ impl Link {
                 *look_at = now;
             }
             for part in self.sent.iter_mut().filter(|part| part.awaited) {
-                part.due = now + self.options.overtaken_patience;
+                part.due = now.saturating_add(self.options.overtaken_patience);
             }
         }
         self.settle(now);
     }
 
-    /// A connection is closed.
+    /// A connection is closed. See [`Link::closed_with`] for one that the server closed.
     pub fn closed(&mut self, side: Side, now: Duration) {
         let was_open = match side {
             Side::Main => mem::take(&mut self.main_open),
@@ -257,7 +263,7 @@ impl Link {
         self.store = match (present, before) {
             (true, _) => StoreState::Present,
             // Whoever asked spares us asking for a while.
-            (false, _) => StoreState::Absent { look_at: now + self.options.patience },
+            (false, _) => StoreState::Absent { look_at: now.saturating_add(self.options.patience) },
         };
         match (present, before) {
             // What was sent to a room without a store was ignored.

@@ -12,6 +12,7 @@ use roommate::{Cell, Changes, Content, Decoded};
 use super::{
     dialect::{DIALECT_HEADER, DIALECT_VERSION, encode},
     http::Headers,
+    limits::TOO_BIG,
     policy::{Asker, ConnectionId, Context},
     storage::StorageKey,
     wire::Wire,
@@ -64,7 +65,6 @@ pub struct Room {
 }
 
 /// WebSocket's close code for a message that is too large.
-const MESSAGE_TOO_BIG: u16 = 1009;
 /// WebSocket's close code for "try again later".
 const TRY_AGAIN_LATER: u16 = 1013;
 
@@ -193,7 +193,7 @@ impl Room {
             return Vec::new();
         }
         if text.len() > self.config.max_message_size() {
-            return vec![self.cut_off(connection, MESSAGE_TOO_BIG, "message too big")];
+            return vec![self.cut_off(connection, TOO_BIG, "message too big")];
         }
         if let Some(outputs) = self.hear(connection, text) {
             return outputs;

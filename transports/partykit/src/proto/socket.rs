@@ -1,5 +1,7 @@
 //! The deciding half of [`PartySocket`](crate::PartySocket): options, URLs, when to try again, whether the peer lives.
 
+#[cfg(any(feature = "client", test))]
+mod arrival;
 #[cfg_attr(not(feature = "client"), allow(dead_code))]
 mod heartbeat;
 mod options;
@@ -18,6 +20,13 @@ use bytes::Bytes;
 use roommate::Error;
 
 pub(crate) use self::retry::Fate;
+#[cfg(feature = "client")]
+pub(crate) use self::{
+    arrival::Arrival,
+    outgoing::Waiting,
+    state::{Goodbye, Target},
+    url::uuid_v4,
+};
 pub use self::{
     heartbeat::Heartbeat,
     options::{PartySocketOptions, SocketProtocol},
@@ -26,10 +35,8 @@ pub use self::{
 #[cfg(any(feature = "client", feature = "mock"))]
 pub(crate) use self::{
     heartbeat::{Beat, Pulse},
-    state::{Next, State, Target},
+    state::{Next, State},
 };
-#[cfg(feature = "client")]
-pub(crate) use self::{outgoing::Waiting, state::Goodbye, url::uuid_v4};
 
 /// One WebSocket message, cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

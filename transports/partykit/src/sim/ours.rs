@@ -227,7 +227,7 @@ impl World {
 
     pub(super) fn ours_closed(&mut self, peer: usize, side: Side, code: u16) {
         self.act(peer, |ours, now| {
-            ours.link.closed(side, now);
+            ours.link.closed_with(side, code, now);
             if side == Side::Ear {
                 if let Some(watch) = &mut ours.watch {
                     (watch.is_open, watch.ask_at) = (false, None);
@@ -235,7 +235,7 @@ impl World {
                         watch.failure = Some(error);
                     }
                 }
-                ours.session.closed();
+                ours.session.closed_with(code);
             }
         });
     }

@@ -15,7 +15,10 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use super::{connect::WebSocket, events::Told, metered::Vitals, shared::Shared};
-use crate::proto::socket::{Goodbye, Heartbeat, Message, Next, SocketEvent};
+use crate::proto::{
+    TOO_BIG,
+    socket::{Goodbye, Heartbeat, Message, Next, SocketEvent},
+};
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -89,7 +92,9 @@ impl Connection<'_> {
                     room
                 }
             };
-            let event = match stream.next().await {
+            let read = stream.next().await;
+            self.vitals.is_whole();
+            let event = match read {
                 Some(Ok(tungstenite::Message::Text(text))) => SocketEvent::Message(Message::Text(text.as_str().into())),
                 Some(Ok(tungstenite::Message::Binary(bytes))) => SocketEvent::Message(Message::Binary(bytes)),
                 // The heartbeat's have no payload, and are heard by the meter beneath.
@@ -175,7 +180,7 @@ fn said_goodbye(frame: Option<CloseFrame>) -> End {
         // In the words of the WebSocket interface: no code was there.
         None => (1005, String::new()),
     };
-    let error = (code == 1009).then(|| {
+    let error = (code == TOO_BIG).then(|| {
         let message = "the server closed the connection: a message was too large for it (1009); split such messages";
         Error::new(ErrorKind::Refused, message)
     });

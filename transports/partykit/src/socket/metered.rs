@@ -1,9 +1,10 @@
 //! A stream that tells the heartbeat when bytes pass.
 
 use std::{
+    future::pending,
     io,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,24 +15,40 @@ use tokio::{
     time::Instant,
 };
 
-use crate::proto::socket::{Beat, Heartbeat, Pulse};
+use crate::proto::socket::{Arrival, Beat, Heartbeat, Pulse};
 
 /// The pulse of one connection, shared by its reader, its writer and its heartbeat.
 #[derive(Debug)]
 pub(super) struct Vitals {
     began: Instant,
     pulse: Mutex<Pulse>,
+    arrival: Mutex<Arrival>,
     /// Told when a ping is due.
     pub(super) ping: Notify,
 }
 
 impl Vitals {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { began: Instant::now(), pulse: Mutex::default(), ping: Notify::new() })
+        Arc::new(Self {
+            began: Instant::now(),
+            pulse: Mutex::default(),
+            arrival: Mutex::default(),
+            ping: Notify::new(),
+        })
     }
 
     pub(super) fn heard(&self) {
         self.with(Pulse::heard);
+    }
+
+    /// What was read last made a message whole.
+    pub(super) fn is_whole(&self) {
+        self.arrival().is_whole();
+    }
+
+    /// When the last bytes came of a message that was not whole with them.
+    pub(super) fn last_arrival(&self) -> Option<Instant> {
+        self.arrival().last().and_then(|last| self.began.checked_add(last))
     }
 
     pub(super) fn deafened(&self) {
@@ -50,7 +67,11 @@ impl Vitals {
     pub(super) async fn watch(&self, heartbeat: Heartbeat) -> Duration {
         loop {
             match self.with(|pulse, now| pulse.beat(heartbeat, now)) {
-                Beat::Wait(until) => tokio::time::sleep_until(self.began + until).await,
+                Beat::Wait(until) => match self.began.checked_add(until) {
+                    Some(until) => tokio::time::sleep_until(until).await,
+                    // No clock can show that moment.
+                    None => pending().await,
+                },
                 Beat::Ping => {
                     self.with(Pulse::ping);
                     self.ping.notify_one();
@@ -58,6 +79,15 @@ impl Vitals {
                 Beat::Dead(silence) => return silence,
             }
         }
+    }
+
+    fn came(&self) {
+        self.heard();
+        self.arrival().came(self.began.elapsed());
+    }
+
+    fn arrival(&self) -> MutexGuard<'_, Arrival> {
+        self.arrival.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Pulse, Duration) -> T) -> T {
@@ -82,7 +112,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         let before = buffer.filled().len();
         let poll = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if buffer.filled().len() > before {
-            self.vitals.heard();
+            self.vitals.came();
         }
         poll
     }

@@ -52,7 +52,9 @@ pub(super) struct Task {
 impl Task {
     /// Runs a connection from its first to its last event.
     async fn open(&self, socket: WebSocket, target: &Target, vitals: Arc<Vitals>) -> Option<Fate> {
-        let Some(epoch) = self.shared.opened(target.turn) else {
+        // What was read so far is the handshake.
+        vitals.is_whole();
+        let Some(epoch) = self.shared.opened(target.turn, &vitals) else {
             // Dropped without a word: the server may notice late.
             self.shared.id_is_spent();
             return None;

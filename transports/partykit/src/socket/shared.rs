@@ -10,7 +10,7 @@ use bytes::Bytes;
 use roommate::{Error, ErrorKind, Result};
 use tokio::{sync::Notify, time::Instant};
 
-use super::tls_config;
+use super::{metered::Vitals, tls_config};
 use crate::proto::socket::{
     Fate, Goodbye, Message, Next, PartySocketOptions, ReadyState, SendOutcome, State, Target, Waiting, uuid_v4,
 };
@@ -18,6 +18,8 @@ use crate::proto::socket::{
 #[derive(Debug)]
 pub(super) struct Shared {
     state: Mutex<State>,
+    /// Of the connection that is open or was the last to be.
+    vitals: Mutex<Option<(u64, Arc<Vitals>)>>,
     began: Instant,
     /// Rung when there is something to do: a call that changes what is wanted, or a message to write.
     changed: Notify,
@@ -29,7 +31,13 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(options: PartySocketOptions) -> Result<Self> {
         let state = State::new(options, random_id()?);
-        Ok(Self { state: Mutex::new(state), began: Instant::now(), changed: Notify::new(), relieved: Notify::new() })
+        Ok(Self {
+            state: Mutex::new(state),
+            vitals: Mutex::default(),
+            began: Instant::now(),
+            changed: Notify::new(),
+            relieved: Notify::new(),
+        })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -60,6 +68,10 @@ impl Shared {
             false => Some(false),
         };
         self.until(&self.relieved, room).await
+    }
+
+    pub(super) fn last_arrival(&self, epoch: u64) -> Option<Instant> {
+        self.vitals().as_ref().filter(|(of, _)| *of == epoch).and_then(|(_, vitals)| vitals.last_arrival())
     }
 
     pub(super) async fn closed(&self) {
@@ -143,8 +155,10 @@ impl Shared {
         self.lock().id_is_spent();
     }
 
-    pub(super) fn opened(&self, turn: u64) -> Option<u64> {
-        self.lock().opened(turn, self.began.elapsed())
+    pub(super) fn opened(&self, turn: u64, vitals: &Arc<Vitals>) -> Option<u64> {
+        let epoch = self.lock().opened(turn, self.began.elapsed())?;
+        *self.vitals() = Some((epoch, vitals.clone()));
+        Some(epoch)
     }
 
     pub(super) fn next(&self, turn: u64) -> Next {
@@ -182,6 +196,10 @@ impl Shared {
     pub(super) fn task_ended(&self) {
         self.lock().task_ended();
         self.ring();
+    }
+
+    fn vitals(&self) -> MutexGuard<'_, Option<(u64, Arc<Vitals>)>> {
+        self.vitals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ring(&self) {

@@ -1,5 +1,6 @@
 //! Stories of a socket and a small server beside it.
 
+mod arrivals;
 mod endings;
 mod failures;
 mod heartbeats;

@@ -2,7 +2,9 @@
 
 mod common;
 mod extended;
+mod oversize;
 mod requests;
+mod settings;
 mod unreachable;
 
 use std::{sync::Arc, time::Duration};

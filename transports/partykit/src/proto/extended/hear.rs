@@ -33,7 +33,10 @@ impl Session {
             (Stage::Closed | Stage::Leaving(_) | Stage::Left, _) => return,
         };
         match followed {
-            Ok(()) => self.settle(),
+            Ok(()) => {
+                self.refuse_oversize();
+                self.settle();
+            }
             Err(Astray) => self.leave(now),
         }
     }
@@ -59,6 +62,8 @@ impl Session {
                         self.confirm(part, &Changes::new(), Place::BeforeContent);
                     }
                 }
+                // How far it came is forgotten as well.
+                self.oversize = None;
             }
             (None, _) => {}
         }

@@ -5,6 +5,7 @@ use roommate::{Cell, Changes, EditKey};
 use super::*;
 use crate::proto::leaf;
 
+mod connections;
 mod model;
 mod place;
 mod property;

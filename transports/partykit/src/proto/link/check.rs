@@ -83,7 +83,7 @@ impl Link {
                 return;
             }
         };
-        let again = now + self.options.patience;
+        let again = now.saturating_add(self.options.patience);
         match answer {
             Some(Some(content)) => match self.store {
                 StoreState::Absent { .. } => {

@@ -1,8 +1,8 @@
 //! The bounded way from a link to whoever follows its notices.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem};
 
-use roommate::{Content, MOST_UNCONFIRMED, Notice, Result};
+use roommate::{Content, Error, MOST_UNCONFIRMED, Notice, Result};
 
 use crate::proto::leaf;
 
@@ -84,6 +84,16 @@ impl NoticeQueue {
             self.lagging = false;
         }
         Some(item)
+    }
+
+    /// Takes the errors that wait, for whoever hears of them in another way.
+    pub fn pop_errors(&mut self) -> Vec<Error> {
+        if mem::take(&mut self.errors) == 0 {
+            return Vec::new();
+        }
+        let (errors, rest) = mem::take(&mut self.queue).into_iter().partition::<VecDeque<_>, _>(Result::is_err);
+        self.queue = rest;
+        errors.into_iter().filter_map(Result::err).collect()
     }
 
     /// Takes the content that waits, if it is all that waits: nothing newer is known, and nothing older left to tell.

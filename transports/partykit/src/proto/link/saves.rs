@@ -125,7 +125,7 @@ impl Link {
         leaf::merge(&mut part.seen, changes);
         part.heard = true;
         let is_whole = leaf::is_part(&part.changes, &part.seen);
-        let soon = now + self.options.overtaken_patience;
+        let soon = now.saturating_add(self.options.overtaken_patience);
         // Those before it, and it itself once they are decided.
         let overtaken = if is_whole { 0 } else { index };
         for part in self.sent.range_mut(overtaken..=index).filter(|part| part.awaited) {
@@ -179,7 +179,7 @@ impl Link {
             self.abandon_check();
             for part in &mut self.sent {
                 part.sent_at = now;
-                part.due = now + self.options.patience;
+                part.due = now.saturating_add(self.options.patience);
                 part.heard = false;
                 self.outputs.push_back(LinkOutput::Send(part.frame.clone()));
             }
@@ -187,7 +187,7 @@ impl Link {
         while let Some(mut part) = self.queue.pop_front() {
             self.outputs.push_back(LinkOutput::Send(part.frame.clone()));
             part.sent_at = now;
-            part.due = now + self.options.patience;
+            part.due = now.saturating_add(self.options.patience);
             if !part.awaited
                 && let Some(save) = self.saves.get_mut(&part.receipt)
             {
@@ -207,7 +207,7 @@ impl Link {
         let handed = self.sent.iter().filter(|part| !part.awaited).count();
         let mut excess = handed.saturating_sub(self.options.capacity);
         self.sent.retain(|part| {
-            if part.awaited || (excess == 0 && now < part.sent_at + patience) {
+            if part.awaited || (excess == 0 && now < part.sent_at.saturating_add(patience)) {
                 return true;
             }
             excess = excess.saturating_sub(1);

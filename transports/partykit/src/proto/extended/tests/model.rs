@@ -8,7 +8,7 @@ use super::{
     is_refused, leaf,
     place::{Down, Place},
 };
-use crate::proto::dialect::{ClientMessage, Dialect, Entry, Join, Position, ServerMessage, Standing};
+use crate::proto::dialect::{ClientMessage, Dialect, Entry, Join, Position, REPLACED, ServerMessage, Standing};
 
 #[derive(Debug, Default)]
 pub(super) struct Model {
@@ -124,7 +124,7 @@ impl Model {
         let older = self.connections.iter().find(|(_, joined)| joined.as_ref() == Some(&client));
         if let Some(older) = older.map(|(older, _)| *older) {
             self.connections.remove(&older);
-            self.sent.push((older, Down::Close));
+            self.sent.push((older, Down::Close(REPLACED)));
         }
         self.connections.insert(connection, Some(client.clone()));
         if let Some(known) = self.clients.get_mut(&client) {

@@ -40,5 +40,6 @@ pub(super) enum Mood {
 #[derive(Clone, Debug)]
 pub(super) enum Down {
     Frame(String),
-    Close,
+    /// It ends, with this code.
+    Close(u16),
 }

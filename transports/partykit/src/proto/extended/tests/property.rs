@@ -110,6 +110,17 @@ proptest! {
     }
 
     #[test]
+    fn r1_r4_r7_with_a_room_that_takes_no_large_messages_every_change_is_answered_once(
+        ops in prop::collection::vec(any_op(), 1..150),
+    ) {
+        // A join is smaller than that, and so are most edits.
+        let limit = 84;
+        let mut world = World::new(RealRoom::limited(4096, limit), None);
+        world.limit = limit;
+        world.live(&ops);
+    }
+
+    #[test]
     fn r1_r4_with_a_room_that_forgets_its_clients_every_change_is_answered_once(
         ops in prop::collection::vec(any_op(), 1..150),
     ) {

@@ -10,7 +10,7 @@ use roommate::{Cell, Changes, Content, Id, Payload};
 use super::place::{Down, Mood, Place};
 use crate::proto::{
     Asker, ConnectionId, Context, DIALECT_PARAMETER, DIALECT_VERSION, Input, Output, Policy, REPLACED, RequestId, Room,
-    RoomConfig, Wire,
+    RoomConfig, TOO_BIG, Wire,
     refusals::{MOST_REFUSED, Tally},
 };
 
@@ -63,18 +63,28 @@ impl Policy for House {
 
 impl RealRoom {
     pub(super) fn new(max_clients: usize) -> Self {
-        Self::bounded(max_clients, MOST_REFUSED)
+        Self::made(max_clients, MOST_REFUSED, usize::MAX)
     }
 
     /// One that hangs up where more is refused and not acknowledged.
     pub(super) fn bounded(max_clients: usize, most: Tally) -> Self {
+        Self::made(max_clients, most, usize::MAX)
+    }
+
+    /// One that takes messages of so many bytes.
+    pub(super) fn limited(max_clients: usize, max_message_size: usize) -> Self {
+        Self::made(max_clients, MOST_REFUSED, max_message_size)
+    }
+
+    fn made(max_clients: usize, most: Tally, max_message_size: usize) -> Self {
         let mood = Arc::<Mutex<Mood>>::default();
         let config = RoomConfig::new()
             .with_policy(House(Arc::clone(&mood)))
             .with_max_refused(most)
             .with_cures(false)
             .with_max_log(6, usize::MAX)
-            .with_max_clients(max_clients);
+            .with_max_clients(max_clients)
+            .with_max_message_size(max_message_size);
         let room = Room::new(config.clone(), "0");
         let mut room = Self { config, mood, room, storage: BTreeMap::new(), epochs: 0, accepted: vec![], sent: vec![] };
         room.let_stock_in();
@@ -110,8 +120,8 @@ impl RealRoom {
                 }
                 Output::Close { connection: ConnectionId(number), code, .. } => {
                     // One that has not joined cannot catch up. Nobody is refused more than it acknowledges.
-                    assert!([REPLACED, 1013].contains(&code), "{code}");
-                    self.sent.push((number, Down::Close));
+                    assert!([REPLACED, TOO_BIG, 1013].contains(&code), "{code}");
+                    self.sent.push((number, Down::Close(code)));
                 }
                 Output::Respond { .. } | Output::Ping { .. } => {}
                 Output::Refuse { .. } => panic!("everybody is let in"),

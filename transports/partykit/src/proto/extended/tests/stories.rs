@@ -1,4 +1,4 @@
-use roommate::Content;
+pub(super) use roommate::Content;
 
 use super::*;
 use crate::proto::dialect::{Entry, Offer, ServerMessage, Standing};
@@ -18,21 +18,21 @@ pub(super) fn snapshot(
     ServerMessage::Snapshot { standing: standing(seq, last), refused, content: Some(content.clone()) }
 }
 
-fn changed(seq: u64, changes: Changes) -> ServerMessage {
+pub(super) fn changed(seq: u64, changes: Changes) -> ServerMessage {
     ServerMessage::Entry(Entry::Changed { seq, changes })
 }
 
-fn accepted(seq: u64, id: u64) -> ServerMessage {
+pub(super) fn accepted(seq: u64, id: u64) -> ServerMessage {
     ServerMessage::Entry(Entry::Accepted { seq, id, refused: Changes::new() })
 }
 
-fn content(changes: &Changes) -> Content {
+pub(super) fn content(changes: &Changes) -> Content {
     let mut content = Content::new();
     content.apply(changes);
     content
 }
 
-fn confirmed(receipt: Receipt) -> Notice {
+pub(super) fn confirmed(receipt: Receipt) -> Notice {
     Notice::Confirmed { receipt, refused: Changes::new() }
 }
 

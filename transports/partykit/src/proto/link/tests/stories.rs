@@ -51,7 +51,11 @@ impl Client {
     }
 
     fn closed_by_peer(&mut self, side: Side) {
-        self.link.closed(side, self.now);
+        self.closed_with(side, 1006);
+    }
+
+    fn closed_with(&mut self, side: Side, code: u16) {
+        self.link.closed_with(side, code, self.now);
         self.drain();
     }
 

@@ -57,6 +57,8 @@ pub(super) struct World<P> {
     pub(super) forgot: bool,
     /// What the room lets clients leave unacknowledged, where that is next to nothing. It changes its mind then.
     pub(super) most: Option<Tally>,
+    /// The largest message that the place takes.
+    pub(super) limit: usize,
 }
 
 impl<P: Place> World<P> {
@@ -80,7 +82,7 @@ impl<P: Place> World<P> {
                 }
             })
             .collect();
-        Self { place, clients, connections: 0, written: 0, forgot: false, most }
+        Self { place, clients, connections: 0, written: 0, forgot: false, most, limit: usize::MAX }
     }
 
     pub(super) fn live(&mut self, ops: &[Op]) {
@@ -121,7 +123,13 @@ impl<P: Place> World<P> {
                         let message = Dialect::default().decode_server(&frame).unwrap().unwrap().value;
                         client.session.heard(message, client.now);
                     }
-                    Some(Down::Close) => self.run(&Op::Notice(*number)),
+                    Some(Down::Close(code)) => {
+                        let client = &mut self.clients[*number];
+                        if mem::take(&mut client.connection.open) {
+                            client.session.closed_with(code);
+                        }
+                        self.run(&Op::Notice(*number));
+                    }
                     None => {}
                 }
                 self.settle(*number);
@@ -188,7 +196,7 @@ impl<P: Place> World<P> {
             }
             Op::Summarise(number) => {
                 let connection = &mut self.clients[*number].connection;
-                if connection.whole && !connection.down.iter().any(|down| matches!(down, Down::Close)) {
+                if connection.whole && !connection.down.iter().any(|down| matches!(down, Down::Close(_))) {
                     let waiting = mem::take(&mut connection.down);
                     self.place.summarise(connection.number);
                     let sent = self.place.sent();
@@ -277,7 +285,7 @@ impl<P: Place> World<P> {
                     }
                 }
                 SessionOutput::Notice(notice) => client.notices.push(Ok(notice)),
-                SessionOutput::Report(error) => panic!("{error}"),
+                SessionOutput::Report(error) => assert!(self.limit < usize::MAX, "{error}"),
                 SessionOutput::Reconnect => reconnects = true,
             }
         }
@@ -331,11 +339,12 @@ impl<P: Place> World<P> {
             for (number, edit) in &client.edits {
                 assert!(edit.confirmed, "edit {number} of {} was answered", client.name);
                 assert!(leaf::is_part(&edit.refused, &edit.changes));
+                let fits = Dialect::default().encode_change(9_999_999, &edit.changes).len() <= self.limit;
                 for leaf in leaf::leaves(&edit.changes) {
                     let refused = leaf.is_in(&edit.refused);
                     // To delete what is not there changes nothing, whether that is refused or not.
                     let untold = self.forgot && is_deletion(leaf) && !refused;
-                    let is_usual = self.most.is_some() || refused == is_refused(leaf);
+                    let is_usual = self.most.is_some() || refused == is_refused(leaf) || !fits && refused;
                     assert!(is_usual || untold, "{leaf:?} of edit {number} of {}", client.name);
                     if !is_deletion(leaf) {
                         let times = written.get(&format!("{leaf:?}")).copied().unwrap_or(0);
