@@ -17,7 +17,8 @@ use super::{
 ///
 /// Dropping it rolls it back, as an error in the body of [`Store::transaction`] would. While it lives, other threads'
 /// writes wait, as they wait for such a body; so it stays on its thread, and forgetting it
-/// ([`std::mem::forget`]) locks the store for ever.
+/// ([`std::mem::forget`]) locks the store for ever. An [`Engine`](crate::Engine) takes nothing in meanwhile either, so to
+/// await what it has to take in first, such as its `flush`, with a transaction open is to wait for ever.
 ///
 /// ```compile_fail
 /// let store = roommate::Store::new();
