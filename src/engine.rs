@@ -205,7 +205,8 @@ impl Engine {
     /// Ends the engine, and returns the edits that are still unconfirmed, oldest first.
     ///
     /// With auto-save on it first saves what is left, for at most the deadline ([`EngineBuilder::with_flush_deadline`]). The
-    /// persister and the outbox then have as long again to close, whatever they do.
+    /// persister and the outbox then have as long again to close, whatever they do. A transaction that is open on the thread
+    /// on which the engine runs has to end first.
     /// The store lives on. Further calls fail with [`ErrorKind::Closed`].
     pub async fn destroy(&self) -> Vec<Changes> {
         // Destroying cannot fail; an engine whose task died with its runtime is destroyed already.

@@ -126,6 +126,8 @@ pub(crate) struct Summary {
     pub(crate) is_retry: bool,
     /// It may be saved now: an outbox, if there is one, has it.
     pub(crate) is_ready: bool,
+    /// Another one waits behind it.
+    pub(crate) has_backlog: bool,
     pub(crate) sent: usize,
     pub(crate) oldest: Option<EditId>,
     pub(crate) newest: EditId,

@@ -114,9 +114,12 @@ impl Replica {
         self.shadow.uncover(&narrowed, &self.edits);
     }
 
-    /// Gives what is next to be saved to a save: an atomic change. `None` when nothing waits.
+    /// Gives what is next to be saved to a save: an atomic change. `None` when nothing waits, or what does is not to be saved
+    /// yet ([`Replica::keep`]).
     pub(crate) fn take_next(&mut self) -> Option<(EditId, Changes)> {
-        let next = self.edits.iter_mut().find(|edit| edit.waits())?;
+        let kept = self.kept;
+        let next = self.edits.iter_mut().find(|edit| edit.waits());
+        let next = next.filter(|edit| kept.is_none_or(|kept| edit.id <= kept))?;
         next.stage = Stage::Saving;
         Some((next.id, next.changes.clone()))
     }
@@ -227,6 +230,11 @@ impl Replica {
     /// The edit that is to be saved next.
     pub(crate) fn next(&self) -> Option<EditId> {
         self.edits.iter().find(|edit| edit.waits()).map(|edit| edit.id)
+    }
+
+    /// Whether more than one edit waits, so that the next one takes in no further edits.
+    pub(crate) fn has_backlog(&self) -> bool {
+        self.edits.iter().filter(|edit| edit.waits()).count() > 1
     }
 
     /// Whether the edit that is to be saved next was given to a save before.

@@ -211,6 +211,7 @@ impl Shared {
             next: replica.next(),
             is_retry: replica.is_retrying(),
             is_ready: replica.is_ready(),
+            has_backlog: replica.has_backlog(),
             sent: replica.sent(),
             oldest: replica.oldest(),
             newest: replica.newest(),

@@ -9,7 +9,8 @@ mod lifecycle;
 mod loading;
 mod outbox;
 mod places;
-mod reviewed;
+mod races;
+
 mod saving;
 mod schemas;
 mod several;

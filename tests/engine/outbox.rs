@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use roommate::{
-    MOST_UNCONFIRMED, Store,
+    MOST_UNCONFIRMED, Status, Store,
     conformance::{Fault, Flaky, Gate, Op},
 };
 
 use crate::{
     places::{File, Room},
-    world::{World, content},
+    world::{World, changes, content},
 };
 
 #[test]
@@ -100,4 +100,45 @@ fn r4_what_is_gathered_is_sent_only_when_the_outbox_has_all_of_it() {
     gate.open();
     world.run();
     assert_eq!(world.held(), content(&[("x", 3)]));
+}
+
+#[test]
+fn r4_an_edit_made_as_a_first_save_begins_is_in_it_only_when_the_outbox_has_it() {
+    let world = World::new();
+    let room = Room::default();
+    let client = world.client_of(&Store::new(), room.clone(), |builder| builder.with_outbox(File::default()));
+    let store = client.store.clone();
+    let _listener = client.engine.add_status_listener(move |status| {
+        if *status == Status::Saving && !store.has_values() {
+            store.set_value("late", 1).unwrap();
+        }
+    });
+    world.clock.block_on(client.engine.start_auto_persisting(None)).unwrap();
+    assert_eq!(room.content(), Some(content(&[])));
+    world.run();
+    assert_eq!(room.open(), [changes(&[("late", 1)])]);
+    assert_eq!(room.saves(), [None, Some(1)]);
+}
+
+#[test]
+fn what_gathered_in_an_outbox_while_nothing_could_be_saved_goes_without_a_pause() {
+    let world = World::holding(&[("x", 0)]);
+    let client =
+        world.client_with(|builder| builder.with_save_interval(Duration::from_secs(5)).with_outbox(File::default()));
+    world.clock.block_on(client.engine.start_auto_persisting(None)).unwrap();
+    let gate = Gate::new();
+    client.faults.next(Op::Save, Fault::Hold(gate.clone()));
+    client.set("x", 1);
+    world.clock.pass(Duration::from_secs(6));
+    for n in 2..50 {
+        client.set("x", n);
+        world.run();
+    }
+    assert_eq!(client.engine.unconfirmed().len(), 49);
+    gate.open();
+    world.run();
+    assert_eq!(world.held(), content(&[("x", 49)]));
+    client.set("x", 50);
+    world.run();
+    assert_eq!(world.held(), content(&[("x", 49)]), "the interval is that to the next");
 }

@@ -7,7 +7,7 @@ use std::{
 
 use proptest::prelude::*;
 use roommate::{
-    Error, ErrorKind, Status, Store,
+    Error, ErrorKind, Notice, Status, Store,
     conformance::{Fault, Gate, Op},
 };
 
@@ -315,4 +315,38 @@ fn r7_a_whole_content_names_the_last_edit_that_it_has() {
     world.run();
     assert_eq!(room.content(), Some(content(&[("made", 1), ("x", 1)])));
     assert_eq!(room.saves(), [Some(1), Some(1)]);
+}
+
+#[test]
+fn r4_a_client_that_only_saves_makes_a_room_again_that_lost_what_it_had_sent() {
+    for flushes in [true, false] {
+        let world = World::new();
+        let room = Room::holding(content(&[("made", 1)]));
+        let client = world.client_of(&Store::new(), room.clone(), |builder| builder);
+        world.clock.block_on(client.engine.start_auto_save()).unwrap();
+        client.set("x", 1);
+        world.run();
+        assert_eq!(room.open(), [changes(&[("x", 1)])]);
+        if flushes {
+            world.clock.block_on(client.engine.stop_auto_save()).unwrap();
+            drop(client.engine.flush());
+        }
+        room.empty();
+        world.run();
+        assert_eq!(room.content(), Some(content(&[("made", 1), ("x", 1)])));
+    }
+}
+
+#[test]
+fn a_client_that_only_saves_follows_nothing_because_it_looked() {
+    let world = World::new();
+    let room = Room::holding(content(&[("made", 1)]));
+    let client = world.client_of(&Store::new(), room.clone(), |builder| builder);
+    world.clock.block_on(client.engine.start_auto_save()).unwrap();
+    client.set("x", 1);
+    world.run();
+    room.others_write(changes(&[("made", 2)]));
+    client.faults.tell(Ok(Notice::Stale));
+    world.run();
+    assert_eq!(client.values(), content(&[("made", 1), ("x", 1)]));
 }

@@ -69,7 +69,10 @@ impl Core {
                     Some(Step::Load { initial }) => initial.take(),
                     _ => None,
                 };
-                if let Some(content) = content.or(initial) {
+                // Who only saves looked whether the place still holds something.
+                if let Some(content) = content.or(initial)
+                    && (self.busy_for_call || self.auto_load)
+                {
                     self.apply(Apply::Content(content));
                 }
                 self.poll_while_empty();

@@ -48,20 +48,24 @@ impl Core {
             return;
         }
         let waits = summary.next.is_some();
+        let gathers_no_more = summary.is_retry || summary.has_backlog;
         self.owed &= summary.is_retry;
-        let saves = self.auto_save || waits && (self.owed || !self.flushes.is_empty());
-        let watches = self.auto_load || (self.settings.capability.shared && (saves || summary.sent > 0));
+        let shared = self.settings.capability.shared;
+        // What was sent to a place that has lost everything since waits for another first save.
+        let is_stranded = shared && summary.sent > 0 && self.known == Some(false);
+        let saves = self.auto_save || is_stranded || waits && (self.owed || !self.flushes.is_empty());
+        let watches = self.auto_load || shared && (saves || summary.sent > 0);
         if watches && self.settings.capability.watch && !self.watching {
             self.begin(Busy::Watch, false, Effect::Watch);
         } else if !watches && self.watching {
             self.watching = false;
             self.effects.push_back(Effect::Unwatch);
-        } else if self.stale && self.auto_load {
+        } else if self.stale && (self.auto_load || shared && summary.sent > 0) {
             self.begin_load(false);
-        } else if saves && summary.is_ready && (summary.is_retry || !self.held) && summary.sent < MOST_UNCONFIRMED {
+        } else if saves && summary.is_ready && (gathers_no_more || !self.held) && summary.sent < MOST_UNCONFIRMED {
             let whole = self.is_whole(false);
             if whole || waits {
-                if !summary.is_retry {
+                if !gathers_no_more {
                     self.hold();
                 }
                 self.begin_save(whole, false);

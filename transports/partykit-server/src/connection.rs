@@ -180,7 +180,7 @@ async fn read(
 ) -> Option<CloseFrame> {
     let connection = membership.connection();
     loop {
-        match timeout(heartbeat.saturating_mul(2), stream.next()).await {
+        match timeout(heartbeat.max(SHORTEST).saturating_mul(2), stream.next()).await {
             Err(_silent) if takes.swap(false, Ordering::Relaxed) => {}
             Err(_silent) => return Some(SILENT),
             Ok(None) => return None,

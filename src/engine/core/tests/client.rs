@@ -190,6 +190,7 @@ impl Client {
             next: self.replica.next(),
             is_retry: self.replica.is_retrying(),
             is_ready: self.replica.is_ready(),
+            has_backlog: self.replica.has_backlog(),
             sent: self.replica.sent(),
             oldest: self.replica.oldest(),
             newest: self.replica.newest(),

@@ -1,4 +1,4 @@
-//! What a reader of the engine suspected, each as the story of who would have lost what.
+//! Races that could lose an edit, each as the story of who would have lost what.
 
 use std::{
     sync::{Arc, Mutex},
