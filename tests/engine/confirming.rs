@@ -2,16 +2,11 @@
 
 use roommate::{Certainty, Refused};
 
-use crate::{
-    places::Room,
-    world::{World, changes, content},
-};
+use crate::world::{World, changes, content};
 
 #[test]
 fn a_flush_ends_with_the_confirmation_and_not_before() {
-    let world = World::new();
-    let room = Room::holding(content(&[]));
-    let client = world.joined_to(room.clone());
+    let (world, room, client) = World::with_room(&[]);
     client.set("x", 1);
     let flushed = client.engine.flush();
     world.run();
@@ -38,9 +33,7 @@ fn a_flush_with_nothing_to_wait_for_ends_at_once() {
 
 #[test]
 fn r1_confirmations_may_come_in_another_order_than_saves() {
-    let world = World::new();
-    let room = Room::holding(content(&[]));
-    let client = world.joined_to(room.clone());
+    let (world, room, client) = World::with_room(&[]);
     for n in 1..=3 {
         client.set("x", n);
         client.set(&format!("v{n}"), n);
@@ -63,9 +56,7 @@ fn r1_confirmations_may_come_in_another_order_than_saves() {
 
 #[test]
 fn a_refusal_is_told_and_the_store_shows_what_the_place_has() {
-    let world = World::new();
-    let room = Room::holding(content(&[("x", 1)]));
-    let client = world.joined_to(room.clone());
+    let (world, room, client) = World::with_room(&[("x", 1)]);
     let told = std::sync::Arc::<std::sync::Mutex<Vec<Refused>>>::default();
     let listener = told.clone();
     let _subscription =
@@ -95,9 +86,7 @@ fn a_refusal_is_told_and_the_store_shows_what_the_place_has() {
 
 #[test]
 fn discarding_ends_the_wait_of_a_flush_and_shows_what_is_confirmed() {
-    let world = World::new();
-    let room = Room::holding(content(&[("x", 1)]));
-    let client = world.joined_to(room.clone());
+    let (world, room, client) = World::with_room(&[("x", 1)]);
     client.set("x", 2);
     let flushed = client.engine.flush();
     world.run();

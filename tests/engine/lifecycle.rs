@@ -11,10 +11,7 @@ use roommate::{
     conformance::{Fault, Gate, Op},
 };
 
-use crate::{
-    places::Room,
-    world::{World, changes, content},
-};
+use crate::world::{World, changes, content};
 
 type Log = Arc<Mutex<Vec<&'static str>>>;
 
@@ -224,9 +221,7 @@ fn r4_destroy_returns_what_was_never_to_be_saved_at_once() {
 #[test]
 fn r4_destroy_waits_for_confirmations_until_its_deadline() {
     for confirms in [true, false] {
-        let world = World::new();
-        let room = Room::holding(content(&[]));
-        let client = world.joined_to(room.clone());
+        let (world, room, client) = World::with_room(&[]);
         client.set("x", 1);
         world.run();
         let engine = client.engine.clone();

@@ -8,7 +8,7 @@ use roommate::{
 };
 
 use crate::{
-    places::{File, Room, Variable},
+    places::{File, Variable},
     world::{World, changes, content},
 };
 
@@ -156,9 +156,7 @@ fn l4_a_notice_that_comes_during_a_save_stops_no_edit_from_being_saved() {
 
 #[test]
 fn edits_made_during_a_save_are_merged_into_the_next_and_a_transaction_stays_one() {
-    let world = World::new();
-    let room = Room::holding(content(&[]));
-    let client = world.joined_to(room.clone());
+    let (world, room, client) = World::with_room(&[]);
     let gate = Gate::new();
     client.faults.next(Op::Save, Fault::Hold(gate.clone()));
     client.set("x", 1);

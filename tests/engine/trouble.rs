@@ -72,9 +72,7 @@ fn a_lasting_failure_ends_when_the_place_is_heard_of() {
 
 #[test]
 fn a_lasting_failure_of_auto_save_is_the_answer_of_a_flush_that_waits() {
-    let world = World::new();
-    let room = Room::holding(content(&[]));
-    let client = world.joined_to(room.clone());
+    let (world, _room, client) = World::with_room(&[]);
     client.set("x", 1);
     let flushed = client.engine.flush();
     world.run();
@@ -154,9 +152,7 @@ fn a_callback_that_panics_ends_nothing() {
 
 #[test]
 fn r2_a_listener_that_panics_does_not_undo_what_the_place_refused() {
-    let world = World::new();
-    let room = Room::holding(content(&[("x", 1)]));
-    let client = world.joined_to(room.clone());
+    let (world, room, client) = World::with_room(&[("x", 1)]);
     client.set("x", 2);
     world.run();
     let _panics = client.store.add_values_listener(|_| panic!("on purpose"));
@@ -304,9 +300,7 @@ fn what_is_edited_with_auto_save_off_is_not_saved_because_an_older_save_lost_its
 
 #[test]
 fn r7_a_whole_content_names_the_last_edit_that_it_has() {
-    let world = World::new();
-    let room = Room::holding(content(&[("made", 1)]));
-    let client = world.joined_to(room.clone());
+    let (world, room, client) = World::with_room(&[("made", 1)]);
     client.set("x", 1);
     world.run();
     assert_eq!(room.saves(), [Some(1)], "the edit is on its way");

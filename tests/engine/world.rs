@@ -7,7 +7,7 @@ use roommate::{
     conformance::{Faults, Flaky},
 };
 
-use crate::clock::Clock;
+use crate::{clock::Clock, places::Room};
 
 /// A place and a clock.
 #[derive(Default)]
@@ -72,6 +72,13 @@ impl World {
         let client = self.client_of(&Store::new(), place, |builder| builder);
         self.clock.block_on(client.engine.start_auto_persisting(None)).expect("the place is there");
         client
+    }
+
+    /// A world with a room that holds `values`, and a client that follows it and saves to it.
+    pub(crate) fn with_room(values: &[(&str, i32)]) -> (Self, Room, Client) {
+        let (world, room) = (Self::new(), Room::holding(content(values)));
+        let client = world.joined_to(room.clone());
+        (world, room, client)
     }
 
     /// Changes of somebody without a store.
