@@ -10,7 +10,7 @@ use super::replica::{EditId, Show};
 use crate::{
     content::{Changes, Content},
     error::{Error, Result},
-    persister::{Capability, Certainty, Notice, Receipt, Saved},
+    persister::{Capability, Certainty, MOST_UNCONFIRMED, Notice, Receipt, Saved},
 };
 
 mod answers;
@@ -132,6 +132,13 @@ pub(crate) struct Summary {
     pub(crate) oldest: Option<EditId>,
     pub(crate) newest: EditId,
     pub(crate) outdated: u64,
+}
+
+impl Summary {
+    /// Whether a save may begin. The stream, in which the confirmations of those before it wait, is not read while it runs.
+    fn may_save(&self) -> bool {
+        self.is_ready && self.sent < MOST_UNCONFIRMED
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

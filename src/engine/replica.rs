@@ -117,9 +117,10 @@ impl Replica {
     /// Gives what is next to be saved to a save: an atomic change. `None` when nothing waits, or what does is not to be saved
     /// yet ([`Replica::keep`]).
     pub(crate) fn take_next(&mut self) -> Option<(EditId, Changes)> {
-        let kept = self.kept;
-        let next = self.edits.iter_mut().find(|edit| edit.waits());
-        let next = next.filter(|edit| kept.is_none_or(|kept| edit.id <= kept))?;
+        if !self.is_ready() {
+            return None;
+        }
+        let next = self.edits.iter_mut().find(|edit| edit.waits())?;
         next.stage = Stage::Saving;
         Some((next.id, next.changes.clone()))
     }

@@ -1,7 +1,6 @@
 //! What to begin next, when nothing is under way.
 
 use super::{Busy, Core, Effect, Summary, Timer, calls::Step};
-use crate::persister::MOST_UNCONFIRMED;
 
 impl Core {
     pub(super) fn decide(&mut self, summary: &Summary) {
@@ -24,16 +23,12 @@ impl Core {
                     let waits = summary.next.is_some_and(|next| next <= *up_to);
                     let whole = self.is_whole(*whole);
                     if whole || waits {
-                        if !summary.is_ready {
+                        if !summary.may_save() {
                             return;
                         }
                         // The stream that an earlier step opened may have ended since.
                         if self.lacks_receipts() {
                             return self.begin(Busy::Watch, true, Effect::Watch);
-                        }
-                        // The stream, in which their confirmations wait, is not read while a save runs.
-                        if summary.sent >= MOST_UNCONFIRMED {
-                            return;
                         }
                         return self.begin_save(whole, true);
                     }
@@ -62,7 +57,7 @@ impl Core {
             self.effects.push_back(Effect::Unwatch);
         } else if self.stale && (self.auto_load || shared && summary.sent > 0) {
             self.begin_load(false);
-        } else if saves && summary.is_ready && (gathers_no_more || !self.held) && summary.sent < MOST_UNCONFIRMED {
+        } else if saves && summary.may_save() && (gathers_no_more || !self.held) {
             let whole = self.is_whole(false);
             if whole || waits {
                 if !gathers_no_more {
@@ -85,7 +80,7 @@ impl Core {
             if !summary.is_ready {
                 return;
             }
-            if summary.next.is_some() && summary.sent < MOST_UNCONFIRMED {
+            if summary.next.is_some() && summary.may_save() {
                 return self.begin_save(self.is_whole(false), false);
             }
             if summary.sent > 0 && self.watching {

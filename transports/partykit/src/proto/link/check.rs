@@ -170,21 +170,20 @@ impl Link {
 
     /// The content is at least as new as everything under check, and everything that it shows was heard.
     fn judge(&mut self, heard: Heard, content: Content) {
+        if !self.sent.iter().any(|part| part.checked) {
+            return;
+        }
         let own: Vec<&Changes> = self.sent.iter().chain(&self.queue).map(|part| &part.changes).collect();
         let mut verdicts = Vec::new();
-        // What was heard whole behind those under check is decided with them.
-        let overtook = |part: &Part| leaf::is_part(&part.changes, &part.seen);
         let awaited = self.sent.iter().enumerate().filter(|(_, part)| part.awaited);
-        for (index, part) in awaited.take_while(|(_, part)| part.checked || overtook(part)) {
+        // What was heard whole behind those under check is decided with them.
+        for (index, part) in awaited.take_while(|(_, part)| part.checked || part.is_seen_whole()) {
             let later = &own[index + 1..];
             let refused = leaf::retain(&part.changes, |leaf| {
                 let unknowable = later.iter().any(|later| leaf.is_overwritten_by(later));
                 !unknowable && !leaf.is_in(&part.seen) && !leaf.is_shown_by(&content, later)
             });
             verdicts.push((index, refused));
-        }
-        if !self.sent.iter().any(|part| part.checked) {
-            return;
         }
         for (gone, (index, refused)) in verdicts.into_iter().enumerate() {
             if let Some(part) = self.sent.remove(index - gone) {

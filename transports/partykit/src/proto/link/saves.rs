@@ -48,6 +48,13 @@ pub(super) struct Part {
     pub(super) seen: Changes,
 }
 
+impl Part {
+    /// Whether all of it was heard, in whatever pieces.
+    pub(super) fn is_seen_whole(&self) -> bool {
+        leaf::is_part(&self.changes, &self.seen)
+    }
+}
+
 impl Link {
     /// Takes changes to be sent as soon as that can be.
     ///
@@ -124,7 +131,7 @@ impl Link {
         let Some(part) = self.sent.get_mut(index) else { return };
         leaf::merge(&mut part.seen, changes);
         part.heard = true;
-        let is_whole = leaf::is_part(&part.changes, &part.seen);
+        let is_whole = part.is_seen_whole();
         let soon = now.saturating_add(self.options.overtaken_patience);
         // Those before it, and it itself once they are decided.
         let overtaken = if is_whole { 0 } else { index };
