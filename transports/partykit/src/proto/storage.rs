@@ -1,179 +1,266 @@
-//! What a room keeps durably: TinyBase's keys, and beside them what the extended dialect has to remember.
+//! Where rooms are stored: a log of records and snapshots, one of each room.
 
-use std::sync::Arc;
+use std::{
+    fmt::{self, Debug},
+    sync::Arc,
+};
 
-use roommate::{Cell, Id};
+use roommate::Result;
 
-/// What one key of a room's storage holds.
+use super::{
+    epochs::{Epoch, Epochs},
+    http::{MAIN_PARTY, RoomPath},
+    record::Record,
+};
+
+mod key;
+mod memory;
+
+pub use key::{Batch, StorageKey};
+pub use memory::Memory;
+
+/// Stores rooms durably. The contract between a host of rooms and what it stores them in.
 ///
-/// The first three keys are those of TinyBase's PartyKit server, so that a room's storage can be taken over from it. The
-/// others begin with `roommate/`, behind the prefix, and TinyBase passes over them; it may take the storage back:
+/// A room is a log: its [`Record`]s, numbered from 1 without gaps. Its content is the fold of them (R1). A
+/// [`Snapshot`](super::Snapshot) stands for the records up to its number, so that opening a room does not read all of them.
+///
+/// # Contract
+///
+/// * **Durable.** What a call reported as stored is there after a crash of the process, of the operating system, and of the
+///   machine's power (R6). What a call reported as an error is either there or not, as a whole; the next [`open`](Self::open)
+///   tells which.
+/// * **All or nothing.** Each [`Commit`] is stored as a whole or not at all, whatever happens to others of the same call.
+/// * **In order.** A commit is stored only if its first record's number follows that of the last one stored.
+/// * **Fenced.** Each opening of a room begins a new epoch. A commit or a snapshot under any epoch but the newest is refused,
+///   so of two owners of a room only the one that opened it last can write.
+/// * **Nothing for nothing.** A room of which nothing was ever committed takes no space: to open it writes nothing, and its
+///   epoch is stored with its first commit.
+/// * **No loss in silence.** What cannot be read is an error, never an empty room (R4).
+///
+/// Calls block: a host makes them on threads of their own, and several at once. Every `now` and every time is in
+/// milliseconds since the Unix epoch, by the host's clock. Storage is not asked to check what is in records and snapshots.
+///
+/// [`conformance`](https://docs.rs/roommate-server) in the server's crate checks an implementation against each sentence.
+pub trait Storage: Debug + Send + Sync + 'static {
+    /// Claims a room under a new epoch of the random name `epoch`, and reads what it is made of.
+    ///
+    /// Returns when the epoch is durable, unless the room is not stored.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](roommate::ErrorKind::Unavailable) if the storage cannot be read or written just now,
+    /// [`Corrupt`](roommate::ErrorKind::Corrupt) if what it has cannot be read.
+    fn open(&self, room: &RoomName, epoch: &str, now: u64) -> Result<Opened>;
+
+    /// Stores commits, at most one of each room, and returns an outcome for each, in their order.
+    ///
+    /// Returns when all that it reports as stored is durable.
+    ///
+    /// # Errors
+    ///
+    /// For each commit of its own: [`Refused`](roommate::ErrorKind::Refused) if its epoch is not the room's newest,
+    /// [`Invalid`](roommate::ErrorKind::Invalid) if its records do not follow the stored ones,
+    /// [`Unavailable`](roommate::ErrorKind::Unavailable) if the storage cannot write just now (a full disk, say).
+    fn commit(&self, commits: &[Commit]) -> Vec<Result<()>>;
+
+    /// Stores a snapshot, and removes the part of the log that nobody needs any more.
+    ///
+    /// Removed are the records up to the newest snapshot that has no record of a time since `keep_since`, and the
+    /// snapshots before that one. So the log goes on from a snapshot, and the content at each time since `keep_since` can be
+    /// made again. A snapshot of a number that is stored already replaces that one.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit).
+    fn snapshot(&self, snapshot: &StoredSnapshot, keep_since: u64) -> Result<()>;
+
+    /// Reads the commits of a room whose sequence number is beyond `after`, oldest first: as many as have `max_bytes` of
+    /// records together, and at least one if there is any.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    fn log(&self, room: &RoomName, after: u64, max_bytes: usize) -> Result<Vec<StoredCommit>>;
+
+    /// Reads the newest snapshot of a room whose sequence number is not beyond `seq`, in its stored form.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    fn snapshot_at(&self, room: &RoomName, seq: u64) -> Result<Option<String>>;
+
+    /// Describes a room; `None` if it is not stored.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    fn describe(&self, room: &RoomName) -> Result<Option<RoomInfo>>;
+
+    /// Lists up to `max` rooms that come after `after`, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    fn list(&self, after: Option<&RoomName>, max: usize) -> Result<Vec<RoomInfo>>;
+
+    /// Removes all that is stored of a room, durably. Returns whether there was anything.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit).
+    fn delete(&self, room: &RoomName) -> Result<bool>;
+}
+
+/// The name of a room: its party and its own, percent-encoded as in URLs.
 ///
 /// ```
-/// use roommate_partykit::proto::StorageKey;
+/// use roommate_partykit::proto::RoomName;
 ///
-/// let key = StorageKey::Cell("pets".into(), "fido".into(), "species".into());
-/// assert_eq!(key.encode("app_"), r#"app_t"pets","fido","species""#);
-/// assert_eq!(StorageKey::decode("app_", r#"app_t"pets","fido","species""#), Some(key));
-/// assert_eq!(StorageKey::Refused(5, "c".into()).encode("app_"), "app_roommate/refused/5/c");
+/// assert_eq!(RoomName::new("chess", "a%20b").to_string(), "chess/a%20b");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum StorageKey {
-    /// Whether there is a store in the room.
-    HasStore,
-    /// A cell, by its table, row and cell id.
-    Cell(Id, Id, Id),
-    /// A value.
-    Value(Id),
-    /// What is known of a client: `[last, heard]`, the id of its change that was decided last, and a number that is the
-    /// larger the later that was.
-    Client(Arc<str>),
-    /// What was refused of a client's change, by its id, and is not acknowledged: changes, as JSON.
-    Refused(u64, Arc<str>),
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RoomName {
+    party: Arc<str>,
+    room: Arc<str>,
 }
 
-/// Writes that become durable together, or not at all. No key is in both lists.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Batch {
-    /// Keys that go.
-    pub deletes: Vec<String>,
-    /// Keys that are set.
-    pub puts: Vec<(String, Cell)>,
+/// What a room is made of when it is opened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opened {
+    /// The room's epochs; the present one is that of this opening.
+    pub epochs: Epochs,
+    /// The newest snapshot in its stored form, if there is one.
+    pub snapshot: Option<String>,
+    /// The commits with records that the snapshot does not have, oldest first.
+    pub log: Vec<StoredCommit>,
 }
 
-const HAS_STORE: &str = "hasStore";
-const CELL: char = 't';
-const VALUE: char = 'v';
-const CLIENT: &str = "roommate/client/";
-const REFUSED: &str = "roommate/refused/";
+/// Records of one room that become durable together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Commit {
+    /// The room.
+    pub room: RoomName,
+    /// The epoch under which the room is open.
+    pub epoch: Epoch,
+    /// When, in milliseconds since the Unix epoch.
+    pub time: u64,
+    /// The records: never empty, and each number is 1 more than the one before.
+    pub records: Vec<Record>,
+}
 
-impl StorageKey {
-    /// The key as text, behind the room's storage prefix.
-    pub fn encode(&self, prefix: &str) -> String {
-        match self {
-            Self::HasStore => format!("{prefix}{HAS_STORE}"),
-            Self::Cell(table_id, row_id, cell_id) => {
-                format!("{prefix}{CELL}{},{},{}", quote(table_id), quote(row_id), quote(cell_id))
-            }
-            Self::Value(value_id) => format!("{prefix}{VALUE}{value_id}"),
-            Self::Client(client) => format!("{prefix}{CLIENT}{client}"),
-            Self::Refused(id, client) => format!("{prefix}{REFUSED}{id}/{client}"),
-        }
+/// A commit as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredCommit {
+    /// The number of its last record.
+    pub last: u64,
+    /// The room's sequence number after it.
+    pub seq: u64,
+    /// When, in milliseconds since the Unix epoch.
+    pub time: u64,
+    /// The stored forms of its records, a line each.
+    pub records: String,
+}
+
+/// A snapshot as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSnapshot {
+    /// The room.
+    pub room: RoomName,
+    /// The epoch under which the room is open.
+    pub epoch: Epoch,
+    /// The number of the last record that it has.
+    pub number: u64,
+    /// The room's sequence number then.
+    pub seq: u64,
+    /// The stored form of the [`Snapshot`](super::Snapshot).
+    pub text: String,
+}
+
+/// What is known of a stored room without opening it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RoomInfo {
+    /// The room.
+    pub room: RoomName,
+    /// Its sequence number: how many changes were ever accepted.
+    pub seq: u64,
+    /// When its first record was committed, in milliseconds since the Unix epoch.
+    pub created: u64,
+    /// When its last record was committed, in milliseconds since the Unix epoch.
+    pub changed: u64,
+}
+
+impl RoomName {
+    /// The room of a party, both percent-encoded as in URLs.
+    pub fn new(party: impl Into<Arc<str>>, room: impl Into<Arc<str>>) -> Self {
+        Self { party: party.into(), room: room.into() }
     }
 
-    /// What a key says, or `None` if it is none of a room's with that prefix.
-    pub fn decode(prefix: &str, text: &str) -> Option<Self> {
-        let rest = text.strip_prefix(prefix)?;
-        if rest == HAS_STORE {
-            return Some(Self::HasStore);
-        }
-        if let Some(value_id) = rest.strip_prefix(VALUE) {
-            return Some(Self::Value(value_id.into()));
-        }
-        let key = if let Some(ids) = rest.strip_prefix(CELL) {
-            let [table_id, row_id, cell_id]: [String; 3] = serde_json::from_str(&format!("[{ids}]")).ok()?;
-            Self::Cell(table_id.into(), row_id.into(), cell_id.into())
-        } else if let Some(client) = rest.strip_prefix(CLIENT) {
-            Self::Client(client.into())
-        } else {
-            let (id, client) = rest.strip_prefix(REFUSED)?.split_once('/')?;
-            Self::Refused(id.parse().ok()?, client.into())
-        };
-        // A second spelling of the same ids would survive the deletion of the first.
-        (key.encode(prefix) == text).then_some(key)
+    /// A room of the party `main`.
+    pub fn main(room: impl Into<Arc<str>>) -> Self {
+        Self::new(MAIN_PARTY, room)
+    }
+
+    /// The party.
+    pub fn party(&self) -> &str {
+        &self.party
+    }
+
+    /// The room within its party.
+    pub fn room(&self) -> &str {
+        &self.room
     }
 }
 
-impl Batch {
-    /// Whether there is nothing to write.
-    pub fn is_empty(&self) -> bool {
-        self.deletes.is_empty() && self.puts.is_empty()
+impl From<RoomPath<'_>> for RoomName {
+    fn from(path: RoomPath<'_>) -> Self {
+        Self::new(path.party, path.room)
     }
 }
 
-/// The JSON text of an id. For text without lone surrogates serde_json and `JSON.stringify` escape alike.
-fn quote(id: &Id) -> String {
-    serde_json::Value::from(id.as_str()).to_string()
+impl fmt::Display for RoomName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.party, self.room)
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+impl Opened {
+    /// A room of which nothing is stored.
+    pub fn new(epoch: impl Into<Arc<str>>) -> Self {
+        Self { epochs: Epochs::first(epoch), snapshot: None, log: Vec::new() }
+    }
+}
 
-    use super::*;
-
-    fn cell(table_id: &str, row_id: &str, cell_id: &str) -> StorageKey {
-        StorageKey::Cell(table_id.into(), row_id.into(), cell_id.into())
+impl Commit {
+    /// The number of its first record; 0 if there is none.
+    pub fn first(&self) -> u64 {
+        self.records.first().map_or(0, |record| record.number)
     }
 
-    #[test]
-    fn keys_are_those_of_tinybase() {
-        assert_eq!(StorageKey::HasStore.encode("p"), "phasStore");
-        assert_eq!(StorageKey::Value("a\"b,\n".into()).encode("p"), "pva\"b,\n");
-        assert_eq!(cell("a\"b", "c\\,d", "\n\u{1}\u{7f}\u{2028}é").encode(""), {
-            "t\"a\\\"b\",\"c\\\\,d\",\"\\n\\u0001\u{7f}\u{2028}é\""
-        });
-        assert_eq!(cell("", "__proto__", "").encode(""), r#"t"","__proto__","""#);
+    /// The number of its last record; 0 if there is none.
+    pub fn last(&self) -> u64 {
+        self.records.last().map_or(0, |record| record.number)
     }
 
-    #[test]
-    fn keys_that_do_not_fit_are_nobodys() {
-        for key in [
-            "",
-            "t",
-            "t\"a\",\"b\"",
-            "t\"a\",\"b\",\"c\",\"d\"",
-            "t1,2,3",
-            "t\"a\",\"b\",null",
-            "t\"a\",\"b\",\"c\"]",
-            "t \"a\",\"b\",\"c\"",
-            "t\"\\u0061\",\"b\",\"c\"",
-            "x\"a\",\"b\",\"c\"",
-            "hasstore",
-            "hasStore2",
-            "tnope",
-            "roommate/",
-            "roommate/client",
-            "roommate/refused/5",
-            "roommate/refused/05/c",
-            "roommate/refused/+5/c",
-            "roommate/refused/x/c",
-        ] {
-            assert_eq!(StorageKey::decode("", key), None, "{key}");
+    /// The room's sequence number after it.
+    pub fn seq(&self) -> u64 {
+        self.records.last().map_or(0, |record| record.seq)
+    }
+
+    /// The stored forms of its records, a line each.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        for record in &self.records {
+            record.encode(&mut text);
+            text.push('\n');
         }
-        assert_eq!(StorageKey::decode("app_", "hasStore"), None);
-        assert_eq!(StorageKey::decode("app_", "app"), None);
+        text
     }
+}
 
-    #[test]
-    fn a_value_id_is_whatever_follows() {
-        assert_eq!(StorageKey::decode("", "v"), Some(StorageKey::Value("".into())));
-        assert_eq!(StorageKey::decode("", "vhasStore"), Some(StorageKey::Value("hasStore".into())));
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_encoded_decodes_to_the_same(ids in any::<[String; 3]>(), id: u64, prefix in any::<String>()) {
-            let [table_id, row_id, cell_id] = ids;
-            let client = Arc::from(table_id.as_str());
-            for key in [
-                cell(&table_id, &row_id, &cell_id),
-                StorageKey::Value(cell_id.into()),
-                StorageKey::HasStore,
-                StorageKey::Client(Arc::clone(&client)),
-                StorageKey::Refused(id, client),
-            ] {
-                prop_assert_eq!(StorageKey::decode(&prefix, &key.encode(&prefix)), Some(key));
-            }
-        }
-
-        #[test]
-        fn what_decodes_encodes_to_the_same(
-            text in "[ptvh]{0,2}[\",\\\\a\\]\\[]{0,12}|proommate/(client|refused)/?[0-9+/c]{0,5}",
-        ) {
-            if let Some(key) = StorageKey::decode("p", &text) {
-                prop_assert_eq!(key.encode("p"), text);
-            }
-        }
+impl RoomInfo {
+    /// A room of whose records the first and the last were committed at these times.
+    pub fn new(room: RoomName, seq: u64, created: u64, changed: u64) -> Self {
+        Self { room, seq, created, changed }
     }
 }
