@@ -1,7 +1,7 @@
 //! Answers of a room as axum sends them.
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE},
 };
 use roommate::{Error, ErrorKind, Result};
@@ -17,7 +17,7 @@ pub(crate) fn answer(response: Response) -> axum::response::Response {
     // There the answer to a GET has a text even where that is empty, and no other empty answer has one.
     if !response.body.is_empty() || answer.status() == StatusCode::OK {
         answer.headers_mut().insert(CONTENT_TYPE, TEXT);
-        *answer.body_mut() = Body::from(response.body);
+        *answer.body_mut() = Body::from(Bytes::from_owner(response.body));
     }
     add_headers(&mut answer, &response.headers);
     answer

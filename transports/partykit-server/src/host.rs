@@ -10,7 +10,9 @@ use axum::{
     body::Bytes,
     extract::ws::{CloseFrame, Utf8Bytes},
 };
-use roommate_partykit::proto::{ConnectionId, Context, Input, Output, RequestId, Response, Room};
+use roommate_partykit::proto::{
+    Audience, ConnectionId, Context, DurableRoom, Input, Memory, Output, RequestId, Response, Storage,
+};
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     time::{MissedTickBehavior, interval},
@@ -39,7 +41,8 @@ pub(crate) enum Command {
 /// Drives one [`Room`]: hands it what arrives, and does what it says, in order.
 #[derive(Debug)]
 pub(crate) struct Host {
-    room: Room,
+    room: DurableRoom,
+    storage: Memory,
     outboxes: HashMap<ConnectionId, Outbox>,
     answers: BTreeMap<RequestId, oneshot::Sender<Response>>,
     refusals: BTreeMap<ConnectionId, oneshot::Sender<Option<Response>>>,
@@ -50,8 +53,15 @@ pub(crate) struct Host {
 const TICK: Duration = Duration::from_secs(5);
 
 impl Host {
-    pub(crate) fn new(room: Room) -> Self {
-        Self { room, outboxes: HashMap::new(), answers: BTreeMap::new(), refusals: BTreeMap::new(), requests: 0 }
+    pub(crate) fn new(room: DurableRoom, storage: Memory) -> Self {
+        Self {
+            room,
+            storage,
+            outboxes: HashMap::new(),
+            answers: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            requests: 0,
+        }
     }
 
     /// Runs until nobody can ask for anything any more, or `retire` allows a room with nothing in it to go.
@@ -70,14 +80,14 @@ impl Host {
                 // Ticks before everything: an inbox is never empty while somebody floods it. And what arrived is done before
                 // anything is made of somebody's going.
                 biased;
-                _ = ticks.tick(), if self.room.wants_ticks() => self.hand_in(Input::Tick),
+                _ = ticks.tick(), if self.room.room().wants_ticks() => self.hand_in(Input::Tick),
                 command = inbox.recv() => match command {
                     Some(command) => self.take(command),
                     None => return,
                 },
                 () = released.notified() => {}
             }
-            if self.room.is_idle() && retire(&inbox) {
+            if self.room.room().is_idle() && retire(&inbox) {
                 return;
             }
         }
@@ -116,17 +126,32 @@ impl Host {
     }
 
     fn hand_in(&mut self, input: Input<'_>) {
-        for output in self.room.handle(input) {
-            self.put_out(output);
+        self.room.handle(input);
+        loop {
+            while let Some(output) = self.room.poll() {
+                self.put_out(output);
+            }
+            let Some(commit) = self.room.commit(0) else { return };
+            if self.storage.commit(&[commit]).iter().all(Result::is_ok) {
+                self.room.committed();
+            }
         }
     }
 
     fn put_out(&mut self, output: Output) {
         match output {
-            // A room in memory is its own storage: it is as durable as it gets.
-            Output::Commit(_) => {}
-            Output::Send { to, frame } => self.send(&to, &Frame::Text(frame.into())),
-            Output::Ping { connection, token } => self.send(&[connection], &Frame::Ping(token)),
+            Output::Commit(_) | Output::Edited { .. } => {}
+            Output::Snapshot(snapshot) => {
+                let snapshot = DurableRoom::encode(self.room.name(), self.room.epoch(), &snapshot);
+                let bytes = self.storage.snapshot(&snapshot, u64::MAX).is_ok().then_some(snapshot.text.len());
+                self.room.handle(Input::SnapshotEnded { bytes });
+            }
+            Output::Recall { connection, after, max_bytes } => {
+                let commits = self.storage.log(self.room.name(), after, max_bytes).unwrap_or_default();
+                self.room.handle(Input::Recalled { connection, commits: &commits });
+            }
+            Output::Send { to, frame } => self.send(&to, &Frame::Text(frame.as_str().into())),
+            Output::Ping { connection, token } => self.send(&Audience::One(connection), &Frame::Ping(token)),
             Output::Respond { request, response } => {
                 if let Some(answer) = self.answers.remove(&request) {
                     let _gone_meanwhile = answer.send(response);
@@ -148,23 +173,20 @@ impl Host {
     }
 
     /// Queues one frame, which all its readers share.
-    fn send(&mut self, to: &[ConnectionId], frame: &Frame) {
-        for connection in to {
-            if self.outboxes.get_mut(connection).is_none_or(|outbox| outbox.push(frame.clone())) {
+    fn send(&mut self, to: &Audience, frame: &Frame) {
+        for connection in to.iter() {
+            if self.outboxes.get_mut(&connection).is_none_or(|outbox| outbox.push(frame.clone())) {
                 continue;
             }
             warn!(connection = connection.0, "reads too slowly");
-            // The connection is closed or waited for: nothing of that is another frame, so this goes no deeper.
-            for output in self.room.handle(Input::Behind { connection: *connection }) {
-                self.put_out(output);
-            }
+            self.room.handle(Input::Behind { connection });
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use roommate_partykit::proto::RoomConfig;
+    use roommate_partykit::proto::{Opened, RoomConfig, RoomName};
 
     use super::*;
     use crate::{config::ServerConfig, connection};
@@ -199,7 +221,9 @@ mod tests {
         (0..500).for_each(|_| say("flood"));
         say(r#"s[{},{"v":2},1]"#);
         drop(ask);
-        Host::new(Room::new(RoomConfig::new(), "e")).run(inbox, Arc::default(), |_| false).await;
+        let name = RoomName::main("r");
+        let room = DurableRoom::open(RoomConfig::new(), name, Opened::new("e")).unwrap();
+        Host::new(room, Memory::new()).run(inbox, Arc::default(), |_| false).await;
         let mut told = Vec::new();
         while let Ok(frame) = mailboxes[1].frames.try_recv() {
             told.push(frame);

@@ -39,10 +39,6 @@ struct Serve {
     #[arg(long, value_name = "TEXT", default_value = "")]
     message_prefix: String,
 
-    /// What each storage key begins with
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    storage_prefix: String,
-
     /// A party that there is; may be repeated
     #[arg(long, value_name = "NAME", default_value = "main", conflicts_with = "any_party")]
     party: Vec<String>,
@@ -94,7 +90,6 @@ impl Serve {
         let room = RoomConfig::new()
             .with_store_path(self.store_path)
             .with_message_prefix(self.message_prefix)
-            .with_storage_prefix(self.storage_prefix)
             .with_cures(!self.stock)
             .with_extended(!self.stock);
         let party = self.party.first().cloned().unwrap_or_default();

@@ -11,7 +11,7 @@ use std::{
 
 use axum::Router;
 use roommate::{Error, ErrorKind, Result};
-use roommate_partykit::proto::{ConnectionId, Room, RoomPath};
+use roommate_partykit::proto::{ConnectionId, DurableRoom, Memory, Opened, RoomName, RoomPath, Storage};
 use tokio::{
     runtime::Handle,
     sync::{Notify, mpsc},
@@ -41,6 +41,7 @@ struct Inner {
     /// Tells this server's epochs from those of any other, and of itself at another time.
     nonce: u128,
     epochs: AtomicU64,
+    storage: Memory,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -94,6 +95,7 @@ impl Rooms {
             connections: AtomicU64::new(0),
             nonce: u128::from_ne_bytes(nonce),
             epochs: AtomicU64::new(0),
+            storage: Memory::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         })))
@@ -163,7 +165,13 @@ impl Rooms {
         let entry = Entry { inbox, leases: Arc::default(), released: Arc::clone(&released) };
         let lease = entry.lease();
         rooms.insert(key.clone(), entry);
-        let host = Host::new(Room::new(self.0.config.room.clone(), self.0.epoch()));
+        let epoch = self.0.epoch();
+        let name = RoomName::from(path);
+        let opened = self.0.storage.open(&name, &epoch, 0).unwrap_or_else(|_| Opened::new(epoch));
+        let Ok(room) = DurableRoom::open(self.0.config.room.clone(), name, opened) else {
+            return Err(NoRoom::Stopping);
+        };
+        let host = Host::new(room, self.0.storage.clone());
         let rooms = Arc::downgrade(&self.0);
         debug!(room = key, "opened");
         self.0.tasks.spawn(host.run(commands, released, move |inbox| retire(&rooms, &key, inbox)));

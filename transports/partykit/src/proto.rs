@@ -4,6 +4,7 @@
 //! client, by the mock and by the room server alike.
 
 mod dialect;
+mod durable;
 mod epochs;
 mod extended;
 mod http;
@@ -28,6 +29,7 @@ pub use dialect::{
     ClientMessage, DIALECT_HEADER, DIALECT_PARAMETER, DIALECT_VERSION, Dialect, Entry, Join, MALFORMED, MAX_CLIENT_ID,
     MAX_SAFE_INTEGER, OFFER_HEADER, Offer, Position, REPLACED, ServerMessage, Standing, UNACKNOWLEDGED,
 };
+pub use durable::DurableRoom;
 pub use epochs::{Epoch, Epochs, MAX_EPOCHS};
 pub use extended::{Session, SessionOptions, SessionOutput};
 pub use http::{Headers, MAIN_PARTY, Response, RoomPath, cors_headers};
@@ -35,13 +37,13 @@ pub use limits::{Limits, TOO_BIG};
 pub use link::{CheckId, Link, LinkOptions, LinkOutput, Listening, NoticeQueue, Side, Ticket};
 pub use policy::{AllowAll, Asker, ConnectionId, Context, Policy};
 pub use record::{Decided, Event, Record};
-pub use room::{Input, Output, RequestId, Room, RoomConfig};
+pub use room::{Audience, Edit, Input, Output, RequestId, Room, RoomConfig};
 pub use shared_str::SharedStr;
 pub use snapshot::{KnownClient, Snapshot};
 #[cfg(any(feature = "client", feature = "mock"))]
 pub(crate) use spoken::{Greeting, Spoken, hung_up};
 pub use storage::{
-    Batch, Commit, Memory, Opened, RoomInfo, RoomName, Storage, StorageKey, StoredCommit, StoredSnapshot,
+    Commit, Memory, Opened, RoomInfo, RoomName, Storage, StorageKey, StoredCommit, StoredSnapshot, content_of_storage,
 };
 #[cfg(any(feature = "client", feature = "mock"))]
 pub(crate) use store::{Put, StoreAnswer};

@@ -6,9 +6,12 @@ use std::{
 };
 
 use futures_channel::oneshot;
-use roommate::{Cell, Content, Payload};
+use roommate::{Content, Payload};
 
-use crate::proto::{CheckId, ConnectionId, Context, Input, Output, RequestId, Response, Room, RoomConfig, Side, Wire};
+use crate::proto::{
+    CheckId, ConnectionId, Context, DurableRoom, Input, Memory, Opened, Output, RequestId, Response, RoomConfig,
+    RoomName, SharedStr, Side, Storage, Wire,
+};
 
 /// Where something waits to be delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,7 +60,7 @@ enum Up {
 enum Down {
     Opened,
     Refused(Response),
-    Frame(String),
+    Frame(SharedStr),
     Ping(u64),
     Pong(CheckId),
     Closed,
@@ -93,8 +96,8 @@ enum Stage {
 pub(super) struct Network {
     config: RoomConfig,
     wire: Wire,
-    room: Room,
-    storage: BTreeMap<String, Cell>,
+    room: DurableRoom,
+    storage: Memory,
     connections: BTreeMap<ConnectionId, Connection>,
     requests: BTreeMap<RequestId, Request>,
     /// The last number that was given away.
@@ -103,11 +106,12 @@ pub(super) struct Network {
 
 impl Network {
     pub(super) fn new(config: RoomConfig) -> Self {
+        let storage = Memory::new();
         Self {
             wire: Wire::new(config.message_prefix()),
-            room: Room::new(config.clone(), "0"),
+            room: open(&config, &storage, "0"),
             config,
-            storage: BTreeMap::new(),
+            storage,
             connections: BTreeMap::new(),
             requests: BTreeMap::new(),
             last: 0,
@@ -119,11 +123,12 @@ impl Network {
     }
 
     pub(super) fn content(&self) -> Option<Content> {
-        self.room.exists().then(|| self.room.content())
+        let room = self.room.room();
+        room.exists().then(|| room.content().clone())
     }
 
     pub(super) fn connections(&self) -> Vec<ConnectionId> {
-        self.room.connections().map(|(connection, _)| connection).collect()
+        self.room.room().connections().map(|(connection, _)| connection).collect()
     }
 
     /// Begins to connect, unless there is a connection.
@@ -179,7 +184,7 @@ impl Network {
     pub(super) fn restart(&mut self) {
         self.connections.clear();
         let epoch = self.next().to_string();
-        self.room = Room::restore(self.config.clone(), epoch, self.storage.clone());
+        self.room = open(&self.config, &self.storage, &epoch);
     }
 
     pub(super) fn pending(&self) -> Vec<Channel> {
@@ -271,36 +276,52 @@ impl Network {
     }
 
     fn handle(&mut self, input: Input<'_>) {
-        for output in self.room.handle(input) {
-            match output {
-                Output::Commit(batch) => {
-                    for key in &batch.deletes {
-                        self.storage.remove(key);
-                    }
-                    self.storage.extend(batch.puts);
-                }
-                Output::Send { to, frame } => {
-                    for id in to {
-                        self.send_down(id, Down::Frame(frame.clone()));
-                    }
-                }
-                Output::Ping { connection, token } => self.send_down(connection, Down::Ping(token)),
-                Output::Respond { request, response } => {
-                    let sent = self.next();
-                    if let Some(request) = self.requests.get_mut(&request) {
-                        request.sent = sent;
-                        request.stage = Stage::Answered(response);
-                    }
-                }
-                Output::Refuse { connection, response } => {
-                    // In place of the news that it is open.
-                    if let Some(connection) = self.connections.get_mut(&connection) {
-                        connection.down.clear();
-                    }
-                    self.send_down(connection, Down::Refused(response));
-                }
-                Output::Close { connection, .. } => self.send_down(connection, Down::Closed),
+        self.room.handle(input);
+        loop {
+            while let Some(output) = self.room.poll() {
+                self.put_out(output);
             }
+            let Some(commit) = self.room.commit(0) else { return };
+            // Memory stores what follows what it has, and here nobody else opens the room.
+            if self.storage.commit(&[commit]).iter().all(Result::is_ok) {
+                self.room.committed();
+            }
+        }
+    }
+
+    fn put_out(&mut self, output: Output) {
+        match output {
+            Output::Commit(_) | Output::Edited { .. } => {}
+            Output::Snapshot(snapshot) => {
+                let snapshot = DurableRoom::encode(self.room.name(), self.room.epoch(), &snapshot);
+                let bytes = self.storage.snapshot(&snapshot, 0).is_ok().then_some(snapshot.text.len());
+                self.room.handle(Input::SnapshotEnded { bytes });
+            }
+            Output::Recall { connection, after, max_bytes } => {
+                let commits = self.storage.log(self.room.name(), after, max_bytes).unwrap_or_default();
+                self.room.handle(Input::Recalled { connection, commits: &commits });
+            }
+            Output::Send { to, frame } => {
+                for id in to.iter() {
+                    self.send_down(id, Down::Frame(frame.clone()));
+                }
+            }
+            Output::Ping { connection, token } => self.send_down(connection, Down::Ping(token)),
+            Output::Respond { request, response } => {
+                let sent = self.next();
+                if let Some(request) = self.requests.get_mut(&request) {
+                    request.sent = sent;
+                    request.stage = Stage::Answered(response);
+                }
+            }
+            Output::Refuse { connection, response } => {
+                // In place of the news that it is open.
+                if let Some(connection) = self.connections.get_mut(&connection) {
+                    connection.down.clear();
+                }
+                self.send_down(connection, Down::Refused(response));
+            }
+            Output::Close { connection, .. } => self.send_down(connection, Down::Closed),
         }
     }
 
@@ -340,4 +361,11 @@ impl Network {
         self.last += 1;
         self.last
     }
+}
+
+/// Opens the one room of a storage.
+fn open(config: &RoomConfig, storage: &Memory, epoch: &str) -> DurableRoom {
+    let name = RoomName::main("room");
+    let opened = storage.open(&name, epoch, 0).unwrap_or_else(|_| Opened::new(epoch));
+    DurableRoom::open(config.clone(), name, opened).expect("what a room stored can be read")
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::shared_str::SharedStr;
+
 /// Which room a path leads to, percent-encoded as it came.
 ///
 /// PartyKit's two forms, `/parties/<party>/<room>` and `/party/<room>` (party `main`), with anything behind:
@@ -29,8 +31,8 @@ pub struct Response {
     pub status: u16,
     /// The headers.
     pub headers: Headers,
-    /// The body; empty for most.
-    pub body: String,
+    /// The body; empty for most. A content is encoded once for all who ask for it at a time.
+    pub body: SharedStr,
 }
 
 /// Header names and values, shared by all answers of a room.
@@ -56,11 +58,11 @@ impl<'a> RoomPath<'a> {
 impl Response {
     /// An answer without a body.
     pub fn empty(status: u16, headers: &Headers) -> Self {
-        Self::text(status, headers, String::new())
+        Self::text(status, headers, SharedStr::default())
     }
 
     /// An answer with a text.
-    pub fn text(status: u16, headers: &Headers, body: impl Into<String>) -> Self {
+    pub fn text(status: u16, headers: &Headers, body: impl Into<SharedStr>) -> Self {
         Self { status, headers: Arc::clone(headers), body: body.into() }
     }
 

@@ -59,13 +59,13 @@ pub enum Event {
     Changed(SharedStr),
     /// The room's store was made: the JSON of its content. The sequence number went up by 1.
     Created(SharedStr),
-    /// A change was refused as a whole.
-    Refused,
+    /// Nothing of a change was accepted.
+    Nothing,
 }
 
 const CHANGED: &str = "changed";
 const CREATED: &str = "created";
-const REFUSED: &str = "refused";
+const NOTHING: &str = "nothing";
 
 impl Record {
     /// Appends the stored form, without a line break.
@@ -73,7 +73,7 @@ impl Record {
         let (kind, payload) = match &self.event {
             Event::Changed(changes) => (CHANGED, &**changes),
             Event::Created(content) => (CREATED, &**content),
-            Event::Refused => (REFUSED, "null"),
+            Event::Nothing => (NOTHING, "null"),
         };
         out.reserve(payload.len() + 64);
         let _infallible = write!(out, r#"["{kind}",{},{},"#, self.number, self.seq);
@@ -108,7 +108,7 @@ impl Record {
         let event = match kind.get().trim_matches('"') {
             CHANGED => Event::Changed(payload.get().into()),
             CREATED => Event::Created(payload.get().into()),
-            REFUSED => Event::Refused,
+            NOTHING => Event::Nothing,
             other => {
                 return Err(corrupt(format!(
                     "a stored record is of the unknown kind {other:?}: was it written by a newer version?"
@@ -139,7 +139,7 @@ impl Record {
     pub(super) fn size(&self) -> usize {
         let payload = match &self.event {
             Event::Changed(json) | Event::Created(json) => json.len(),
-            Event::Refused => 0,
+            Event::Nothing => 0,
         };
         let refused = self.decided.as_ref().and_then(|decided| decided.refused.as_deref()).map_or(0, str::len);
         size_of::<Self>() + payload + refused
@@ -170,7 +170,7 @@ mod tests {
         let event = (0..3, json).prop_map(|(kind, json)| match kind {
             0 => Event::Changed(json.into()),
             1 => Event::Created(json.into()),
-            _ => Event::Refused,
+            _ => Event::Nothing,
         });
         let refused = prop::option::of(Just(Arc::from("[{},{\"v\":1},1]")));
         let decided = (any::<u64>(), any::<u64>(), refused);

@@ -1,46 +1,54 @@
 //! One room: what it holds, who is in it, and what it makes of each input.
 
 use std::{
-    cell::LazyCell,
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
-use roommate::{Cell, Changes, Content, Decoded};
+use roommate::{Changes, Content, Decoded, Result};
 
 use super::{
-    dialect::{DIALECT_HEADER, DIALECT_VERSION, encode},
+    dialect::MAX_CLIENT_ID,
     http::Headers,
     limits::TOO_BIG,
     policy::{Asker, ConnectionId, Context},
-    storage::StorageKey,
+    record::{Decided, Event, Record},
+    shared_str::SharedStr,
+    snapshot::Snapshot,
+    storage::Opened,
     wire::Wire,
 };
 
 mod accept;
 mod answers;
+mod audience;
 mod config;
-mod contents;
 mod cures;
 mod extended;
 mod host;
+mod open;
+mod snapshots;
 
 use accept::{Verdict, accept};
+pub use audience::Audience;
 pub use config::RoomConfig;
-use contents::Contents;
 use cures::{Cures, Held};
 use extended::{Extended, OwnChange};
-pub use host::{Input, Output, RequestId};
+pub use host::{Edit, Input, Output, RequestId};
+use snapshots::Snapshots;
 
 /// A room as TinyBase's PartyKit server keeps it, without a clock, socket, task or lock.
 ///
 /// # Law
 ///
 /// The host hands in one [`Input`] after the other, and does what [`Room::handle`] puts out *in that order*, an
-/// [`Output::Commit`] durably before anything behind it. Then nobody hears of a change that a crash can take back. It
-/// may handle several inputs, commit all their batches at once, and go on from there. A host that cannot commit has to
-/// drop the room, close its connections and [restore](Room::restore) it: the room is ahead of its storage.
+/// [`Output::Commit`] durably before anything after it. Then nobody receives a change that a crash can take back (R6). It
+/// may handle several inputs, commit all their records at once, and go on from there: [`DurableRoom`] does that. A host
+/// that cannot commit has to drop the room, close its connections and [open](Room::open) it again: the room is ahead of its
+/// storage.
+///
+/// [`DurableRoom`]: super::DurableRoom
 ///
 /// What it does with each input is what the original does, with two exceptions: connections are told apart by
 /// themselves and not by the name that they give themselves, and a leaf that nothing here can stand for is left out as
@@ -53,9 +61,18 @@ pub use host::{Input, Output, RequestId};
 pub struct Room {
     config: RoomConfig,
     wire: Wire,
+    /// The number of the last record.
+    number: u64,
+    /// How many changes were accepted, the creation of the store among them.
+    seq: u64,
     exists: bool,
-    contents: Contents,
+    content: Content,
+    /// The JSON of the content, as long as somebody waits for it.
+    encoded: Option<Weak<str>>,
+    snapshots: Snapshots,
     connections: BTreeMap<ConnectionId, Context>,
+    /// The connections that are sent stock frames; `None` until they are asked for again.
+    stock: Option<Arc<[ConnectionId]>>,
     /// `None` where the configuration says so.
     cures: Option<Cures>,
     /// `None` in a room that speaks the stock dialect only.
@@ -64,54 +81,27 @@ pub struct Room {
     store_headers: Headers,
 }
 
-/// WebSocket's close code for a message that is too large.
+/// Whose change something is.
+#[derive(Clone, Debug)]
+enum Author {
+    /// A connection that sent a stock frame.
+    Stock(ConnectionId),
+    /// A client of the dialect, by its connection, and what is decided of its change.
+    Client(ConnectionId, Arc<str>, Decided),
+    /// The program that hosts the room.
+    Host,
+}
+
 /// WebSocket's close code for "try again later".
 const TRY_AGAIN_LATER: u16 = 1013;
 
 impl Room {
-    /// A room in which nothing was ever saved.
+    /// A room of which nothing is stored.
     ///
-    /// The `epoch` names the order in which this room puts what happens in it. No two rooms ever made or restored from
-    /// one storage may have the same, so let it be random, or a number that goes up and is stored.
+    /// The `epoch` names the order in which this room puts what happens in it. No two openings of any room may have the
+    /// same, so let it be random.
     pub fn new(config: RoomConfig, epoch: impl Into<Arc<str>>) -> Self {
-        let wire = Wire::new(config.message_prefix());
-        let extended = config.extended().then(|| Extended::new(&config, epoch.into()));
-        let mut store_headers = Arc::clone(config.response_headers());
-        if extended.is_some() {
-            let dialect = [(DIALECT_HEADER, DIALECT_VERSION), ("access-control-expose-headers", DIALECT_HEADER)];
-            let dialect = dialect.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            store_headers = store_headers.iter().cloned().chain(dialect).collect();
-        }
-        let (contents, connections) = (Contents::default(), BTreeMap::new());
-        let cures = config.cures().then(Cures::default);
-        Self { config, wire, exists: false, contents, connections, cures, extended, store_headers }
-    }
-
-    /// The room whose batches, all that were committed, left `storage` behind.
-    ///
-    /// Keys that do not fit are somebody else's and are passed over. The `epoch` is a new one, as in [`Room::new`].
-    pub fn restore(
-        config: RoomConfig,
-        epoch: impl Into<Arc<str>>,
-        storage: impl IntoIterator<Item = (String, Cell)>,
-    ) -> Self {
-        let mut room = Self::new(config, epoch);
-        for (key, cell) in storage {
-            match StorageKey::decode(room.config.storage_prefix(), &key) {
-                Some(StorageKey::HasStore) => room.exists = is_truthy(&cell),
-                Some(StorageKey::Cell(table_id, row_id, cell_id)) => {
-                    room.contents.set_cell(&table_id, &row_id, &cell_id, cell);
-                }
-                Some(StorageKey::Value(value_id)) => room.contents.set_value(&value_id, cell),
-                Some(key @ (StorageKey::Client(_) | StorageKey::Refused(..))) => {
-                    if let Some(extended) = &mut room.extended {
-                        extended.restore(key, &cell);
-                    }
-                }
-                None => {}
-            }
-        }
-        room
+        Self::vacant(config, Opened::new(epoch).epochs)
     }
 
     /// Takes one input, and says what is to be done for it, in order.
@@ -130,8 +120,9 @@ impl Room {
             Input::Tick => self.cure(Cures::tick),
             Input::Behind { connection } => self.behind(connection).into_iter().collect(),
             Input::CaughtUp { connection } => {
-                let content = || self.exists.then(|| self.contents.to_content());
-                let caught_up = self.extended.as_mut().and_then(|extended| extended.catch_up(connection, content));
+                let content = || self.exists.then(|| self.content.clone());
+                let caught_up =
+                    self.extended.as_mut().and_then(|extended| extended.catch_up(connection, self.seq, content));
                 caught_up.into_iter().collect()
             }
             Input::Request { request, context, body } => {
@@ -139,7 +130,29 @@ impl Room {
                 outputs.push(Output::Respond { request, response });
                 outputs
             }
+            Input::Edit { request, edit } => {
+                let mut outputs = self.edit(edit);
+                outputs.push(Output::Edited { request, seq: self.seq });
+                outputs
+            }
+            Input::Recalled { connection, commits } => {
+                let content = || self.exists.then(|| self.content.clone());
+                let recalled = self
+                    .extended
+                    .as_mut()
+                    .and_then(|extended| extended.recalled(connection, commits, self.seq, content));
+                recalled.into_iter().collect()
+            }
+            Input::SnapshotEnded { bytes } => {
+                self.snapshots.ended(bytes);
+                Vec::new()
+            }
         }
+    }
+
+    /// The number of the last record: how many there are in the room's log.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// Whether a store was ever saved here.
@@ -147,9 +160,9 @@ impl Room {
         self.exists
     }
 
-    /// Whether there is nothing to remember: no store, nobody connected. Such a room may be dropped and made anew.
+    /// Whether nobody is connected. Such a room may be dropped once its commits are stored, and opened again.
     pub fn is_idle(&self) -> bool {
-        !self.exists && self.contents.is_empty() && self.connections.is_empty()
+        self.connections.is_empty()
     }
 
     /// Whether [`Input::Tick`] changes anything.
@@ -157,9 +170,14 @@ impl Room {
         self.cures.as_ref().is_some_and(Cures::wants_ticks)
     }
 
-    /// A copy of all that the room holds.
-    pub fn content(&self) -> Content {
-        self.contents.to_content()
+    /// The content. A clone of it costs little.
+    pub fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// The sequence number: how many changes were ever accepted, the creation of the store among them.
+    pub fn seq(&self) -> u64 {
+        self.seq
     }
 
     /// Who is in the room.
@@ -175,6 +193,7 @@ impl Room {
                     extended.connect(connection, &context);
                 }
                 self.connections.insert(connection, context);
+                self.stock = None;
                 let is_stock = self.is_stock(connection);
                 return self.cure(|cures, _, outputs| {
                     if is_stock {
@@ -209,7 +228,7 @@ impl Room {
         let failed = || Verdict { refused: decode().unwrap_or_default().value, ..Verdict::default() };
         let Verdict { accepted, refused } = self.judge(connection, changes).unwrap_or_else(failed);
         let mut outputs = match self.exists {
-            true => self.apply(connection, &accepted),
+            true => self.apply(Author::Stock(connection), &accepted),
             false if cures::sets(&accepted) => self.create(Some(connection), None, &accepted),
             false => Vec::new(),
         };
@@ -224,50 +243,134 @@ impl Room {
         outputs
     }
 
-    /// Applies what was accepted of a stock client's changes, and tells the others.
-    fn apply(&mut self, author: ConnectionId, accepted: &Changes) -> Vec<Output> {
+    /// Applies what was accepted of somebody's changes, and sends it to the others. The first output is the commit.
+    fn apply(&mut self, author: Author, accepted: &Changes) -> Vec<Output> {
         if accepted.is_empty() {
             return Vec::new();
         }
+        let sender = author.connection();
+        let doubt = self.cures.as_mut().map(|cures| {
+            cures.changing(accepted, &self.content);
+            sender.map(|sender| cures.doubt(sender, accepted, &self.content))
+        });
+        self.content.apply(accepted);
+        let frame = SharedStr::from(self.wire.encode_changes(accepted));
+        let changes = frame.slice(self.wire.payload_start()..frame.len());
+        self.seq += 1;
+        // A client of the dialect knows its own change.
+        let (except, name, decided) = match author {
+            Author::Stock(connection) => (None, self.name_of(connection), None),
+            Author::Client(connection, client, decided) => (Some(connection), Some(client), Some(decided)),
+            Author::Host => (None, None, None),
+        };
+        let record = self.log(name, decided, Event::Changed(changes));
+        let mut outputs = Vec::with_capacity(4);
+        outputs.push(Output::Commit(record.clone()));
+        if let Some(to) = Audience::all(self.stock(), sender) {
+            outputs.push(Output::Send { to, frame });
+        }
+        if let Some(extended) = &mut self.extended {
+            outputs.extend(extended.broadcast(&record, except));
+        }
         if let Some(cures) = &mut self.cures {
-            cures.changing(accepted, &self.contents);
+            cures.told(sender, accepted);
+            if let (Some(sender), Some(Some(doubt))) = (sender, doubt) {
+                cures.doubted(sender, doubt, &mut outputs);
+            }
         }
-        let doubt = self.cures.as_ref().map(|cures| cures.doubt(author, accepted, &self.contents));
-        let batch = self.contents.apply(accepted, self.config.storage_prefix());
-        let mut outputs = Vec::with_capacity(2);
-        if !batch.is_empty() {
-            outputs.push(Output::Commit(batch));
-        }
-        self.tell(author, None, accepted, &mut outputs);
-        if let (Some(cures), Some(doubt)) = (&mut self.cures, doubt) {
-            cures.doubted(author, doubt, &mut outputs);
-        }
+        outputs.extend(self.snapshot_if_due());
         outputs
     }
 
     /// Makes the store of what was accepted, of a stock client's changes or of a content, which decides what of it is `own`
-    /// to a client of the dialect.
-    fn create(&mut self, author: Option<ConnectionId>, own: Option<OwnChange>, accepted: &Changes) -> Vec<Output> {
-        let mut batch = self.contents.apply(accepted, self.config.storage_prefix());
-        batch.puts.push((StorageKey::HasStore.encode(self.config.storage_prefix()), Cell::from(1)));
+    /// to a client of the dialect. The first output is the commit.
+    fn create(&mut self, sender: Option<ConnectionId>, own: Option<OwnChange>, accepted: &Changes) -> Vec<Output> {
+        self.content.apply(accepted);
         self.exists = true;
-        if let (Some(extended), Some(own)) = (&mut self.extended, &own) {
-            extended.decide(own, &mut batch);
-        }
-        let mut outputs = vec![Output::Commit(batch)];
+        self.seq += 1;
+        let decided = match (&mut self.extended, &own) {
+            (Some(extended), Some(own)) => Some(extended.decide(own)),
+            _ => None,
+        };
+        let author = match &own {
+            Some(own) => Some(own.client()),
+            None => sender.and_then(|sender| self.name_of(sender)),
+        };
+        let content = SharedStr::from(self.content.to_json());
+        self.snapshots.created(content.len());
+        let record = self.log(author, decided, Event::Created(content));
+        let mut outputs = vec![Output::Commit(record.clone())];
         if let Some(extended) = &mut self.extended {
-            let content = || self.contents.to_content().to_json();
-            outputs.extend(extended.create(own, |seq| encode::created(seq, &content())));
+            outputs.extend(extended.created(&record, own.as_ref()));
         }
-        outputs.extend(self.cure(|cures, held, outputs| cures.created(author, held, outputs)));
+        outputs.extend(self.cure(|cures, held, outputs| cures.created(sender, held, outputs)));
         outputs
+    }
+
+    /// Does what the program that hosts the room wants.
+    fn edit(&mut self, edit: Edit<'_>) -> Vec<Output> {
+        let diff;
+        let changes = match edit {
+            Edit::Apply(changes) => changes,
+            Edit::Replace(content) => {
+                diff = self.content.diff(content);
+                &diff
+            }
+        };
+        let makes = matches!(edit, Edit::Replace(_)) || cures::sets(changes);
+        match self.exists {
+            true => self.apply(Author::Host, changes),
+            false if makes => self.create(None, None, changes),
+            false => Vec::new(),
+        }
+    }
+
+    /// Stores that nothing of a client's change was accepted.
+    fn log_nothing(&mut self, client: Arc<str>, decided: Decided) -> Output {
+        Output::Commit(self.log(Some(client), Some(decided), Event::Nothing))
+    }
+
+    /// Gives what happened its place in the log.
+    fn log(&mut self, author: Option<Arc<str>>, decided: Option<Decided>, event: Event) -> Record {
+        self.number += 1;
+        self.encoded = None;
+        let record = Record { number: self.number, seq: self.seq, author, decided, event };
+        self.snapshots.logged(record.size());
+        record
+    }
+
+    /// The name that a stock client gives its connection.
+    fn name_of(&self, connection: ConnectionId) -> Option<Arc<str>> {
+        let name = self.connections.get(&connection)?.query_parameter("_pk")?;
+        (name.len() <= MAX_CLIENT_ID).then(|| name.into())
+    }
+
+    fn snapshot_if_due(&mut self) -> Option<Output> {
+        self.snapshots.begins().then(|| Output::Snapshot(self.snapshot()))
+    }
+
+    /// What the room is now, to be stored.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            number: self.number,
+            seq: self.seq,
+            content: self.exists.then(|| self.content.clone()),
+            clients: self.extended.as_ref().map(Extended::known_clients).unwrap_or_default(),
+        }
+    }
+
+    /// The JSON of the content, shared by all who wait for it.
+    fn encoded_content(&mut self) -> SharedStr {
+        let encoded = self.encoded.as_ref().and_then(Weak::upgrade).unwrap_or_else(|| self.content.to_json().into());
+        self.encoded = Some(Arc::downgrade(&encoded));
+        encoded.into()
     }
 
     /// What the cures put out, if there are any.
     fn cure(&mut self, cure: impl FnOnce(&mut Cures, Held<'_>, &mut Vec<Output>)) -> Vec<Output> {
         let mut outputs = Vec::new();
         if let Some(cures) = &mut self.cures {
-            let held = Held { contents: &self.contents, wire: &self.wire, exists: self.exists };
+            let held = Held { contents: &self.content, wire: &self.wire, exists: self.exists };
             cure(cures, held, &mut outputs);
         }
         outputs
@@ -280,24 +383,16 @@ impl Room {
     /// What the policy lets through of the changes that somebody asks for; `None` if it panics.
     fn judge(&self, connection: ConnectionId, changes: Changes) -> Option<Verdict> {
         let asker = Asker { context: self.connections.get(&connection)?, connection: Some(connection) };
-        caught(|| accept(self.config.policy(), asker, &self.contents, changes)).ok()
+        caught(|| accept(self.config.policy(), asker, &self.content, changes)).ok()
     }
 
-    /// Gives changes that were accepted their place in the order, and tells them: to the author, of what is `own` to it,
-    /// otherwise than to the others.
-    fn tell(&mut self, author: ConnectionId, own: Option<OwnChange>, accepted: &Changes, outputs: &mut Vec<Output>) {
-        let stock = self.connections.keys().copied().filter(|other| *other != author && self.is_stock(*other));
-        let stock: Vec<_> = stock.collect();
-        let json = LazyCell::new(|| accepted.to_json());
-        if !stock.is_empty() {
-            outputs.push(Output::Send { to: stock, frame: self.wire.frame(&json) });
-        }
-        if let Some(extended) = &mut self.extended {
-            outputs.extend(extended.enter(own, |seq| encode::changed(seq, &json)));
-        }
-        if let Some(cures) = &mut self.cures {
-            cures.told(author, accepted);
-        }
+    /// The connections that are sent stock frames.
+    fn stock(&mut self) -> &Arc<[ConnectionId]> {
+        let (connections, extended) = (&self.connections, &self.extended);
+        self.stock.get_or_insert_with(|| {
+            let is_stock = |connection: &ConnectionId| !extended.as_ref().is_some_and(|it| it.has(*connection));
+            connections.keys().copied().filter(is_stock).collect()
+        })
     }
 
     fn behind(&mut self, connection: ConnectionId) -> Option<Output> {
@@ -313,11 +408,22 @@ impl Room {
 
     fn leave(&mut self, connection: ConnectionId) {
         self.connections.remove(&connection);
+        self.stock = None;
         if let Some(extended) = &mut self.extended {
             extended.leave(connection);
         }
         if let Some(cures) = &mut self.cures {
             cures.left(connection);
+        }
+    }
+}
+
+impl Author {
+    /// The connection that sent the change.
+    fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Stock(connection) | Self::Client(connection, ..) => Some(*connection),
+            Self::Host => None,
         }
     }
 }
@@ -328,17 +434,6 @@ struct Panicked;
 /// Asks the policy. Until it has answered nothing of the room has changed, so a panic leaves nothing half done.
 fn caught<T>(ask: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(ask)).map_err(|_| Panicked)
-}
-
-/// Whether JavaScript takes the cell for true.
-fn is_truthy(cell: &Cell) -> bool {
-    match cell {
-        Cell::Null => false,
-        Cell::Bool(bool) => *bool,
-        Cell::Number(number) => number.get() != 0.0,
-        Cell::String(text) => !text.is_empty(),
-        Cell::Json(_) => true,
-    }
 }
 
 #[cfg(test)]

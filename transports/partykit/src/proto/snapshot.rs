@@ -40,10 +40,14 @@ struct Stored<'a> {
     number: u64,
     seq: u64,
     #[serde(borrow)]
-    clients: Vec<(String, u64, Vec<(u64, &'a RawValue)>)>,
+    clients: Vec<StoredClient<'a>>,
     #[serde(borrow)]
     content: &'a RawValue,
 }
+
+/// The id, the change decided last, and what was refused.
+#[derive(Deserialize)]
+struct StoredClient<'a>(String, u64, #[serde(borrow)] Vec<(u64, &'a RawValue)>);
 
 impl Snapshot {
     /// The stored form: a JSON object.
@@ -81,7 +85,7 @@ impl Snapshot {
                 _ => return Err(Error::new(ErrorKind::Corrupt, "a stored snapshot has what no cell can hold")),
             },
         };
-        let clients = clients.into_iter().map(|(client, last, refused)| KnownClient {
+        let clients = clients.into_iter().map(|StoredClient(client, last, refused)| KnownClient {
             client: client.into(),
             last,
             refused: refused.into_iter().map(|(id, refused)| (id, refused.get().into())).collect(),

@@ -16,7 +16,7 @@ use super::{
 mod key;
 mod memory;
 
-pub use key::{Batch, StorageKey};
+pub use key::{StorageKey, content_of_storage};
 pub use memory::Memory;
 
 /// Stores rooms durably. The contract between a host of rooms and what it stores them in.

@@ -45,6 +45,11 @@ impl Wire {
         Payload::from_json(self.payload(frame)?).ok()
     }
 
+    /// Where the payload of a frame begins, in bytes.
+    pub(super) fn payload_start(&self) -> usize {
+        self.prefix.len() + SET_CHANGES.len_utf8()
+    }
+
     /// The frame of a payload that is JSON already.
     pub(super) fn frame(&self, payload: &str) -> String {
         let mut frame = String::with_capacity(self.prefix.len() + SET_CHANGES.len_utf8() + payload.len());

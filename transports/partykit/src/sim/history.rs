@@ -70,6 +70,8 @@ pub enum Op {
     Forget,
     /// The server runs again.
     Restart,
+    /// The server's storage fails the next commit. Whether it is stored all the same.
+    FailCommit(bool),
     /// From now on the server refuses this; 0 is nothing.
     Policy(u8),
 }
@@ -249,7 +251,7 @@ impl Op {
             | Self::StopSave(client)
             | Self::Load(client)
             | Self::EndStream(client) => Some(client),
-            Self::Crash | Self::Forget | Self::Restart | Self::Policy(_) => None,
+            Self::Crash | Self::Forget | Self::Restart | Self::FailCommit(_) | Self::Policy(_) => None,
         }
     }
 
@@ -258,7 +260,7 @@ impl Op {
         let kinds = match calm {
             3 => 60,
             2 => 90,
-            _ => 120,
+            _ => 122,
         };
         match draw(kinds) {
             0..60 => {
@@ -281,6 +283,7 @@ impl Op {
             108 => Self::EndStream(client),
             109..111 => Self::Crash,
             111..115 => Self::Restart,
+            120..122 => Self::FailCommit(draw(2) == 0),
             _ => Self::Policy(if draw(3) == 0 { 0 } else { 1 << draw(8) }),
         }
     }

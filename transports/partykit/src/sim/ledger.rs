@@ -224,7 +224,7 @@ fn bit(id: &str) -> u8 {
 }
 
 /// Where in the ledger a written value stands.
-fn number(cell: &Cell) -> Option<usize> {
+pub(super) fn number(cell: &Cell) -> Option<usize> {
     let number = cell.as_f64()?;
     (number >= 1.0).then(|| number as usize - 1)
 }

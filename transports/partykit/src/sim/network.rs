@@ -68,6 +68,8 @@ pub(super) struct Request {
     pub(super) method: &'static str,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: String,
+    /// The room has it, and has not answered.
+    pub(super) is_at_server: bool,
     pub(super) answering: Answering,
     pub(super) response: Option<Response>,
     /// The answer does not get through.
@@ -293,7 +295,8 @@ impl World {
         let arrives = !it.offline && fault != Some(false);
         let delay = it.slow_up + delay(it.random.millis(1, 40), &mut it.random);
         let loses_answer = fault == Some(true);
-        let request = Request { peer, method, headers, body, answering, response: None, loses_answer };
+        let request =
+            Request { peer, method, headers, body, is_at_server: false, answering, response: None, loses_answer };
         self.requests.insert(number, request);
         self.trace.note(self.now, method, peer as u64, "");
         match arrives {
@@ -305,6 +308,7 @@ impl World {
     pub(super) fn respond(&mut self, number: u64, response: Response) {
         let Some(request) = self.requests.get_mut(&number) else { return };
         request.response = Some(response);
+        request.is_at_server = false;
         let loses_answer = request.loses_answer;
         let it = &mut self.peers[request.peer];
         let delay = it.slow_down + delay(it.random.millis(1, 40), &mut it.random);
@@ -330,7 +334,7 @@ impl World {
         let Some(request) = self.requests.remove(&number) else { return };
         let response = request.response.filter(|_| got_through);
         let peer = request.peer;
-        let text = response.as_ref().map_or("failed", |response| &response.body);
+        let text = response.as_ref().map_or("failed", |response| response.body.as_str());
         self.trace.note(self.now, request.method, peer as u64, text);
         match (request.answering, &mut self.peers[peer].client) {
             // Whoever asked may be gone.

@@ -19,7 +19,7 @@ use super::{
     stock::Stock,
     trace::Trace,
 };
-use crate::proto::Side;
+use crate::proto::{ConnectionId, Side};
 
 pub(super) struct World {
     pub(super) now: Duration,
@@ -79,8 +79,14 @@ pub(super) enum Event {
     RequestFails(u64),
     /// Time passes for the server's room.
     ServerTick,
-    /// The server's storage has written what it was given.
+    /// The server's storage is done with what it was handed.
     Committed(u64),
+    /// The server's storage has read what a client missed.
+    Recalled {
+        connection: ConnectionId,
+        after: u64,
+        max_bytes: usize,
+    },
 }
 
 struct Scheduled {
@@ -138,6 +144,7 @@ impl World {
             Event::RequestFails(request) => self.request_fails(request),
             Event::ServerTick => self.server_ticks(),
             Event::Committed(commit) => self.committed(commit),
+            Event::Recalled { connection, after, max_bytes } => self.recalled(connection, after, max_bytes),
         }
         true
     }
@@ -170,6 +177,7 @@ impl World {
                 lock(&self.ledger).forgotten();
             }
             Op::Restart => self.host.restart(),
+            Op::FailCommit(is_stored) => self.host.fail_commit(is_stored),
             Op::Policy(refused) => self.host.refuse(refused),
             _ => {}
         }
@@ -184,7 +192,7 @@ impl World {
             (it.slow_up, it.slow_down) = (Duration::ZERO, Duration::ZERO);
             self.thaw(peer);
         }
-        self.host.restart();
+        self.host.heal();
     }
 
     /// Whether nothing is on its way, and nobody has anything left to do.

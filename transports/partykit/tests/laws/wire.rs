@@ -1,14 +1,10 @@
 //! What holds of every frame and of every room: called by the property tests and by the fuzzer.
 
-use std::collections::BTreeMap;
-
-use roommate::{Cell, Content, Payload};
+use roommate::{Content, Payload};
 use roommate_partykit::proto::{
-    ClientMessage, ConnectionId, Context, Dialect, Entry, Input, Join, Output, RequestId, Room, RoomConfig,
-    ServerMessage, StorageKey, Wire,
+    ClientMessage, Commit, ConnectionId, Context, Dialect, Entry, Epoch, Input, Join, Memory, Opened, Output,
+    RequestId, Room, RoomConfig, RoomName, ServerMessage, Storage, Wire,
 };
-
-const PREFIX: &str = "p";
 
 /// Any text is a frame or is none, and what a frame says outlives being written.
 pub(crate) fn hold_for_frame(frame: &str) {
@@ -49,7 +45,7 @@ pub(crate) fn hold_for_room(texts: &str) {
     // Ignored if the first text made a store.
     session.put("[{},{}]");
     assert!(session.room.exists());
-    session.heard = session.room.content();
+    session.heard = session.room.content().clone();
     for (text, author) in texts.zip([1, 2, AUTHOR.0, STRANGER.0].into_iter().cycle()) {
         session.say(ConnectionId(author), text);
         session.check();
@@ -66,7 +62,8 @@ const STRANGER: ConnectionId = ConnectionId(5);
 #[derive(Debug)]
 struct Session {
     room: Room,
-    storage: BTreeMap<String, Cell>,
+    storage: Memory,
+    epoch: Epoch,
     heard: Content,
     /// What the listener has made of the entries.
     entered: Option<Content>,
@@ -76,9 +73,10 @@ struct Session {
 
 impl Session {
     fn new() -> Self {
-        let room = Room::new(RoomConfig::new().with_storage_prefix(PREFIX).with_cures(false), "e");
-        let (storage, heard) = (BTreeMap::new(), Content::new());
-        let mut session = Self { room, storage, heard, entered: None, seq: 0, changes: 0 };
+        let room = Room::new(RoomConfig::new().with_cures(false), "e");
+        let (storage, heard) = (Memory::new(), Content::new());
+        let epoch = Opened::new("e").epochs.present().clone();
+        let mut session = Self { room, storage, epoch, heard, entered: None, seq: 0, changes: 0 };
         for connection in 0..3 {
             session.take(Input::Connect { connection: ConnectionId(connection), context: Context::default() });
         }
@@ -123,20 +121,17 @@ impl Session {
         let (mut told, mut closed) = (false, Vec::new());
         for output in self.room.handle(input) {
             match output {
-                Output::Commit(batch) => {
-                    assert!(!told, "durable before told");
-                    assert!(!batch.is_empty());
-                    for key in batch.deletes {
-                        self.storage.remove(&key).expect("only what is there is deleted");
-                    }
-                    for (key, cell) in batch.puts {
-                        assert!(StorageKey::decode(PREFIX, &key).is_some(), "{key}");
-                        self.storage.insert(key, cell);
-                    }
+                Output::Commit(record) => {
+                    assert!(!told, "durable before it is sent");
+                    let (room, epoch) = (RoomName::main("r"), self.epoch.clone());
+                    let commit = Commit { room, epoch, time: 0, records: vec![record] };
+                    self.storage.commit(&[commit]).remove(0).expect("what follows is stored");
                 }
+                Output::Snapshot(_) => {}
+                Output::Edited { .. } | Output::Recall { .. } => panic!("nobody asked for that"),
                 Output::Send { to, frame } => {
                     told = true;
-                    self.hear(&to, &frame);
+                    self.hear(&to.iter().collect::<Vec<_>>(), &frame);
                 }
                 Output::Respond { response, .. } => {
                     told = true;
@@ -180,7 +175,7 @@ impl Session {
                 }
             }
             ServerMessage::Snapshot { standing, content, .. } => {
-                assert_eq!(content, self.room.exists().then(|| self.room.content()));
+                assert_eq!(content, self.room.exists().then(|| self.room.content().clone()));
                 if to.contains(&LISTENER) {
                     (self.seq, self.entered) = (standing.position.seq, content);
                 }
@@ -189,14 +184,17 @@ impl Session {
         }
     }
 
-    fn check(&self) {
-        let content = self.room.content();
+    fn check(&mut self) {
+        let content = self.room.content().clone();
         assert_eq!(content, self.heard);
         assert_eq!(Some(&content), self.entered.as_ref());
         let mut pruned = content.clone();
         pruned.prune();
         assert_eq!(content, pruned, "there are no empty rows and tables");
-        let restored = Room::restore(RoomConfig::new().with_storage_prefix(PREFIX), "e", self.storage.clone());
-        assert_eq!((restored.exists(), restored.content()), (true, content));
+        let opened = self.storage.open(&RoomName::main("r"), "e", 0).expect("memory");
+        // This room goes on all the same: the one that is opened here is only looked at.
+        self.epoch = opened.epochs.present().clone();
+        let again = Room::open(RoomConfig::new(), opened).expect("what was stored can be read");
+        assert_eq!((again.exists(), again.content()), (true, &content));
     }
 }

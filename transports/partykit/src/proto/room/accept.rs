@@ -2,9 +2,8 @@
 
 use std::mem;
 
-use roommate::{Cell, Changes, Id, RowChanges, TableChanges};
+use roommate::{Cell, Changes, Content, Id, RowChanges, TableChanges};
 
-use super::contents::Contents;
 use crate::proto::policy::{Asker, Policy};
 
 /// What becomes of some changes: each leaf of them is in one of the two, or was a mention of nothing.
@@ -15,7 +14,7 @@ pub(super) struct Verdict {
 }
 
 /// Divides `changes` into what the policy lets through and what it does not.
-pub(super) fn accept(policy: &dyn Policy, asker: Asker<'_>, contents: &Contents, mut changes: Changes) -> Verdict {
+pub(super) fn accept(policy: &dyn Policy, asker: Asker<'_>, contents: &Content, mut changes: Changes) -> Verdict {
     let gate = Gate { policy, asker, contents };
     let mut refused = Changes::new();
     changes.tables.retain(|table_id, rows| {
@@ -34,7 +33,7 @@ pub(super) fn accept(policy: &dyn Policy, asker: Asker<'_>, contents: &Contents,
     changes.values.retain(|value_id, value| {
         let allowed = match value {
             None => policy.can_del_value(value_id, asker),
-            Some(value) => policy.can_set_value(value_id, value, contents.value(value_id), asker),
+            Some(value) => policy.can_set_value(value_id, value, contents.values.get(value_id), asker),
         };
         pass(allowed, value, |value| drop(refused.values.insert(value_id, value)));
         allowed
@@ -47,7 +46,7 @@ pub(super) fn accept(policy: &dyn Policy, asker: Asker<'_>, contents: &Contents,
 struct Gate<'a> {
     policy: &'a dyn Policy,
     asker: Asker<'a>,
-    contents: &'a Contents,
+    contents: &'a Content,
 }
 
 impl Gate<'_> {

@@ -42,7 +42,8 @@ impl Room {
                 if let ("GET", Some(cures)) = (method, &mut self.cures) {
                     cures.handed_out();
                 }
-                Response::text(200, self.headers(), self.content().to_json())
+                let content = self.encoded_content();
+                Response::text(200, self.headers(), content)
             }
         };
         (Vec::new(), response)
@@ -60,7 +61,7 @@ impl Room {
         if self.exists {
             return (Vec::new(), self.empty(205));
         }
-        let accepted = caught(|| accept(self.config.policy(), asker, &self.contents, Changes::from(&content)));
+        let accepted = caught(|| accept(self.config.policy(), asker, &self.content, Changes::from(&content)));
         let Ok(Verdict { accepted, refused }) = accepted else {
             return (Vec::new(), self.failed());
         };

@@ -8,12 +8,11 @@ use crate::proto::{
     refusals::{MOST_REFUSED, Tally},
 };
 
-/// How a room is set up; the first four are TinyBase's `TinyBasePartyKitServerConfig`.
+/// How a room is set up.
 #[derive(Clone, Debug)]
 pub struct RoomConfig {
     store_path: Arc<str>,
     message_prefix: Arc<str>,
-    storage_prefix: Arc<str>,
     response_headers: Headers,
     policy: Arc<dyn Policy>,
     max_message_size: usize,
@@ -23,6 +22,7 @@ pub struct RoomConfig {
     max_log: (usize, usize),
     max_clients: usize,
     max_refused: Tally,
+    snapshot_after: usize,
 }
 
 impl RoomConfig {
@@ -32,7 +32,6 @@ impl RoomConfig {
         Self {
             store_path: "/store".into(),
             message_prefix: "".into(),
-            storage_prefix: "".into(),
             response_headers: cors_headers(),
             policy: Arc::new(AllowAll),
             max_message_size: 1 << 20,
@@ -42,6 +41,7 @@ impl RoomConfig {
             max_log: (4096, 4 << 20),
             max_clients: 4096,
             max_refused: MOST_REFUSED,
+            snapshot_after: 64 << 10,
         }
     }
 
@@ -54,12 +54,6 @@ impl RoomConfig {
     /// Sets what each message begins with; nothing otherwise.
     pub fn with_message_prefix(mut self, message_prefix: impl Into<Arc<str>>) -> Self {
         self.message_prefix = message_prefix.into();
-        self
-    }
-
-    /// Sets what each storage key begins with; nothing otherwise.
-    pub fn with_storage_prefix(mut self, storage_prefix: impl Into<Arc<str>>) -> Self {
-        self.storage_prefix = storage_prefix.into();
         self
     }
 
@@ -109,8 +103,9 @@ impl RoomConfig {
         self
     }
 
-    /// Sets how many entries, and bytes in all of them, are kept for clients that come back; 4096 and 4 MiB otherwise.
-    /// One that was away for longer is sent the whole content.
+    /// Sets how many records, and bytes in all of them, a client may have missed that comes back. Defaults to 4096 and 4 MiB.
+    /// The room keeps them in memory once such a client has joined, and reads from its storage what it did not keep. A client
+    /// that missed more is sent the whole content.
     pub fn with_max_log(mut self, entries: usize, bytes: usize) -> Self {
         self.max_log = (entries, bytes);
         self
@@ -120,6 +115,14 @@ impl RoomConfig {
     /// connected and were not heard of for longest are forgotten first.
     pub fn with_max_clients(mut self, clients: usize) -> Self {
         self.max_clients = clients;
+        self
+    }
+
+    /// Sets how many bytes of log are worth a snapshot. Defaults to 64 KiB.
+    ///
+    /// A snapshot is stored when the log since the last one has as many bytes, and as many as that one.
+    pub fn with_snapshot_after(mut self, bytes: usize) -> Self {
+        self.snapshot_after = bytes;
         self
     }
 
@@ -138,11 +141,6 @@ impl RoomConfig {
     /// What each message begins with.
     pub fn message_prefix(&self) -> &str {
         &self.message_prefix
-    }
-
-    /// What each storage key begins with.
-    pub fn storage_prefix(&self) -> &str {
-        &self.storage_prefix
     }
 
     /// The headers of every answer.
@@ -175,7 +173,7 @@ impl RoomConfig {
         self.extended
     }
 
-    /// How many entries, and bytes in all of them, are kept for clients that come back.
+    /// How many records, and bytes in all of them, a client may have missed that comes back.
     pub fn max_log(&self) -> (usize, usize) {
         self.max_log
     }
@@ -183,6 +181,11 @@ impl RoomConfig {
     /// How many clients are remembered.
     pub fn max_clients(&self) -> usize {
         self.max_clients
+    }
+
+    /// How many bytes of log are worth a snapshot.
+    pub fn snapshot_after(&self) -> usize {
+        self.snapshot_after
     }
 
     /// What a client may leave unacknowledged of what was refused.

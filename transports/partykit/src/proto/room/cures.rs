@@ -38,9 +38,9 @@
 
 use std::collections::BTreeMap;
 
-use roommate::Changes;
+use roommate::{Changes, Content};
 
-use super::{Output, contents::Contents};
+use super::{Audience, Output};
 use crate::proto::{policy::ConnectionId, wire::Wire};
 
 mod leaf;
@@ -76,7 +76,7 @@ pub(super) struct Doubt(Due);
 /// Where the cures look things up: the room's store, if it has one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Held<'a> {
-    pub(super) contents: &'a Contents,
+    pub(super) contents: &'a Content,
     pub(super) wire: &'a Wire,
     pub(super) exists: bool,
 }
@@ -98,7 +98,7 @@ impl Cures {
 
     /// What of `changes`, which `author` sent and which are accepted, may have crossed what it was told. Ask before they
     /// are applied.
-    pub(super) fn doubt(&self, author: ConnectionId, changes: &Changes, contents: &Contents) -> Doubt {
+    pub(super) fn doubt(&self, author: ConnectionId, changes: &Changes, contents: &Content) -> Doubt {
         let none = Doubt(Due::Nothing);
         let Some(member) = self.members.get(&author) else { return none };
         let news: Option<Vec<&Changes>> = self.log.after(member.seen, author).map(Iterator::collect);
@@ -124,12 +124,12 @@ impl Cures {
     }
 
     /// `changes` are about to be applied to `contents`.
-    pub(super) fn changing(&mut self, changes: &Changes, contents: &Contents) {
+    pub(super) fn changing(&mut self, changes: &Changes, contents: &Content) {
         self.loads.changing(changes, contents);
     }
 
     /// Everybody but `author`, stock or not, was told `changes`.
-    pub(super) fn told(&mut self, author: ConnectionId, changes: &Changes) {
+    pub(super) fn told(&mut self, author: Option<ConnectionId>, changes: &Changes) {
         let now = self.step();
         if !self.members.is_empty() {
             self.log.push(now, author, changes);
@@ -179,9 +179,9 @@ impl Cures {
     pub(super) fn created(&mut self, author: Option<ConnectionId>, held: Held<'_>, outputs: &mut Vec<Output>) {
         let now = self.step();
         self.unsettled = true;
-        let to: Vec<_> = self.members.keys().copied().filter(|connection| Some(*connection) != author).collect();
-        if !to.is_empty() {
-            outputs.push(Output::Send { to, frame: held.frame() });
+        let members = self.members.keys().copied().collect();
+        if let Some(to) = Audience::all(&members, author) {
+            outputs.push(Output::Send { to, frame: held.frame().into() });
         }
         for (connection, member) in &mut self.members {
             if Some(*connection) == author {
@@ -269,7 +269,7 @@ impl Cures {
             Due::Nothing | Due::Leaves(_) => return,
         };
         self.unsettled = true;
-        outputs.push(Output::Send { to: vec![connection], frame });
+        outputs.push(Output::Send { to: Audience::One(connection), frame: frame.into() });
     }
 
     fn ask(&mut self, connection: ConnectionId, outputs: &mut Vec<Output>) {
@@ -289,7 +289,7 @@ impl Cures {
 impl Held<'_> {
     /// Everything, in place of what a client has.
     fn frame(&self) -> String {
-        self.wire.encode_content(&self.contents.to_content())
+        self.wire.encode_content(self.contents)
     }
 }
 

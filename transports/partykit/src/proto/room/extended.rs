@@ -1,41 +1,44 @@
-//! The extended dialect's half of a room: the order of its entries, and who is told them.
+//! The extended dialect's half of a room: the order of its entries, and who is sent them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use roommate::{Cell, Changes, Content};
+use roommate::{Changes, Content};
 
-use super::{Output, RoomConfig};
+use super::{Audience, Output, RoomConfig};
 use crate::proto::{
     dialect::{Dialect, Join, Offer, Position, REPLACED, Standing, encode},
+    epochs::Epochs,
     policy::{ConnectionId, Context},
+    record::{Decided, Event, Record},
     refusals::Tally,
-    storage::{Batch, StorageKey},
+    snapshot::KnownClient,
 };
 
 mod clients;
 mod hear;
 mod log;
+mod recall;
 
-use clients::{Clients, Writes};
-pub(super) use log::OwnChange;
-use log::{Log, Logged, Told};
+use clients::Clients;
+use log::{Log, entries_for, own_change_of};
+use recall::Recall;
 
-/// What a room that speaks the dialect knows beside what it holds.
+/// What a room that speaks the dialect knows beside its content.
 #[derive(Clone, Debug)]
 pub(super) struct Extended {
     dialect: Dialect,
-    epoch: Arc<str>,
-    seq: u64,
+    epochs: Epochs,
     log: Log,
     max_log: (usize, usize),
     clients: Clients,
     max_clients: usize,
     max_refused: Tally,
-    storage_prefix: Arc<str>,
     members: BTreeMap<ConnectionId, Member>,
     /// By which connection a client is joined.
     present: BTreeMap<Arc<str>, ConnectionId>,
-    /// Whether anybody ever joined. Before that nobody can come back, and a log would be kept for nothing.
+    /// The members that are sent each entry; `None` until they are asked for again.
+    readers: Option<Arc<[ConnectionId]>>,
+    /// Whether anybody joined since the room was opened. Before that the log is not kept in memory: storage has it.
     in_use: bool,
 }
 
@@ -44,35 +47,55 @@ pub(super) struct Extended {
 struct Member {
     /// Who it is, once it has joined.
     client: Option<Arc<str>>,
-    /// Its queue was full: it is told nothing until it has read that, and everything then.
+    /// Its queue was full: it is sent nothing until it has read that, and everything then.
     behind: bool,
+    /// Storage reads what it missed: it is sent nothing until that is here.
+    recall: Option<Recall>,
+}
+
+/// A change of a client of the dialect, and what of it was refused.
+#[derive(Clone, Debug)]
+pub(super) struct OwnChange {
+    client: Arc<str>,
+    id: u64,
+    /// The JSON of what was refused of it, if anything was.
+    refused: Option<Arc<str>>,
 }
 
 impl Extended {
-    pub(super) fn new(config: &RoomConfig, epoch: Arc<str>) -> Self {
+    pub(super) fn new(config: &RoomConfig, epochs: Epochs) -> Self {
         Self {
             dialect: Dialect::new(config.message_prefix()),
-            epoch,
-            seq: 0,
+            epochs,
             log: Log::default(),
             max_log: config.max_log(),
             clients: Clients::default(),
             max_clients: config.max_clients(),
             max_refused: config.max_refused(),
-            storage_prefix: config.storage_prefix().into(),
             members: BTreeMap::new(),
             present: BTreeMap::new(),
+            readers: None,
             in_use: false,
         }
     }
 
-    /// Takes up what was stored.
-    pub(super) fn restore(&mut self, key: StorageKey, cell: &Cell) {
-        match key {
-            StorageKey::Client(client) => self.clients.restore(client, cell),
-            StorageKey::Refused(id, client) => self.clients.restore_refused(client, id, cell),
-            StorageKey::HasStore | StorageKey::Cell(..) | StorageKey::Value(_) => {}
+    /// Takes up what a snapshot has of a client.
+    pub(super) fn restore(&mut self, client: KnownClient) {
+        self.clients.restore(client);
+        self.clients.forget(self.max_clients);
+    }
+
+    /// Takes up a record that is not in the snapshot.
+    pub(super) fn replay(&mut self, record: &Record) {
+        if let (Some(author), Some(decided)) = (&record.author, &record.decided) {
+            self.clients.replay(author, decided);
+            self.clients.forget(self.max_clients);
         }
+    }
+
+    /// What a snapshot has of the clients.
+    pub(super) fn known_clients(&self) -> Vec<KnownClient> {
+        self.clients.snapshot()
     }
 
     /// Lets a connection in, if it asks for the dialect.
@@ -84,8 +107,9 @@ impl Extended {
 
     /// Forgets a connection. Its client is remembered.
     pub(super) fn leave(&mut self, connection: ConnectionId) {
-        let client = self.members.remove(&connection).and_then(|member| member.client);
-        if let Some(client) = client
+        let Some(member) = self.members.remove(&connection) else { return };
+        self.readers = None;
+        if let Some(client) = member.client
             && self.present.get(&client) == Some(&connection)
         {
             self.present.remove(&client);
@@ -98,67 +122,82 @@ impl Extended {
         self.members.contains_key(&connection)
     }
 
-    /// Makes a connection that of a client, and tells it what it missed.
-    fn join(&mut self, connection: ConnectionId, join: Join, content: impl FnOnce() -> Option<Content>) -> Vec<Output> {
+    /// Makes a connection that of a client, and sends it what it missed.
+    fn join(
+        &mut self,
+        connection: ConnectionId,
+        join: Join,
+        seq: u64,
+        content: impl FnOnce() -> Option<Content>,
+    ) -> Vec<Output> {
         let mut outputs = Vec::new();
         if let Some(older) = self.present.insert(Arc::clone(&join.client), connection) {
             outputs.push(self.cut_off(older, REPLACED, "joined by a newer connection"));
         }
         self.clients.comes(&join.client);
-        outputs.extend(self.acknowledge(&join.client, join.decided));
-        let resumed = join.at.and_then(|at| self.resumed(&join.client, &at));
-        let message = resumed.unwrap_or_else(|| self.snapshot(&join.client, content()));
-        outputs.push(self.send(connection, &message));
-        self.members.insert(connection, Member { client: Some(join.client), behind: false });
+        self.clients.acknowledge(&join.client, join.decided);
+        let mut member = Member { client: Some(Arc::clone(&join.client)), ..Member::default() };
+        let at = join.at.filter(|at| self.epochs.know(at, seq));
+        outputs.push(match at {
+            None => self.send(connection, &self.snapshot(&join.client, seq, content())),
+            Some(at) => match self.resumed(&join.client, at.seq, seq, &[]) {
+                Some(resumed) => self.send(connection, &resumed),
+                None => {
+                    member.recall = Some(Recall::new(at.seq, seq));
+                    Output::Recall { connection, after: at.seq, max_bytes: self.max_log.1 }
+                }
+            },
+        });
+        self.members.insert(connection, member);
+        self.readers = None;
         self.in_use = true;
         outputs
     }
 
-    /// Forgets the refusals that a client knows of.
-    fn acknowledge(&mut self, client: &Arc<str>, id: u64) -> Option<Output> {
-        let mut batch = Batch::default();
-        self.clients.acknowledge(client, id, &mut Writes { prefix: &self.storage_prefix, batch: &mut batch });
-        (!batch.is_empty()).then_some(Output::Commit(batch))
-    }
-
-    /// Remembers that a change is decided, in what is written of it.
-    pub(super) fn decide(&mut self, change: &OwnChange, batch: &mut Batch) {
-        let mut writes = Writes { prefix: &self.storage_prefix, batch };
+    /// Remembers that a change is decided, and returns what is stored of that.
+    pub(super) fn decide(&mut self, change: &OwnChange) -> Decided {
+        let OwnChange { client, id, refused } = change;
         // Who offers a first content need not be connected.
-        let is_away = !self.present.contains_key(&change.client);
+        let is_away = !self.present.contains_key(client);
         if is_away {
-            self.clients.comes(&change.client);
+            self.clients.comes(client);
         }
-        self.clients.decide(&change.client, change.id, change.refused.as_ref(), &mut writes);
+        let acknowledged = self.clients.acknowledged(client);
+        self.clients.decide(client, *id, refused.as_ref());
         if is_away {
-            self.clients.goes(&change.client);
+            self.clients.goes(client);
         }
-        self.clients.forget(self.max_clients, &mut writes);
+        self.clients.forget(self.max_clients);
+        Decided { id: *id, acknowledged, refused: refused.clone() }
     }
 
-    /// Tells the author that a change is decided, before it enters the order if anything of it was accepted.
-    fn confirm(&self, connection: ConnectionId, change: &OwnChange, accepted: bool) -> Option<Output> {
-        let seq = self.seq + u64::from(accepted);
-        let told = self.members.get(&connection).is_some_and(|member| !member.behind);
-        told.then(|| self.send(connection, &encode::accepted(seq, change.id, change.refused.as_deref())))
+    /// Answers the author of a change that is decided. `seq` is the change's place in the order, or that before it.
+    fn confirm(&self, connection: ConnectionId, change: &OwnChange, seq: u64) -> Option<Output> {
+        let reads = self.members.get(&connection).is_some_and(Member::reads);
+        reads.then(|| self.send(connection, &encode::accepted(seq, change.id, change.refused.as_deref())))
     }
 
-    /// Gives changes the next place in the order, and tells them to all but their author, who is told otherwise.
-    ///
-    /// `told` makes their JSON from their place.
-    pub(super) fn enter(&mut self, own: Option<OwnChange>, told: impl FnOnce(u64) -> String) -> Option<Output> {
-        let author = own.as_ref().map(|change| Arc::clone(&change.client));
-        self.put_in_order(own, author.as_deref(), |seq| Told::Changed(told(seq)))
+    /// Sends a record that took a place in the order to all but the connection `except`.
+    pub(super) fn broadcast(&mut self, record: &Record, except: Option<ConnectionId>) -> Option<Output> {
+        if !self.in_use {
+            return None;
+        }
+        let message = match &record.event {
+            Event::Changed(changes) => encode::changed(record.seq, changes),
+            Event::Created(content) => encode::created(record.seq, content),
+            Event::Nothing => return None,
+        };
+        let (max_records, max_bytes) = self.max_log;
+        self.log.push(record.clone(), max_records, max_bytes);
+        let to = Audience::all(self.readers(), except)?;
+        Some(Output::Send { to, frame: self.dialect.frame(&message).into() })
     }
 
-    /// Gives the making of the store the next place in the order, and tells it to all. To the author of what is `own` it is
-    /// told before that what became of that.
-    pub(super) fn create(&mut self, own: Option<OwnChange>, told: impl FnOnce(u64) -> String) -> Vec<Output> {
-        let author = own.as_ref().and_then(|change| Some((*self.present.get(&change.client)?, change)));
-        let mut outputs: Vec<_> =
-            author.and_then(|(author, change)| self.confirm(author, change, false)).into_iter().collect();
-        outputs.extend(self.put_in_order(own, None, |seq| Told::Created(told(seq))));
-        outputs
+    /// Sends the making of the store to all. To the author of what is `own` it is said before that what became of that.
+    pub(super) fn created(&mut self, record: &Record, own: Option<&OwnChange>) -> Vec<Output> {
+        let author = own.and_then(|change| Some((*self.present.get(&change.client)?, change)));
+        let answer = author.and_then(|(author, change)| self.confirm(author, change, record.seq - 1));
+        answer.into_iter().chain(self.broadcast(record, None)).collect()
     }
 
     /// What is the client's own of an offered content: changes that were not decided before.
@@ -168,42 +207,36 @@ impl Extended {
         is_new.then_some(OwnChange { client: offer.client, id: offer.id, refused })
     }
 
-    fn put_in_order(
-        &mut self,
-        own: Option<OwnChange>,
-        but: Option<&str>,
-        entry: impl FnOnce(u64) -> Told,
-    ) -> Option<Output> {
-        self.seq += 1;
-        if !self.in_use {
-            return None;
-        }
-        let entry = entry(self.seq);
-        let reads = |member: &Member| !member.behind && member.client.is_some() && member.client.as_deref() != but;
-        let to = self.members.iter().filter(|(_, member)| reads(member));
-        let to: Vec<_> = to.map(|(connection, _)| *connection).collect();
-        let output = (!to.is_empty()).then(|| Output::Send { to, frame: self.dialect.frame(entry.json()) });
-        let (max_entries, max_bytes) = self.max_log;
-        self.log.push(Logged { entry, own }, max_entries, max_bytes);
-        output
-    }
-
-    /// Tells a connection nothing more until it has caught up; `false` if it is none that has joined.
+    /// Sends a connection nothing more until it has caught up; `false` if it is none that has joined.
     pub(super) fn fall_behind(&mut self, connection: ConnectionId) -> bool {
         let member = self.members.get_mut(&connection).filter(|member| member.client.is_some());
-        member.map(|member| member.behind = true).is_some()
+        let is_joined = member.map(|member| member.behind = true).is_some();
+        if is_joined {
+            self.readers = None;
+        }
+        is_joined
     }
 
-    /// Tells a connection that was behind everything in place of what it was not told.
+    /// Sends a connection that was behind everything in place of what it was not sent.
     pub(super) fn catch_up(
         &mut self,
         connection: ConnectionId,
+        seq: u64,
         content: impl FnOnce() -> Option<Content>,
     ) -> Option<Output> {
         let member = self.members.get_mut(&connection).filter(|member| member.behind)?;
-        member.behind = false;
         let client = Arc::clone(member.client.as_ref()?);
-        Some(self.send(connection, &self.snapshot(&client, content())))
+        (member.behind, member.recall) = (false, None);
+        self.readers = None;
+        Some(self.send(connection, &self.snapshot(&client, seq, content())))
+    }
+
+    fn readers(&mut self) -> &Arc<[ConnectionId]> {
+        let members = &self.members;
+        self.readers.get_or_insert_with(|| {
+            let readers = members.iter().filter(|(_, member)| member.reads());
+            readers.map(|(connection, _)| *connection).collect()
+        })
     }
 
     /// Closes a connection, which is not in the room any more.
@@ -212,41 +245,55 @@ impl Extended {
         Output::Close { connection, code, reason }
     }
 
-    fn snapshot(&self, client: &str, content: Option<Content>) -> String {
+    fn snapshot(&self, client: &str, seq: u64, content: Option<Content>) -> String {
         let content = content.as_ref().map(Content::to_json);
-        encode::snapshot(&self.standing(client), self.clients.refused(client), content.as_deref())
+        encode::snapshot(&self.standing(client, seq), self.clients.refused(client), content.as_deref())
     }
 
-    /// What a client missed, if the log reaches back to where it was.
-    fn resumed(&self, client: &str, at: &Position) -> Option<String> {
-        if at.epoch != self.epoch {
-            return None;
-        }
+    /// What a client missed after the sequence number `after`, if it is known. `older` are records from storage: the first
+    /// of what it missed, without a gap.
+    fn resumed(&self, client: &str, after: u64, now: u64, older: &[Record]) -> Option<String> {
+        let older_to = older.last().map_or(after, |record| record.seq);
+        let missed = older.iter().chain(self.log.since(older_to, now)?);
         let mut entries = Vec::new();
         let mut refused = self.clients.refused(client).peekable();
-        let mut seq = at.seq;
-        for (place, entry) in self.log.since(at.seq, self.seq)? {
-            if let Some(change) = entry.own_change_of(client) {
+        let mut seq = after;
+        for record in missed {
+            if let Some(own) = own_change_of(record, client) {
                 // Those of which nothing was accepted have no place in the order, and are told in that of their ids.
-                while let Some((id, refused)) = refused.next_if(|(id, _)| *id <= change.id) {
-                    if id < change.id {
+                while let Some((id, refused)) = refused.next_if(|(id, _)| *id <= own.id) {
+                    if id < own.id {
                         entries.push(encode::accepted(seq, id, Some(refused)));
                     }
                 }
             }
-            seq = place;
-            entries.extend(entry.told_to(client, seq));
+            seq = record.seq;
+            entries.extend(entries_for(record, client));
         }
         entries.extend(refused.map(|(id, refused)| encode::accepted(seq, id, Some(refused))));
-        Some(encode::resumed(&self.standing(client), entries))
+        Some(encode::resumed(&self.standing(client, now), entries))
     }
 
-    fn standing(&self, client: &str) -> Standing {
-        let position = Position { epoch: Arc::clone(&self.epoch), seq: self.seq };
+    fn standing(&self, client: &str, seq: u64) -> Standing {
+        let position = Position { epoch: Arc::clone(&self.epochs.present().id), seq };
         Standing { position, last: self.clients.last(client) }
     }
 
     fn send(&self, connection: ConnectionId, message: &str) -> Output {
-        Output::Send { to: vec![connection], frame: self.dialect.frame(message) }
+        Output::Send { to: Audience::One(connection), frame: self.dialect.frame(message).into() }
+    }
+}
+
+impl OwnChange {
+    /// Whose change it is.
+    pub(super) fn client(&self) -> Arc<str> {
+        Arc::clone(&self.client)
+    }
+}
+
+impl Member {
+    /// Whether it is sent each entry.
+    fn reads(&self) -> bool {
+        self.client.is_some() && !self.behind && self.recall.is_none()
     }
 }

@@ -1,9 +1,15 @@
 //! What a host hands a room, and what the room has it do.
 
+use roommate::{Changes, Content};
+
+use super::Audience;
 use crate::proto::{
     http::Response,
     policy::{ConnectionId, Context},
-    storage::Batch,
+    record::Record,
+    shared_str::SharedStr,
+    snapshot::Snapshot,
+    storage::StoredCommit,
 };
 
 /// Names one HTTP request until it is answered. Chosen by the host.
@@ -11,7 +17,7 @@ use crate::proto::{
 pub struct RequestId(pub u64);
 
 /// What happens to a room.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Input<'a> {
     /// Somebody wants to open a connection. Unless [`Output::Refuse`] follows they are in the room and hear it from
     /// now on, so the host hands this in before it tells the client that the connection is open.
@@ -66,19 +72,58 @@ pub enum Input<'a> {
         /// Its body.
         body: &'a [u8],
     },
+    /// The program that hosts the room edits it. The policy is not asked. Exactly one [`Output::Edited`] follows.
+    Edit {
+        /// The name that the answer will carry.
+        request: RequestId,
+        /// What to do.
+        edit: Edit<'a>,
+    },
+    /// What [`Output::Recall`] asked for; empty if storage could not read it.
+    Recalled {
+        /// Whose.
+        connection: ConnectionId,
+        /// The commits, oldest first.
+        commits: &'a [StoredCommit],
+    },
+    /// The snapshot of [`Output::Snapshot`] is stored in so many bytes, or could not be stored.
+    SnapshotEnded {
+        /// The length of its stored form.
+        bytes: Option<usize>,
+    },
+}
+
+/// An edit by the program that hosts the room.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Edit<'a> {
+    /// Apply these changes. They make the store if there is none and they set something.
+    Apply(&'a Changes),
+    /// Make this the content, by the changes that lead to it. Makes the store if there is none.
+    Replace(&'a Content),
 }
 
 /// What a host does for a room.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// Make these writes durable, all or none, before anything that follows is done.
-    Commit(Batch),
+    /// Store this record durably before anything that follows is done.
+    Commit(Record),
+    /// Store this snapshot, durably and when there is time. [`Input::SnapshotEnded`] is expected.
+    Snapshot(Snapshot),
+    /// Read what storage has beyond a sequence number, for a client that comes back. [`Input::Recalled`] is expected.
+    Recall {
+        /// Whose.
+        connection: ConnectionId,
+        /// The sequence number.
+        after: u64,
+        /// How many bytes of records are worth reading, as of [`Storage::log`](crate::proto::Storage::log).
+        max_bytes: usize,
+    },
     /// Send a text message.
     Send {
-        /// To whom, never empty.
-        to: Vec<ConnectionId>,
+        /// The connections.
+        to: Audience,
         /// The whole frame.
-        frame: String,
+        frame: SharedStr,
     },
     /// Send a WebSocket ping that carries the token, behind everything that was sent before.
     Ping {
@@ -93,6 +138,13 @@ pub enum Output {
         request: RequestId,
         /// The answer.
         response: Response,
+    },
+    /// Answer an edit by the host: the room's sequence number after it.
+    Edited {
+        /// Which.
+        request: RequestId,
+        /// The sequence number.
+        seq: u64,
     },
     /// Answer the request that would have opened a connection. It is not in the room.
     Refuse {

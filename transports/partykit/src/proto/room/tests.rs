@@ -1,5 +1,7 @@
+use roommate::Cell;
+
 use super::*;
-use crate::proto::{Policy, Response};
+use crate::proto::{Epoch, Epochs, Policy, Response, StoredCommit};
 
 mod answers;
 mod extended;
@@ -30,7 +32,7 @@ fn http(room: &mut Room, method: &str, path: &str, body: &str) -> (Vec<Output>, 
 fn get(room: &mut Room) -> String {
     let (outputs, response) = http(room, "GET", "/parties/main/r/store", "");
     assert_eq!((outputs, response.status), (vec![], 200));
-    response.body
+    response.body.to_string()
 }
 
 fn put(room: &mut Room, body: &str) -> u16 {
@@ -61,9 +63,36 @@ fn meeting(config: RoomConfig) -> Room {
 /// The one frame that is sent, and to whom.
 fn sent(outputs: &[Output]) -> (&[ConnectionId], &str) {
     match outputs {
-        [Output::Commit(_), Output::Send { to, frame }] | [Output::Send { to, frame }] => (to, frame),
+        [Output::Commit(_), Output::Send { to, frame }] | [Output::Send { to, frame }] => (members(to), frame),
         _ => panic!("{outputs:?} is no single frame"),
     }
+}
+
+fn members(to: &Audience) -> &'static [ConnectionId] {
+    Vec::leak(to.iter().collect())
+}
+
+/// The records that are to be stored.
+fn records(outputs: &[Output]) -> Vec<Record> {
+    let records = outputs.iter().filter_map(|output| match output {
+        Output::Commit(record) => Some(record.clone()),
+        _ => None,
+    });
+    records.collect()
+}
+
+/// What a storage with these records has of a room that was opened at these epochs before: their names, and where they
+/// began.
+fn stored(records: &[Record], before: &[(&str, u64)], present: (&str, u64)) -> Opened {
+    let epoch = |(number, (id, begins)): (u64, &(&str, u64))| Epoch { number, id: (*id).into(), begins: *begins };
+    let before: Vec<_> = (1..).zip(before).map(epoch).collect();
+    let present = epoch((before.len() as u64 + 1, &present));
+    let commit = |record: &Record| {
+        let mut text = String::new();
+        record.encode(&mut text);
+        StoredCommit { last: record.number, seq: record.seq, time: 0, records: text + "\n" }
+    };
+    Opened { epochs: Epochs::new(before, present), snapshot: None, log: records.iter().map(commit).collect() }
 }
 
 /// Lets nobody in.

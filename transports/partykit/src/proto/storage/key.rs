@@ -1,13 +1,8 @@
-//! What a room keeps durably: TinyBase's keys, and beside them what the extended dialect has to remember.
+//! The storage of TinyBase's PartyKit server, to take rooms over from it.
 
-use std::sync::Arc;
+use roommate::{Cell, Changes, Content, Id};
 
-use roommate::{Cell, Id};
-
-/// What one key of a room's storage holds.
-///
-/// The first three keys are those of TinyBase's PartyKit server, so that a room's storage can be taken over from it. The
-/// others begin with `roommate/`, behind the prefix, and TinyBase passes over them; it may take the storage back:
+/// What one key of a stock room's storage holds.
 ///
 /// ```
 /// use roommate_partykit::proto::StorageKey;
@@ -15,7 +10,6 @@ use roommate::{Cell, Id};
 /// let key = StorageKey::Cell("pets".into(), "fido".into(), "species".into());
 /// assert_eq!(key.encode("app_"), r#"app_t"pets","fido","species""#);
 /// assert_eq!(StorageKey::decode("app_", r#"app_t"pets","fido","species""#), Some(key));
-/// assert_eq!(StorageKey::Refused(5, "c".into()).encode("app_"), "app_roommate/refused/5/c");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum StorageKey {
@@ -25,27 +19,11 @@ pub enum StorageKey {
     Cell(Id, Id, Id),
     /// A value.
     Value(Id),
-    /// What is known of a client: `[last, heard]`, the id of its change that was decided last, and a number that is the
-    /// larger the later that was.
-    Client(Arc<str>),
-    /// What was refused of a client's change, by its id, and is not acknowledged: changes, as JSON.
-    Refused(u64, Arc<str>),
-}
-
-/// Writes that become durable together, or not at all. No key is in both lists.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Batch {
-    /// Keys that go.
-    pub deletes: Vec<String>,
-    /// Keys that are set.
-    pub puts: Vec<(String, Cell)>,
 }
 
 const HAS_STORE: &str = "hasStore";
 const CELL: char = 't';
 const VALUE: char = 'v';
-const CLIENT: &str = "roommate/client/";
-const REFUSED: &str = "roommate/refused/";
 
 impl StorageKey {
     /// The key as text, behind the room's storage prefix.
@@ -56,8 +34,6 @@ impl StorageKey {
                 format!("{prefix}{CELL}{},{},{}", quote(table_id), quote(row_id), quote(cell_id))
             }
             Self::Value(value_id) => format!("{prefix}{VALUE}{value_id}"),
-            Self::Client(client) => format!("{prefix}{CLIENT}{client}"),
-            Self::Refused(id, client) => format!("{prefix}{REFUSED}{id}/{client}"),
         }
     }
 
@@ -70,24 +46,49 @@ impl StorageKey {
         if let Some(value_id) = rest.strip_prefix(VALUE) {
             return Some(Self::Value(value_id.into()));
         }
-        let key = if let Some(ids) = rest.strip_prefix(CELL) {
-            let [table_id, row_id, cell_id]: [String; 3] = serde_json::from_str(&format!("[{ids}]")).ok()?;
-            Self::Cell(table_id.into(), row_id.into(), cell_id.into())
-        } else if let Some(client) = rest.strip_prefix(CLIENT) {
-            Self::Client(client.into())
-        } else {
-            let (id, client) = rest.strip_prefix(REFUSED)?.split_once('/')?;
-            Self::Refused(id.parse().ok()?, client.into())
-        };
+        let ids = rest.strip_prefix(CELL)?;
+        let [table_id, row_id, cell_id]: [String; 3] = serde_json::from_str(&format!("[{ids}]")).ok()?;
+        let key = Self::Cell(table_id.into(), row_id.into(), cell_id.into());
         // A second spelling of the same ids would survive the deletion of the first.
         (key.encode(prefix) == text).then_some(key)
     }
 }
 
-impl Batch {
-    /// Whether there is nothing to write.
-    pub fn is_empty(&self) -> bool {
-        self.deletes.is_empty() && self.puts.is_empty()
+/// The content of a stock room's storage; `None` if no store was ever saved there. Keys that do not fit belong to somebody
+/// else and are passed over.
+///
+/// ```
+/// use roommate::Cell;
+/// use roommate_partykit::proto::content_of_storage;
+///
+/// let storage = [("hasStore", Cell::from(1)), ("t\"pets\",\"fido\",\"age\"", Cell::from(4)), ("vopen", Cell::from(true))];
+/// let storage = storage.map(|(key, cell)| (key.to_owned(), cell));
+/// let content = content_of_storage("", storage).expect("there is a store");
+/// assert_eq!(content.to_json(), r#"[{"pets":{"fido":{"age":4}}},{"open":true}]"#);
+/// ```
+pub fn content_of_storage(prefix: &str, storage: impl IntoIterator<Item = (String, Cell)>) -> Option<Content> {
+    let (mut exists, mut all) = (false, Changes::new());
+    for (key, cell) in storage {
+        match StorageKey::decode(prefix, &key) {
+            Some(StorageKey::HasStore) => exists = is_truthy(&cell),
+            Some(StorageKey::Cell(table_id, row_id, cell_id)) => all.set_cell(table_id, row_id, cell_id, cell),
+            Some(StorageKey::Value(value_id)) => all.set_value(value_id, cell),
+            None => {}
+        }
+    }
+    let mut content = Content::new();
+    content.apply(&all);
+    exists.then_some(content)
+}
+
+/// Whether JavaScript takes the cell for true.
+fn is_truthy(cell: &Cell) -> bool {
+    match cell {
+        Cell::Null => false,
+        Cell::Bool(bool) => *bool,
+        Cell::Number(number) => number.get() != 0.0,
+        Cell::String(text) => !text.is_empty(),
+        Cell::Json(_) => true,
     }
 }
 
@@ -132,17 +133,29 @@ mod tests {
             "hasstore",
             "hasStore2",
             "tnope",
-            "roommate/",
-            "roommate/client",
-            "roommate/refused/5",
-            "roommate/refused/05/c",
-            "roommate/refused/+5/c",
-            "roommate/refused/x/c",
         ] {
             assert_eq!(StorageKey::decode("", key), None, "{key}");
         }
         assert_eq!(StorageKey::decode("app_", "hasStore"), None);
         assert_eq!(StorageKey::decode("app_", "app"), None);
+    }
+
+    #[test]
+    fn a_storage_is_passed_over_where_it_is_not_the_rooms() {
+        let storage = [
+            ("phasStore", Cell::from(1)),
+            ("pt\"t\",\"r\",\"c\"", Cell::from(2)),
+            ("pvv", Cell::from(3)),
+            ("pt\"t\",\"r\"", Cell::from(4)),
+            ("t\"t\",\"r\",\"x\"", Cell::from(5)),
+            ("px", Cell::from(6)),
+            ("hasStore", Cell::from(7)),
+        ];
+        let storage = storage.map(|(key, cell)| (key.to_owned(), cell));
+        assert_eq!(content_of_storage("p", storage).unwrap().to_json(), r#"[{"t":{"r":{"c":2}}},{"v":3}]"#);
+        for falsy in [Cell::Null, Cell::from(false), Cell::from(0), Cell::try_from("").unwrap()] {
+            assert_eq!(content_of_storage("", [("hasStore".to_owned(), falsy)]), None);
+        }
     }
 
     #[test]
@@ -153,15 +166,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_decodes_to_the_same(ids in any::<[String; 3]>(), id: u64, prefix in any::<String>()) {
+        fn what_is_encoded_decodes_to_the_same(ids in any::<[String; 3]>(), prefix in any::<String>()) {
             let [table_id, row_id, cell_id] = ids;
-            let client = Arc::from(table_id.as_str());
             for key in [
                 cell(&table_id, &row_id, &cell_id),
                 StorageKey::Value(cell_id.into()),
                 StorageKey::HasStore,
-                StorageKey::Client(Arc::clone(&client)),
-                StorageKey::Refused(id, client),
             ] {
                 prop_assert_eq!(StorageKey::decode(&prefix, &key.encode(&prefix)), Some(key));
             }
@@ -169,7 +179,7 @@ mod tests {
 
         #[test]
         fn what_decodes_encodes_to_the_same(
-            text in "[ptvh]{0,2}[\",\\\\a\\]\\[]{0,12}|proommate/(client|refused)/?[0-9+/c]{0,5}",
+            text in "[ptvh]{0,2}[\",\\\\a\\]\\[]{0,12}",
         ) {
             if let Some(key) = StorageKey::decode("p", &text) {
                 prop_assert_eq!(key.encode("p"), text);

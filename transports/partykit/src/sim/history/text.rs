@@ -68,6 +68,7 @@ impl fmt::Display for Op {
             Self::Crash => f.write_str("crash"),
             Self::Forget => f.write_str("forget"),
             Self::Restart => f.write_str("restart"),
+            Self::FailCommit(is_stored) => write!(f, "fail-commit {}", u8::from(*is_stored)),
             Self::Policy(refused) => write!(f, "policy {refused}"),
         }
     }
@@ -143,6 +144,7 @@ fn step(text: &str, clients: u8) -> Result<Step> {
         "crash" => Op::Crash,
         "forget" => Op::Forget,
         "restart" => Op::Restart,
+        "fail-commit" => Op::FailCommit(number::<u8>(words.next())? != 0),
         "policy" => Op::Policy(number(words.next())?),
         _ => return Err(Error::new(ErrorKind::Invalid, format!("{text:?} is no step of a history"))),
     };

@@ -1,11 +1,11 @@
 //! What the host does for the room, and how it dies over that.
 
-use roommate::Payload;
-use roommate_partykit::proto::{ConnectionId, Input, Output, Room, Wire};
+use roommate::{Changes, Payload};
+use roommate_partykit::proto::{Commit, ConnectionId, Event, Input, Output, Room, RoomName, Storage, Wire};
 
 use super::{
     super::{CLIENTS, client::read},
-    Pipe, World,
+    Pipe, World, leaves,
 };
 
 impl World {
@@ -23,30 +23,33 @@ impl World {
 
     fn put_out(&mut self, output: Output) {
         match output {
-            Output::Commit(batch) => {
-                assert!(!batch.is_empty());
-                for key in batch.deletes {
-                    self.storage.remove(&key).expect("only what is there is deleted");
-                }
-                for (key, cell) in batch.puts {
-                    if let Some(number) = cell.as_f64() {
-                        *self.written.entry((number as u64, key.clone())).or_default() += 1;
+            Output::Commit(record) => {
+                if let Event::Changed(changes) = &record.event {
+                    for (key, number) in leaves(&Changes::from_json(changes).expect("changes").value) {
+                        *self.written.entry((number, key)).or_default() += 1;
                     }
-                    self.storage.insert(key, cell);
                 }
+                let (room, epoch) = (RoomName::main("r"), self.epoch.clone());
+                let commit = Commit { room, epoch, time: 0, records: vec![record] };
+                self.storage.commit(&[commit]).remove(0).expect("what follows is stored");
+            }
+            Output::Snapshot(_) | Output::Edited { .. } => {}
+            Output::Recall { connection, after, max_bytes } => {
+                let commits = self.storage.log(&RoomName::main("r"), after, max_bytes).expect("memory");
+                self.take(Input::Recalled { connection, commits: &commits });
             }
             Output::Send { to, frame } => {
-                for connection in to {
+                for connection in to.iter() {
                     if self.stock.listener == Some(connection) {
                         match Wire::default().decode_payload(&frame).expect("a stock frame").value {
                             Payload::Changes(changes) => self.stock.content.apply(&changes),
                             Payload::Content(content) => self.stock.content = content,
-                            Payload::Reload => self.stock.content = self.room.content(),
+                            Payload::Reload => self.stock.content = self.room.content().clone(),
                         }
                     } else if let Some(pipe) = self.pipes.get_mut(&connection) {
                         assert!(Wire::default().decode_payload(&frame).is_none(), "no stock frames");
                         if pipe.client.is_some() && !pipe.behind {
-                            pipe.down.push_back(frame.clone());
+                            pipe.down.push_back(frame.to_string());
                         }
                     }
                 }
@@ -71,7 +74,9 @@ impl World {
             }
         }
         self.epochs += 1;
-        self.room = Room::restore(self.config.clone(), self.epochs.to_string(), self.storage.clone());
+        let opened = self.storage.open(&RoomName::main("r"), &self.epochs.to_string(), 0).expect("memory");
+        self.epoch = opened.epochs.present().clone();
+        self.room = Room::open(self.config.clone(), opened).expect("what was stored can be read");
         for index in 0..CLIENTS {
             self.lose(index);
         }

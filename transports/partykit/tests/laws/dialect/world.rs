@@ -10,7 +10,8 @@ use std::{
 
 use roommate::{Cell, Changes, Content, Id};
 use roommate_partykit::proto::{
-    Asker, ClientMessage, ConnectionId, Context, Dialect, Input, Join, Policy, RequestId, Room, RoomConfig, Wire,
+    Asker, ClientMessage, ConnectionId, Context, Dialect, Epoch, Input, Join, Memory, Opened, Policy, RequestId, Room,
+    RoomConfig, RoomName, Storage, Wire,
 };
 
 use super::{
@@ -24,7 +25,8 @@ mod host;
 pub(super) struct World {
     config: RoomConfig,
     room: Room,
-    storage: BTreeMap<String, Cell>,
+    storage: Memory,
+    epoch: Epoch,
     /// How often each number was written, as part of what: by the key.
     written: BTreeMap<(u64, String), usize>,
     strict: Arc<AtomicBool>,
@@ -74,7 +76,8 @@ impl World {
         let mut world = Self {
             room: Room::new(config.clone(), "0"),
             config,
-            storage: BTreeMap::new(),
+            storage: Memory::new(),
+            epoch: Opened::new("0").epochs.present().clone(),
             written: BTreeMap::new(),
             strict,
             epochs: 0,
@@ -140,7 +143,7 @@ impl World {
     }
 
     pub(super) fn check(&self) {
-        let content = self.room.content();
+        let content = self.room.content().clone();
         assert_eq!(self.stock.content, content, "the stock client heard everything");
         for client in &self.clients {
             assert_eq!(client.content.as_ref(), Some(&content), "r1: {} holds what the room holds", client.id);
@@ -153,8 +156,9 @@ impl World {
                 }
             }
         }
-        let restored = Room::restore(self.config.clone(), "restored", self.storage.clone());
-        assert_eq!((restored.exists(), restored.content()), (true, content), "r6: everything was stored");
+        let opened = self.storage.open(&RoomName::main("r"), "other", 0).expect("memory");
+        let again = Room::open(self.config.clone(), opened).expect("what was stored can be read");
+        assert_eq!((again.exists(), again.content()), (true, &content), "r6: everything was stored");
     }
 
     fn changes_of(&mut self, edit: &Edit) -> Changes {
@@ -227,7 +231,7 @@ impl World {
 
     fn connect_stock(&mut self) {
         let [writer, listener] = [self.new_connection(), self.new_connection()];
-        self.stock = Stock { writer: Some(writer), listener: Some(listener), content: self.room.content() };
+        self.stock = Stock { writer: Some(writer), listener: Some(listener), content: self.room.content().clone() };
         for connection in [writer, listener] {
             self.take(Input::Connect { connection, context: Context::default() });
         }
@@ -244,7 +248,7 @@ impl World {
         context.path = "/store".into();
         self.take(Input::Request { request: RequestId(0), context, body: br#"[{"t":{"a":{"x":0}}},{"first":0}]"# });
         // Not told on the stock wire: whoever is there asks for it.
-        self.stock.content = self.room.content();
+        self.stock.content = self.room.content().clone();
     }
 
     fn up(&mut self, index: usize) {

@@ -1,16 +1,13 @@
 //! The room that servers host.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use roommate::{Cell, Changes, Content, Id, Payload};
 
 use super::place::{Down, Mood, Place};
 use crate::proto::{
-    Asker, ConnectionId, Context, DIALECT_PARAMETER, DIALECT_VERSION, Input, Output, Policy, REPLACED, RequestId, Room,
-    RoomConfig, TOO_BIG, Wire,
+    Asker, Commit, ConnectionId, Context, DIALECT_PARAMETER, DIALECT_VERSION, Epoch, Input, Memory, Opened, Output,
+    Policy, REPLACED, RequestId, Room, RoomConfig, RoomName, Storage, TOO_BIG, Wire,
     refusals::{MOST_REFUSED, Tally},
 };
 
@@ -19,7 +16,8 @@ pub(super) struct RealRoom {
     config: RoomConfig,
     mood: Arc<Mutex<Mood>>,
     room: Room,
-    storage: BTreeMap<String, Cell>,
+    storage: Memory,
+    epoch: Epoch,
     epochs: u32,
     accepted: Vec<Changes>,
     sent: Vec<(u64, Down)>,
@@ -86,7 +84,16 @@ impl RealRoom {
             .with_max_clients(max_clients)
             .with_max_message_size(max_message_size);
         let room = Room::new(config.clone(), "0");
-        let mut room = Self { config, mood, room, storage: BTreeMap::new(), epochs: 0, accepted: vec![], sent: vec![] };
+        let mut room = Self {
+            config,
+            mood,
+            room,
+            storage: Memory::new(),
+            epoch: Opened::new("0").epochs.present().clone(),
+            epochs: 0,
+            accepted: vec![],
+            sent: vec![],
+        };
         room.let_stock_in();
         room
     }
@@ -100,21 +107,25 @@ impl RealRoom {
     fn handle(&mut self, input: Input<'_>) {
         for output in self.room.handle(input) {
             match output {
-                Output::Commit(batch) => {
-                    for key in batch.deletes {
-                        self.storage.remove(&key);
-                    }
-                    self.storage.extend(batch.puts);
+                Output::Commit(record) => {
+                    let (room, epoch) = (RoomName::main("r"), self.epoch.clone());
+                    let commit = Commit { room, epoch, time: 0, records: vec![record] };
+                    self.storage.commit(&[commit]).remove(0).unwrap();
+                }
+                Output::Snapshot(_) | Output::Edited { .. } => {}
+                Output::Recall { connection, after, max_bytes } => {
+                    let commits = self.storage.log(&RoomName::main("r"), after, max_bytes).unwrap();
+                    self.handle(Input::Recalled { connection, commits: &commits });
                 }
                 Output::Send { to, frame } => {
-                    for connection in to {
+                    for connection in to.iter() {
                         match connection {
                             STOCK => {}
                             OBSERVER => match Wire::default().decode_payload(&frame).unwrap().value {
                                 Payload::Changes(changes) => self.accepted.push(changes),
                                 other => panic!("{other:?}"),
                             },
-                            ConnectionId(number) => self.sent.push((number, Down::Frame(frame.clone()))),
+                            ConnectionId(number) => self.sent.push((number, Down::Frame(frame.to_string()))),
                         }
                     }
                 }
@@ -160,8 +171,9 @@ impl Place for RealRoom {
 
     fn crash(&mut self) {
         self.epochs += 1;
-        let storage = self.storage.iter().map(|(key, cell)| (key.clone(), cell.clone()));
-        self.room = Room::restore(self.config.clone(), self.epochs.to_string(), storage);
+        let opened = self.storage.open(&RoomName::main("r"), &self.epochs.to_string(), 0).unwrap();
+        self.epoch = opened.epochs.present().clone();
+        self.room = Room::open(self.config.clone(), opened).unwrap();
         self.sent.clear();
         self.let_stock_in();
     }
@@ -183,7 +195,7 @@ impl Place for RealRoom {
     }
 
     fn content(&self) -> Option<Content> {
-        self.room.exists().then(|| self.room.content())
+        self.room.exists().then(|| self.room.content().clone())
     }
 
     fn accepted(&self) -> &[Changes] {

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use roommate::Changes;
+use roommate::{Changes, Content};
 
 use super::{
     leaf::{Leaf, leaves},
     member::{Due, MAX_LEAVES},
 };
-use crate::proto::room::contents::Contents;
 
 /// What has changed since contents were handed out, as far as they may be under way: no answer is for two ticks.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +25,7 @@ impl Loads {
     }
 
     /// `changes` are about to be applied to `contents`.
-    pub(super) fn changing(&mut self, changes: &Changes, contents: &Contents) {
+    pub(super) fn changing(&mut self, changes: &Changes, contents: &Content) {
         for changed in [&mut self.older, &mut self.newer].into_iter().flatten() {
             // One too many tells that there are others.
             let room = (MAX_LEAVES + 1).saturating_sub(changed.len());

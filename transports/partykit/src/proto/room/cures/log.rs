@@ -23,13 +23,13 @@ pub(super) struct Log {
 #[derive(Clone, Debug)]
 struct Broadcast {
     at: u64,
-    author: ConnectionId,
+    author: Option<ConnectionId>,
     changes: Changes,
     leaves: usize,
 }
 
 impl Log {
-    pub(super) fn push(&mut self, at: u64, author: ConnectionId, changes: &Changes) {
+    pub(super) fn push(&mut self, at: u64, author: Option<ConnectionId>, changes: &Changes) {
         let leaves = leaf::size(changes);
         if leaves > MAX_LEAVES {
             self.forget(at);
@@ -47,7 +47,7 @@ impl Log {
     pub(super) fn after(&self, seen: u64, reader: ConnectionId) -> Option<impl Iterator<Item = &Changes>> {
         (seen >= self.forgotten).then(|| {
             let later = self.broadcasts.iter().rev().take_while(move |broadcast| broadcast.at > seen);
-            later.filter(move |broadcast| broadcast.author != reader).map(|broadcast| &broadcast.changes)
+            later.filter(move |broadcast| broadcast.author != Some(reader)).map(|broadcast| &broadcast.changes)
         })
     }
 

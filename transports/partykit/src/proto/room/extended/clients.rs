@@ -2,12 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use roommate::{Cell, Json};
-
-use crate::proto::{
-    refusals::Tally,
-    storage::{Batch, StorageKey},
-};
+use crate::proto::{record::Decided, refusals::Tally, snapshot::KnownClient};
 
 /// The clients of whom a change was decided.
 #[derive(Clone, Debug, Default)]
@@ -23,32 +18,54 @@ pub(super) struct Clients {
 struct Client {
     last: u64,
     heard: u64,
+    /// It knows the fate of its changes up to this.
+    acknowledged: u64,
     /// The JSON of what was refused of its changes and is not acknowledged, by their ids.
     refused: BTreeMap<u64, Arc<str>>,
     refused_bytes: usize,
 }
 
 impl Clients {
-    /// Takes up what is stored of a client.
-    pub(super) fn restore(&mut self, client: Arc<str>, record: &Cell) {
-        let record = record.as_json().and_then(|record| serde_json::from_str::<[u64; 2]>(record.as_str()).ok());
-        let Some([last, heard]) = record else { return };
-        self.now = self.now.max(heard + 1);
-        self.away.insert(heard, Arc::clone(&client));
-        let known = self.known.entry(client).or_default();
-        (known.last, known.heard) = (last, heard);
+    /// Takes up what a snapshot has of a client, which is not connected.
+    pub(super) fn restore(&mut self, known: KnownClient) {
+        let client = self.known.entry(Arc::clone(&known.client)).or_default();
+        client.last = known.last;
+        for (id, refused) in known.refused {
+            client.refuse(id, refused);
+        }
+        client.heard = self.now;
+        self.away.insert(self.now, known.client);
+        self.now += 1;
     }
 
-    /// Takes up a stored refusal.
-    pub(super) fn restore_refused(&mut self, client: Arc<str>, id: u64, refused: &Cell) {
-        if let Some(refused) = refused.as_json() {
-            self.known.entry(client).or_default().refuse(id, refused.as_str().into());
-        }
+    /// Takes up what a record has of a change of a client, which is not connected.
+    pub(super) fn replay(&mut self, client: &Arc<str>, decided: &Decided) {
+        self.comes(client);
+        self.acknowledge(client, decided.acknowledged);
+        self.decide(client, decided.id, decided.refused.as_ref());
+        self.goes(client);
+    }
+
+    /// What a snapshot has of the clients, by when they were last heard of.
+    pub(super) fn snapshot(&self) -> Vec<KnownClient> {
+        let mut known: Vec<_> = self.known.iter().collect();
+        known.sort_unstable_by_key(|(_, client)| client.heard);
+        let known = known.into_iter().map(|(id, client)| KnownClient {
+            client: Arc::clone(id),
+            last: client.last,
+            refused: client.refused.iter().map(|(id, refused)| (*id, Arc::clone(refused))).collect(),
+        });
+        known.collect()
     }
 
     /// Every change of the client up to this is decided; `None` if the client is unknown.
     pub(super) fn last(&self, client: &str) -> Option<u64> {
         self.known.get(client).map(|client| client.last)
+    }
+
+    /// The client knows the fate of its changes up to this.
+    pub(super) fn acknowledged(&self, client: &str) -> u64 {
+        self.known.get(client).map_or(0, |client| client.acknowledged)
     }
 
     /// What was refused of the client's changes and is not acknowledged: ids, in order, and the JSON of the changes.
@@ -80,35 +97,32 @@ impl Clients {
     }
 
     /// Notes that the change `id` of a connected client is decided, and the JSON of what was refused of it, if any was.
-    pub(super) fn decide(&mut self, client: &Arc<str>, id: u64, refused: Option<&Arc<str>>, writes: &mut Writes<'_>) {
+    pub(super) fn decide(&mut self, client: &Arc<str>, id: u64, refused: Option<&Arc<str>>) {
         let known = self.known.entry(Arc::clone(client)).or_default();
         (known.last, known.heard) = (id, self.now);
         self.now += 1;
-        writes.put(&StorageKey::Client(Arc::clone(client)), format!("[{id},{}]", known.heard));
         if let Some(refused) = refused {
             known.refuse(id, Arc::clone(refused));
-            writes.put(&StorageKey::Refused(id, Arc::clone(client)), &**refused);
         }
     }
 
-    /// Forgets the refusals that a client acknowledges: those up to `id`.
-    pub(super) fn acknowledge(&mut self, client: &Arc<str>, id: u64, writes: &mut Writes<'_>) {
+    /// Forgets the refusals that a client acknowledges: those up to `id`, of changes that are decided.
+    ///
+    /// This is stored with the client's next change. If the room is opened again before that, the client acknowledges
+    /// once more when it joins.
+    pub(super) fn acknowledge(&mut self, client: &Arc<str>, id: u64) {
         let Some(known) = self.known.get_mut(client) else { return };
+        known.acknowledged = known.acknowledged.max(id.min(known.last));
         while let Some(refusal) = known.refused.first_entry().filter(|refusal| *refusal.key() <= id) {
-            let (id, refused) = refusal.remove_entry();
-            known.refused_bytes -= refused.len();
-            writes.delete(&StorageKey::Refused(id, Arc::clone(client)));
+            known.refused_bytes -= refusal.remove().len();
         }
     }
 
     /// Forgets those heard of longest ago, connected ones excepted, while there are more than `max_clients`.
-    pub(super) fn forget(&mut self, max_clients: usize, writes: &mut Writes<'_>) {
+    pub(super) fn forget(&mut self, max_clients: usize) {
         while self.known.len() > max_clients {
             let Some((_, client)) = self.away.pop_first() else { return };
-            for id in self.known.remove(&client).unwrap_or_default().refused.into_keys() {
-                writes.delete(&StorageKey::Refused(id, Arc::clone(&client)));
-            }
-            writes.delete(&StorageKey::Client(client));
+            self.known.remove(&client);
         }
     }
 }
@@ -116,25 +130,8 @@ impl Clients {
 impl Client {
     fn refuse(&mut self, id: u64, refused: Arc<str>) {
         self.refused_bytes += refused.len();
-        self.refused.insert(id, refused);
-    }
-}
-
-/// What has to be written so that storage keeps up.
-#[derive(Debug)]
-pub(super) struct Writes<'a> {
-    pub(super) prefix: &'a str,
-    pub(super) batch: &'a mut Batch,
-}
-
-impl Writes<'_> {
-    fn put(&mut self, key: &StorageKey, json: impl AsRef<str>) {
-        if let Some(json) = Json::new(json.as_ref()) {
-            self.batch.puts.push((key.encode(self.prefix), Cell::Json(json)));
+        if let Some(replaced) = self.refused.insert(id, refused) {
+            self.refused_bytes -= replaced.len();
         }
-    }
-
-    fn delete(&mut self, key: &StorageKey) {
-        self.batch.deletes.push(key.encode(self.prefix));
     }
 }

@@ -8,8 +8,7 @@ use super::{Extended, OwnChange};
 use crate::proto::{
     dialect::{ClientMessage, MALFORMED, UNACKNOWLEDGED},
     policy::ConnectionId,
-    room::{Output, Room, accept::Verdict},
-    storage::Batch,
+    room::{Author, Output, Room, accept::Verdict},
 };
 
 impl Room {
@@ -23,7 +22,8 @@ impl Room {
         };
         Some(match (message, client) {
             (ClientMessage::Join(join), None) => {
-                let outputs = extended.join(connection, join, || self.exists.then(|| self.contents.to_content()));
+                let content = || self.exists.then(|| self.content.clone());
+                let outputs = extended.join(connection, join, self.seq, content);
                 if let Some(Output::Close { connection: older, .. }) = outputs.first() {
                     self.connections.remove(older);
                 }
@@ -31,7 +31,10 @@ impl Room {
             }
             (ClientMessage::Join(_), Some(_)) => vec![self.cut_off(connection, MALFORMED, "joined already")],
             (_, None) => vec![self.cut_off(connection, MALFORMED, "join first")],
-            (ClientMessage::Ack(id), Some(client)) => extended.acknowledge(&client, id).into_iter().collect(),
+            (ClientMessage::Ack(id), Some(client)) => {
+                extended.clients.acknowledge(&client, id);
+                Vec::new()
+            }
             // Sent again after it was decided: the join has told its fate.
             (ClientMessage::Change { id, .. }, Some(client)) if extended.clients.last(&client) >= Some(id) => {
                 Vec::new()
@@ -51,19 +54,21 @@ impl Room {
         let Some(extended) = &mut self.extended else { return Vec::new() };
         let refused = (!refused.is_empty()).then(|| refused.to_json().into());
         let change = OwnChange { client, id, refused };
-        let mut batch = if accepted.is_empty() {
-            Batch::default()
-        } else {
-            if let Some(cures) = &mut self.cures {
-                cures.changing(&accepted, &self.contents);
-            }
-            self.contents.apply(&accepted, self.config.storage_prefix())
-        };
-        extended.decide(&change, &mut batch);
-        let mut outputs = vec![Output::Commit(batch)];
-        outputs.extend(extended.confirm(connection, &change, !accepted.is_empty()));
-        if !accepted.is_empty() {
-            self.tell(connection, Some(change), &accepted, &mut outputs);
+        let decided = extended.decide(&change);
+        if accepted.is_empty() {
+            let answer = extended.confirm(connection, &change, self.seq);
+            let client = Arc::clone(&change.client);
+            return [self.log_nothing(client, decided)]
+                .into_iter()
+                .chain(answer)
+                .chain(self.snapshot_if_due())
+                .collect();
+        }
+        let answer = extended.confirm(connection, &change, self.seq + 1);
+        let mut outputs = self.apply(Author::Client(connection, change.client, decided), &accepted);
+        // The author hears of it before the others, after it is stored.
+        if let Some(answer) = answer {
+            outputs.insert(1, answer);
         }
         outputs
     }

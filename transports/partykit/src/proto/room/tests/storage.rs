@@ -6,26 +6,6 @@ use roommate::Id;
 use super::*;
 use crate::proto::AllowAll;
 
-#[test]
-fn a_restored_room_passes_over_what_is_not_its_own() {
-    let storage = [
-        ("phasStore", Cell::from(1)),
-        ("pt\"t\",\"r\",\"c\"", Cell::from(2)),
-        ("pvv", Cell::from(3)),
-        ("pt\"t\",\"r\"", Cell::from(4)),
-        ("t\"t\",\"r\",\"x\"", Cell::from(5)),
-        ("px", Cell::from(6)),
-        ("hasStore", Cell::from(7)),
-    ];
-    let storage = storage.map(|(key, cell)| (key.to_owned(), cell));
-    let mut room = Room::restore(stock().with_storage_prefix("p"), "e", storage);
-    assert!(room.exists());
-    assert_eq!(get(&mut room), "[{\"t\":{\"r\":{\"c\":2}}},{\"v\":3}]");
-    for falsy in [Cell::Null, Cell::from(false), Cell::from(0), Cell::try_from("").unwrap()] {
-        assert!(!Room::restore(stock(), "e", [("hasStore".to_owned(), falsy)]).exists());
-    }
-}
-
 /// A few ids, so that changes meet.
 fn id() -> impl Strategy<Value = Id> {
     prop::sample::select(vec!["a", "b", "", "\"", "1"]).prop_map(Id::from)
@@ -65,47 +45,86 @@ impl Policy for NoB {
 
 proptest! {
     #[test]
-    fn r1_r6_the_batches_and_the_frames_both_make_the_room(
+    fn r1_r6_the_records_and_the_frames_both_make_the_room(
         history in prop::collection::vec(changes(), 0..20),
         refusing in any::<bool>(),
+        snapshot_after in any::<prop::sample::Index>(),
     ) {
-        let config = stock().with_storage_prefix("p");
+        let config = stock();
         let config = if refusing { config.with_policy(NoB) } else { config.with_policy(AllowAll) };
         let mut room = Room::new(config.clone(), "e");
-        let mut storage = BTreeMap::new();
-        let mut heard = Content::new();
-        let mut model = Content::new();
+        let (mut log, mut heard, mut model) = (Vec::new(), Content::new(), Content::new());
         let (outputs, _) = http(&mut room, "PUT", "/store", "[{},{}]");
-        store(&mut storage, &outputs);
+        log.extend(records(&outputs));
         join(&mut room, ALICE);
         join(&mut room, BOB);
+        let mut snapshots = vec![room.snapshot()];
         for changes in &history {
             let outputs = say(&mut room, ALICE, &Wire::default().encode_changes(changes));
-            store(&mut storage, &outputs);
+            log.extend(records(&outputs));
             for output in &outputs {
                 if let Output::Send { frame, .. } = output {
                     heard.apply(&Wire::default().decode_changes(frame).unwrap().value);
                 }
             }
-            prop_assert_eq!(&room.content(), &heard);
+            prop_assert_eq!(room.content(), &heard);
             model.apply(changes);
             if !refusing {
                 prop_assert_eq!(&heard, &model);
             }
+            snapshots.push(room.snapshot());
         }
-        let restored = Room::restore(config, "e", storage);
-        prop_assert_eq!(restored.exists(), room.exists());
-        prop_assert_eq!(restored.content(), room.content());
+        let snapshot = snapshot_after.get(&snapshots);
+        let whole = stored(&log, &[("e", 0)], ("f", room.seq()));
+        let from_snapshot = Opened { snapshot: Some(snapshot.encode()), ..whole.clone() };
+        for opened in [whole, from_snapshot] {
+            let again = Room::open(config.clone(), opened).unwrap();
+            prop_assert_eq!((again.exists(), again.seq(), again.number()), (true, room.seq(), room.number()));
+            prop_assert_eq!(again.content(), room.content());
+        }
     }
 }
 
-fn store(storage: &mut BTreeMap<String, Cell>, outputs: &[Output]) {
-    for output in outputs {
-        if let Output::Commit(batch) = output {
-            for key in &batch.deletes {
-                storage.remove(key).expect("only what is there is deleted");
-            }
-            storage.extend(batch.puts.iter().cloned());
-        }
+#[test]
+fn r4_a_room_with_a_record_that_is_missing_or_cannot_be_read_is_not_opened() {
+    let mut room = meeting(stock());
+    let mut log = records(&http(&mut Room::new(stock(), "e"), "PUT", "/store", CONTENT).0);
+    for value in 0..3 {
+        log.extend(records(&say(&mut room, ALICE, &format!("s[{{}},{{\"v\":{value}}},1]"))));
     }
+    let whole = stored(&log, &[], ("f", 4));
+    assert_eq!(Room::open(stock(), whole.clone()).unwrap().content(), room.content());
+    let mut gap = whole.clone();
+    gap.log.remove(2);
+    let mut unreadable = whole.clone();
+    unreadable.log[1].records = "[\"changed\",2,2,null,null,[{},7,1]]\n".to_owned();
+    let mut too_much = whole.clone();
+    too_much.log[1].records = "[\"changed\",2,2,null,null,[{},{\"v\":1e999},1]]\n".to_owned();
+    let no_snapshot = Opened { snapshot: Some("{}".to_owned()), ..whole };
+    for opened in [gap, unreadable, too_much, no_snapshot] {
+        assert_eq!(Room::open(stock(), opened).unwrap_err().kind(), roommate::ErrorKind::Corrupt);
+    }
+}
+
+#[test]
+fn what_the_host_edits_is_sent_to_all_and_makes_the_store() {
+    let mut room = Room::new(stock(), "e");
+    join(&mut room, ALICE);
+    let edit = |room: &mut Room, edit: Edit<'_>| room.handle(Input::Edit { request: RequestId(3), edit });
+    let mut changes = Changes::new();
+    changes.del_value("v");
+    let nothing = edit(&mut room, Edit::Apply(&changes));
+    assert_eq!(nothing, [Output::Edited { request: RequestId(3), seq: 0 }], "a deletion makes no store");
+    changes.set_value("v", 1.into());
+    let made = edit(&mut room, Edit::Apply(&changes));
+    assert!(matches!(&*made, [Output::Commit(_), Output::Edited { seq: 1, .. }]), "{made:?}");
+    changes.set_value("v", 2.into());
+    let outputs = edit(&mut room, Edit::Apply(&changes));
+    assert_eq!(sent(&outputs[..2]), (&[ALICE][..], r#"s[{},{"v":2},1]"#));
+    let outputs = edit(&mut room, Edit::Replace(&Content::from_json(CONTENT).unwrap().value));
+    let (_, frame) = sent(&outputs[..2]);
+    assert!(frame.contains("\"open\":true") && frame.contains("\"v\":\"\u{FFFC}\""), "{frame}");
+    assert_eq!(get(&mut room), CONTENT);
+    let again = edit(&mut room, Edit::Replace(&Content::from_json(CONTENT).unwrap().value));
+    assert_eq!(again, [Output::Edited { request: RequestId(3), seq: 3 }], "it is so already");
 }

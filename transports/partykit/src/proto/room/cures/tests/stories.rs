@@ -78,7 +78,7 @@ impl Meeting {
     fn take(&mut self, input: Input<'_>) {
         for output in self.room.handle(input) {
             match output {
-                Output::Send { to, frame } => self.frames.push((to, frame)),
+                Output::Send { to, frame } => self.frames.push((to.iter().collect(), frame.to_string())),
                 Output::Ping { connection, token } => drop(self.pings.insert(connection, token)),
                 _ => {}
             }

@@ -157,7 +157,7 @@ impl World {
 
     /// What the room holds, if anything.
     pub(super) fn held(&self) -> Option<Content> {
-        self.room.exists().then(|| self.room.content())
+        self.room.exists().then(|| self.room.content().clone())
     }
 
     /// What a client shows.
@@ -269,7 +269,7 @@ impl World {
             _ => panic!("a request is answered"),
         };
         self.put_out(outputs);
-        body
+        body.to_string()
     }
 
     fn connect(&mut self, number: usize) {
@@ -310,9 +310,9 @@ impl World {
     fn put_out(&mut self, outputs: Vec<Output>) {
         for output in outputs {
             match output {
-                Output::Send { to, frame } => to.iter().for_each(|to| self.down(*to, Down::Frame(frame.clone()))),
+                Output::Send { to, frame } => to.iter().for_each(|to| self.down(to, Down::Frame(frame.to_string()))),
                 Output::Ping { connection, token } => self.down(connection, Down::Ping(token)),
-                Output::Commit(_) | Output::Respond { .. } => {}
+                Output::Commit(_) | Output::Snapshot(_) | Output::Respond { .. } => {}
                 other => panic!("{other:?}"),
             }
         }
