@@ -1,282 +1,334 @@
-//! One WebSocket connection: a bounded queue out, and every message in.
+//! One WebSocket connection: whoever sends on it writes to the socket directly, and queues only what that does not take.
+//!
+//! A [`Connection`] is shared by its room, which sends, and by the task that [serves](serve) it: that one reads, goes on
+//! writing where the socket was full, and closes. Both hold its lock only while they poll the socket.
 
 use std::{
-    future::{pending, poll_fn},
+    fmt,
+    future::poll_fn,
+    io::{self, IoSlice},
     mem,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    task::{self, Poll},
-    time::Duration,
+    ops::Range,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker, ready},
 };
 
-use axum::{
-    body::Bytes,
-    extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket},
-};
-use futures_util::{
-    SinkExt, StreamExt,
-    stream::{FuturesUnordered, SplitSink, SplitStream},
-};
-use roommate_partykit::proto::TOO_BIG;
+use axum::body::Bytes;
+use roommate_partykit::proto::ConnectionId;
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
-    time::{Instant, MissedTickBehavior, interval_at, timeout},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
 };
-use tokio_tungstenite::tungstenite;
-use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use crate::{config::ServerConfig, host::Command, rooms::Membership};
+use crate::fanout::{Notice, Notices};
 
-/// What a room sends on a connection.
-#[derive(Clone, Debug)]
-pub(crate) enum Frame {
-    Text(Utf8Bytes),
-    /// A ping, and what its pong will tell the room.
-    Ping(u64),
+pub(crate) mod frame;
+mod queue;
+mod reader;
+mod serve;
+#[cfg(test)]
+pub(crate) mod testing;
+
+use frame::Frames;
+pub(crate) use queue::Bounds;
+use queue::{PIECES, Queue};
+pub(crate) use reader::{Arrival, Reader};
+pub(crate) use serve::{GONE, serve};
+
+/// What a connection reads from and writes to.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// A connection as its room and its task share it.
+pub(crate) struct Connection {
+    id: ConnectionId,
+    bounds: Bounds,
+    state: Mutex<State>,
 }
 
-/// The room's end of a connection's queue.
+struct State {
+    /// `None` before the handshake is done, and after the end.
+    io: Option<Box<dyn Io>>,
+    /// Wakes the connection's task. `None` until that has been polled; until then everything is queued.
+    waker: Option<Waker>,
+    queue: Queue,
+    flow: Flow,
+    /// The socket was full.
+    blocked: bool,
+    /// The socket was full and has taken more since: the other end is alive.
+    took: bool,
+    /// The socket may hold back what it has taken.
+    unflushed: bool,
+    /// When the last bytes arrived.
+    heard: Instant,
+    /// How the room wants the connection closed.
+    close: Option<CloseFrame>,
+    notices: Option<Arc<Notices>>,
+}
+
+/// What becomes of the room's frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    Open,
+    /// One did not fit into the queue, so none that follows is sent until the room begins anew.
+    Behind,
+    /// What was queued has been written, and the room has been notified.
+    CaughtUp,
+    /// No frame is sent any more.
+    Closed,
+    /// The socket is broken.
+    Broken,
+}
+
+/// What the connection's task has to do.
 #[derive(Debug)]
-pub(crate) struct Outbox {
-    frames: mpsc::Sender<Frame>,
-    queued_bytes: Arc<AtomicUsize>,
-    max_queued_bytes: usize,
-    /// A frame did not fit, so none that follows may be queued before the room begins anew.
-    behind: bool,
-    overflowed: Arc<Notify>,
-    farewell: oneshot::Sender<CloseFrame>,
+pub(crate) enum Work {
+    /// Close, as the room wants it.
+    Close(CloseFrame),
+    /// Give up: the socket is broken.
+    Broken,
 }
 
-/// The connection's end of its queue.
-#[derive(Debug)]
-pub(crate) struct Mailbox {
-    pub(crate) frames: mpsc::Receiver<Frame>,
-    queued_bytes: Arc<AtomicUsize>,
-    overflowed: Arc<Notify>,
-    farewell: oneshot::Receiver<CloseFrame>,
-}
-
-/// What stands for a heartbeat of no time.
-const SHORTEST: Duration = Duration::from_millis(1);
-/// What stands for one that is longer: ten years.
-const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-
-const GOING_AWAY: CloseFrame = CloseFrame { code: 1001, reason: Utf8Bytes::from_static("the room is gone") };
-const RESTARTING: CloseFrame = CloseFrame { code: 1012, reason: Utf8Bytes::from_static("the server is restarting") };
-const MESSAGE_TOO_BIG: CloseFrame = CloseFrame { code: TOO_BIG, reason: Utf8Bytes::from_static("message too big") };
-const SILENT: CloseFrame = CloseFrame { code: 1001, reason: Utf8Bytes::from_static("no answer to pings") };
-
-/// Both ends of a queue as large as the server allows.
-pub(crate) fn queue(config: &ServerConfig) -> (Outbox, Mailbox) {
-    let (frames, queued_frames) = mpsc::channel(config.max_queued_frames);
-    let (farewell, heard_farewell) = oneshot::channel();
-    let queued_bytes = Arc::new(AtomicUsize::new(0));
-    let overflowed = Arc::new(Notify::new());
-    let outbox = Outbox {
-        frames,
-        queued_bytes: Arc::clone(&queued_bytes),
-        max_queued_bytes: config.max_queued_bytes,
-        behind: false,
-        overflowed: Arc::clone(&overflowed),
-        farewell,
-    };
-    (outbox, Mailbox { frames: queued_frames, queued_bytes, overflowed, farewell: heard_farewell })
-}
-
-impl Frame {
-    /// How much of the queue it takes.
-    fn len(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Ping(token) => size_of_val(token),
-        }
-    }
-}
-
-impl From<Frame> for Message {
-    fn from(frame: Frame) -> Self {
-        match frame {
-            Frame::Text(text) => Self::Text(text),
-            Frame::Ping(token) => Self::Ping(Bytes::copy_from_slice(&token.to_be_bytes())),
-        }
-    }
-}
-
-impl Outbox {
-    /// Queues a frame, or says that there is no room for it: then none is taken until [`Outbox::resume`], and the room is
-    /// asked to go on when everything queued is read. Whoever has gone needs none.
-    pub(crate) fn push(&mut self, frame: Frame) -> bool {
-        if self.behind {
-            return true;
-        }
-        let bytes = frame.len();
-        // Only this end adds, so what it reads can only have become less.
-        let queued = self.queued_bytes.load(Ordering::Relaxed);
-        if queued == 0 || queued.saturating_add(bytes) <= self.max_queued_bytes {
-            self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-            let Err(mpsc::error::TrySendError::Full(_)) = self.frames.try_send(frame) else { return true };
-            self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        }
-        self.behind = true;
-        self.overflowed.notify_one();
-        false
-    }
-
-    /// Takes frames again.
-    pub(crate) fn resume(&mut self) {
-        self.behind = false;
-    }
-
-    /// Closes the connection, whatever is still queued.
-    pub(crate) fn close(self, farewell: CloseFrame) {
-        let _gone_already = self.farewell.send(farewell);
-    }
-}
-
-/// Serves a connection until it ends, from either side.
-pub(crate) async fn serve(
-    socket: WebSocket,
-    membership: Membership,
-    mailbox: Mailbox,
-    config: Arc<ServerConfig>,
-    stop: CancellationToken,
-) {
-    let (mut sink, mut stream) = socket.split();
-    let Mailbox { frames, queued_bytes, overflowed, farewell } = mailbox;
-    let queue = Queue { frames, queued_bytes: &queued_bytes, overflowed: &overflowed };
-    let takes = AtomicBool::new(false);
-    // Reading and writing wait for different things, so neither may wait for the other.
-    let farewell = tokio::select! {
-        farewell = read(&mut stream, &membership, config.heartbeat, &takes) => farewell,
-        () = write(&mut sink, queue, &membership, config.heartbeat, &takes) => None,
-        farewell = farewell => Some(farewell.unwrap_or(GOING_AWAY)),
-        () = stop.cancelled() => Some(RESTARTING),
-    };
-    // The room has no use for the connection any more; the farewell may take a while.
-    drop(membership);
-    let Some(farewell) = farewell else { return };
-    debug!(code = farewell.code, reason = %farewell.reason, "closing");
-    let _too_late = timeout(config.close_timeout, async {
-        if sink.send(Message::Close(Some(farewell))).await.is_ok() {
-            // Dropped with unread input, the socket would be reset, and the farewell perhaps never read.
-            while let Some(Ok(_)) = stream.next().await {}
-        }
-    })
-    .await;
-}
-
-/// Hands in what arrives, until nothing more does. Returns what to say in parting, if anything is to be said.
-///
-/// `takes` is set each time that the other end has taken more of what it is sent. That is a sign of life as well: what it
-/// says, an answer to a ping too, may wait until it has read a content that takes a while to get through.
-async fn read(
-    stream: &mut SplitStream<WebSocket>,
-    membership: &Membership,
-    heartbeat: Duration,
-    takes: &AtomicBool,
-) -> Option<CloseFrame> {
-    let connection = membership.connection();
-    loop {
-        match timeout(heartbeat.max(SHORTEST).saturating_mul(2), stream.next()).await {
-            Err(_silent) if takes.swap(false, Ordering::Relaxed) => {}
-            Err(_silent) => return Some(SILENT),
-            Ok(None) => return None,
-            Ok(Some(Err(error))) => return is_too_big(&error).then_some(MESSAGE_TOO_BIG),
-            Ok(Some(Ok(Message::Text(text)))) => {
-                if !membership.send(Command::Message { connection, text }).await {
-                    return Some(GOING_AWAY);
-                }
-            }
-            Ok(Some(Ok(Message::Pong(payload)))) => {
-                // Those of the heartbeat are empty.
-                if let Ok(token) = payload[..].try_into().map(u64::from_be_bytes)
-                    && !membership.send(Command::Pong { connection, token }).await
-                {
-                    return Some(GOING_AWAY);
-                }
-            }
-            // Binary frames are nobody's, pings are answered below, and a close is answered by reading on.
-            Ok(Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Close(_)))) => {}
-        }
-    }
-}
-
-/// What there is to send.
-#[derive(Debug)]
-struct Queue<'a> {
-    frames: mpsc::Receiver<Frame>,
-    queued_bytes: &'a AtomicUsize,
-    overflowed: &'a Notify,
-}
-
-/// Sends what is queued, and a ping every now and then, until the other end is gone.
-async fn write(
-    sink: &mut SplitSink<WebSocket, Message>,
-    Queue { mut frames, queued_bytes, overflowed }: Queue<'_>,
-    membership: &Membership,
-    heartbeat: Duration,
-    takes: &AtomicBool,
-) {
-    let interval = heartbeat.clamp(SHORTEST, NEVER);
-    let mut pings = interval_at(Instant::now() + interval, interval);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let mut next = tokio::select! {
-            // Pings before everything, and what is queued before it is told that nothing is.
-            biased;
-            _ = pings.tick() => Some((0, Message::Ping(Bytes::new()))),
-            frame = frames.recv() => match frame {
-                Some(frame) => Some((frame.len(), frame.into())),
-                // The room let go of this connection, and says so by the farewell.
-                None => return pending().await,
-            },
-            () = overflowed.notified() => {
-                membership.send(Command::CaughtUp { connection: membership.connection() }).await;
-                None
-            }
+impl Connection {
+    /// A connection before its handshake. What is sent until [`Connection::attach`] is queued.
+    pub(crate) fn new(id: ConnectionId, bounds: Bounds) -> Arc<Self> {
+        let state = State {
+            io: None,
+            waker: None,
+            queue: Queue::default(),
+            flow: Flow::Open,
+            blocked: false,
+            took: false,
+            unflushed: false,
+            heard: Instant::now(),
+            close: None,
+            notices: None,
         };
-        // What has gathered meanwhile goes out at one stroke.
-        while let Some((bytes, message)) = next {
-            if until_taken(|context| sink.poll_ready_unpin(context), takes).await.is_err()
-                || sink.start_send_unpin(message).is_err()
-            {
-                return;
+        Arc::new(Self { id, bounds, state: Mutex::new(state) })
+    }
+
+    pub(crate) fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// Names where the room is notified that the connection is behind, and has caught up.
+    pub(crate) fn notify(&self, notices: Arc<Notices>) {
+        self.state().notices = Some(notices);
+    }
+
+    /// Sends frames: writes what the socket takes, and queues the rest. Frames that do not fit into the queue, and those
+    /// that follow until [`Connection::resume`], are dropped; the room is notified.
+    pub(crate) fn send(&self, frames: &Frames, range: Range<usize>) {
+        let mut state = self.state();
+        if state.flow == Flow::Open && !state.send(frames, range, self.bounds) && state.flow == Flow::Open {
+            state.flow = Flow::Behind;
+            state.notice(Notice::Behind(self.id));
+        }
+    }
+
+    /// Sends what the room may do without: drops it where it does not fit.
+    pub(crate) fn send_or_drop(&self, frames: &Frames) {
+        let mut state = self.state();
+        if matches!(state.flow, Flow::Open | Flow::Behind | Flow::CaughtUp) {
+            state.send(frames, 0..frames.len(), self.bounds);
+        }
+    }
+
+    /// Sends the room's frames again.
+    pub(crate) fn resume(&self) {
+        let mut state = self.state();
+        if matches!(state.flow, Flow::Behind | Flow::CaughtUp) {
+            state.flow = Flow::Open;
+        }
+    }
+
+    /// Closes the connection, whatever is still queued. Only the first reason counts.
+    pub(crate) fn close(&self, frame: CloseFrame) {
+        let mut state = self.state();
+        if matches!(state.flow, Flow::Open | Flow::Behind | Flow::CaughtUp) {
+            state.flow = Flow::Closed;
+            state.close = Some(frame);
+            state.wake();
+        }
+    }
+
+    /// Begins to read and write. The next poll of [`Connection::work`] has to be the task's.
+    pub(crate) fn attach(&self, io: Box<dyn Io>) {
+        let mut state = self.state();
+        state.io = Some(io);
+        state.heard = Instant::now();
+    }
+
+    /// Writes what is queued whenever the socket takes it, until there is something else to do.
+    pub(crate) async fn work(&self) -> Work {
+        poll_fn(|context| {
+            let mut state = self.state();
+            state.register(context);
+            if let Some(close) = state.close.take() {
+                return Poll::Ready(Work::Close(close));
             }
-            queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            next = frames.try_recv().ok().map(|frame| (frame.len(), frame.into()));
+            match state.poll_drain(context) {
+                _ if state.flow == Flow::Broken => return Poll::Ready(Work::Broken),
+                Poll::Ready(Err(_)) => return Poll::Ready(Work::Broken),
+                Poll::Ready(Ok(())) if state.flow == Flow::Behind => {
+                    state.flow = Flow::CaughtUp;
+                    state.notice(Notice::CaughtUp(self.id));
+                }
+                _ => {}
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Sends nothing more but what has been begun, and `last`.
+    pub(crate) fn finish(&self, last: impl Into<Bytes>) {
+        let mut state = self.state();
+        state.flow = Flow::Closed;
+        state.queue.finish(last.into());
+    }
+
+    /// Returns when everything that is queued has been written.
+    pub(crate) async fn drained(&self) -> io::Result<()> {
+        poll_fn(|context| {
+            let mut state = self.state();
+            state.register(context);
+            state.poll_drain(context)
+        })
+        .await
+    }
+
+    /// Forgets the socket and what is queued.
+    pub(crate) fn end(&self) {
+        let mut state = self.state();
+        state.flow = Flow::Closed;
+        state.queue = Queue::default();
+        (state.waker, state.notices) = (None, None);
+        // Closing a socket is work for the operating system, and nobody need wait for it.
+        let io = state.io.take();
+        drop(state);
+        drop(io);
+    }
+
+    /// Reads; nothing at the end.
+    fn poll_read(&self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.state();
+        let Some(io) = &mut state.io else { return Poll::Ready(Ok(())) };
+        ready!(Pin::new(io).poll_read(context, buffer))?;
+        state.heard = Instant::now();
+        Poll::Ready(Ok(()))
+    }
+
+    /// When the other end last showed that it is alive: by bytes that arrived, or by taking more when its network was full.
+    fn alive(&self) -> Instant {
+        let mut state = self.state();
+        if mem::take(&mut state.took) {
+            state.heard = Instant::now();
         }
-        if until_taken(|context| sink.poll_flush_unpin(context), takes).await.is_err() {
-            return;
+        state.heard
+    }
+
+    fn is_idle(&self) -> bool {
+        self.state().queue.is_empty()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Returns `false` if not all of it fits into the queue.
+    fn send(&mut self, frames: &Frames, range: Range<usize>, bounds: Bounds) -> bool {
+        let mut taken = 0;
+        if self.queue.is_empty() && self.waker.is_some() {
+            let bytes = frames.slice(range.clone());
+            match self.write(bytes) {
+                Ok(count) if count == bytes.len() => return true,
+                Ok(count) => taken = count,
+                Err(_) => {
+                    self.flow = Flow::Broken;
+                    self.wake();
+                    return true;
+                }
+            }
+        }
+        self.queue.push(frames, range, taken, bounds)
+    }
+
+    /// Writes until the socket is full, and has its task woken when that is over. Returns how much it took.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let (Some(io), Some(waker)) = (&mut self.io, &self.waker) else { return Ok(0) };
+        let mut context = Context::from_waker(waker);
+        let mut taken = 0;
+        while taken < bytes.len() {
+            match Pin::new(&mut *io).poll_write(&mut context, &bytes[taken..]) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => taken += count,
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => {
+                    self.blocked = true;
+                    return Ok(taken);
+                }
+            }
+        }
+        match Pin::new(io).poll_flush(&mut context) {
+            Poll::Ready(flushed) => flushed?,
+            Poll::Pending => self.unflushed = true,
+        }
+        Ok(taken)
+    }
+
+    /// Goes on writing what is queued.
+    fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { io: Some(io), queue, blocked, took, unflushed, .. } = self else { return Poll::Ready(Ok(())) };
+        while !queue.is_empty() {
+            let mut slices = [IoSlice::new(&[]); PIECES];
+            let count = queue.slices(&mut slices);
+            let Poll::Ready(taken) = Pin::new(&mut *io).poll_write_vectored(context, &slices[..count]) else {
+                *blocked = true;
+                return Poll::Pending;
+            };
+            let taken = taken?;
+            if taken == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            *took |= mem::take(blocked);
+            *unflushed = true;
+            queue.advance(taken);
+        }
+        if *unflushed {
+            ready!(Pin::new(io).poll_flush(context))?;
+            *unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Has whoever sends wake the task that polls just now.
+    fn register(&mut self, context: &Context<'_>) {
+        if self.waker.as_ref().is_none_or(|waker| !waker.will_wake(context.waker())) {
+            self.waker = Some(context.waker().clone());
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn notice(&self, notice: Notice) {
+        if let Some(notices) = &self.notices {
+            notices.push(notice);
         }
     }
 }
 
-/// Goes on with what the network does not take at once, and sets `takes` each time that it takes more.
-///
-/// It takes more only when the other end has: what goes through at once may just fill a buffer.
-async fn until_taken<T>(mut go_on: impl FnMut(&mut task::Context<'_>) -> Poll<T>, takes: &AtomicBool) -> T {
-    if let Poll::Ready(done) = poll_fn(|context| Poll::Ready(go_on(context))).await {
-        return done;
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("id", &self.id).finish_non_exhaustive()
     }
-    // In a group a future is polled for what wakes it, and here that is the network; the task is woken for more than that.
-    let mut was_polled = false;
-    let alone = poll_fn(|context| {
-        if mem::replace(&mut was_polled, true) {
-            takes.store(true, Ordering::Relaxed);
-        }
-        go_on(context)
-    });
-    match FuturesUnordered::from_iter([alone]).next().await {
-        Some(done) => done,
-        None => pending().await,
-    }
-}
-
-fn is_too_big(error: &axum::Error) -> bool {
-    let source = std::error::Error::source(error);
-    let error = source.and_then(|source| source.downcast_ref::<tungstenite::Error>());
-    matches!(error, Some(tungstenite::Error::Capacity(tungstenite::error::CapacityError::MessageTooLong { .. })))
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!  browser, Rust ... --HTTP, WebSocket--> Router --> Rooms --Command--> one task a room --> Room (pure)
 //!         ^                                                                  |
-//!         +---- one bounded queue a connection <---- frame, made once -------+
+//!         +---- what a socket does not take is queued <---- frame, made once, for all
 //! ```
 //!
 //! The program `roommate serve` is [`Server`] with command line options. A program of one's own starts one in a line, or
@@ -64,6 +64,8 @@
 mod answer;
 mod config;
 mod connection;
+mod fanout;
+mod handshake;
 mod host;
 mod rooms;
 mod router;

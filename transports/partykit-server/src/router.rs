@@ -1,13 +1,13 @@
 //! The routes to the rooms.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::{ConnectInfo, FromRequestParts, Request, State, WebSocketUpgrade},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderMap, HeaderValue, header, request::Parts},
-    response::{IntoResponse, Response as Answer},
+    response::Response as Answer,
     routing::any,
 };
 use futures_util::StreamExt;
@@ -20,7 +20,8 @@ use tracing::debug;
 
 use crate::{
     answer::{add_headers, answer},
-    connection,
+    connection::{self, Bounds, Connection, Reader},
+    handshake::Handshake,
     host::Command,
     rooms::{Lease, NoRoom, Rooms},
 };
@@ -63,21 +64,18 @@ async fn visit(State(rooms): State<Rooms>, request: Request) -> Answer {
 async fn connect(rooms: &Rooms, lease: Lease, context: Context, mut parts: Parts) -> Answer {
     let config = rooms.config();
     let headers = config.room.response_headers();
-    let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
-        Ok(upgrade) => upgrade,
-        Err(rejection) => {
-            let mut answer = rejection.into_response();
-            add_headers(&mut answer, headers);
-            return answer;
+    let handshake = match Handshake::from_request_parts(&mut parts).await {
+        Ok(handshake) => handshake,
+        Err(mut rejection) => {
+            add_headers(&mut rejection, headers);
+            return rejection;
         }
     };
     let membership = rooms.membership(lease);
-    let connection = membership.connection();
-    let (outbox, mailbox) = connection::queue(config);
-    let protocol = context.header("sec-websocket-protocol").and_then(|offered| offered.split(',').next());
-    let protocol = protocol.map(|protocol| protocol.trim().to_owned());
+    let bounds = Bounds { frames: config.max_queued_frames, bytes: config.max_queued_bytes };
+    let connection = Connection::new(membership.connection(), bounds);
     let (let_in, refusal) = oneshot::channel();
-    membership.send(Command::Connect { connection, context, outbox, answer: let_in }).await;
+    membership.send(Command::Connect { connection: Arc::clone(&connection), context, answer: let_in }).await;
     match refusal.await {
         Ok(None) => {}
         Ok(Some(refusal)) => return answer(refusal),
@@ -86,16 +84,18 @@ async fn connect(rooms: &Rooms, lease: Lease, context: Context, mut parts: Parts
     // Larger messages than the room takes are read all the same, up to a point, so that it can say so in good order: to any
     // client that keeps to PartyKit's limit, for one.
     let max_size = config.room.max_message_size().saturating_mul(2).max(Limits::default().message);
-    // A browser that offers protocols accepts no answer without one.
-    let upgrade = upgrade.max_message_size(max_size).max_frame_size(max_size).protocols(protocol);
-    let serve = {
-        let (config, stop) = (config.clone(), rooms.stop().clone());
-        move |socket| connection::serve(socket, membership, mailbox, config, stop)
-    };
-    let tasks = rooms.tasks().clone();
-    upgrade
-        .on_failed_upgrade(move |error| debug!(connection = connection.0, %error, "the upgrade failed"))
-        .on_upgrade(move |socket| tasks.track_future(serve(socket)))
+    let (config, stop) = (Arc::clone(config), rooms.stop().clone());
+    let (answer, socket) = handshake.accept();
+    rooms.tasks().spawn(async move {
+        match socket.await {
+            Ok(socket) => {
+                connection.attach(socket);
+                connection::serve(connection, Reader::new(max_size), membership, config, stop).await;
+            }
+            Err(error) => debug!(connection = connection.id().0, %error, "the upgrade failed"),
+        }
+    });
+    answer
 }
 
 /// Answers an HTTP request.

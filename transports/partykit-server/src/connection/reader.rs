@@ -1,0 +1,169 @@
+//! Reading from a connection, without a buffer of its own while nothing arrives.
+
+use std::{
+    cell::RefCell,
+    io::{self, Read, Write},
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::ReadBuf;
+use tokio_tungstenite::tungstenite::{
+    Error, Message, Utf8Bytes,
+    protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext, frame::coding::CloseCode},
+};
+
+use super::Connection;
+
+/// The reading half of the WebSocket protocol, on bytes that are handed to it.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    protocol: WebSocketContext,
+}
+
+/// What arrived for the room.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    Text(Utf8Bytes),
+    /// The answer to the room's ping that carried this token.
+    Pong(u64),
+}
+
+/// What came of some bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Received {
+    pub(crate) arrivals: Vec<Arrival>,
+    /// Encoded frames to be sent: pongs, and a close frame if the other end has closed.
+    pub(crate) replies: Vec<u8>,
+    pub(crate) end: Option<End>,
+}
+
+/// Why there is nothing more to read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The other end is gone without a word.
+    Gone,
+    /// Both sides have said that they close, with the last reply.
+    Closed,
+    /// What arrived breaks the protocol or a limit, so nothing after it can be understood.
+    Failed(CloseFrame),
+}
+
+/// How much is read at once.
+const CHUNK: usize = 16 << 10;
+
+/// What the protocol allocates when a connection opens, and the pieces in which it copies long messages.
+const BUFFER: usize = 1 << 10;
+
+thread_local! {
+    /// Where all connections read into, one after the other.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
+}
+
+impl Reader {
+    /// A reader of messages of up to `max_size` bytes.
+    pub(crate) fn new(max_size: usize) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(BUFFER)
+            .write_buffer_size(0)
+            .max_message_size(Some(max_size))
+            .max_frame_size(Some(max_size));
+        Self { protocol: WebSocketContext::new(Role::Server, Some(config)) }
+    }
+
+    /// Reads until something has come of it.
+    pub(crate) fn poll_receive(&mut self, connection: &Connection, context: &mut Context<'_>) -> Poll<Received> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            loop {
+                let mut buffer = ReadBuf::new(scratch);
+                let read = ready!(connection.poll_read(context, &mut buffer));
+                if read.is_err() || buffer.filled().is_empty() {
+                    return Poll::Ready(Received { end: Some(End::Gone), ..Received::default() });
+                }
+                let received = self.receive(buffer.filled());
+                if !received.arrivals.is_empty() || !received.replies.is_empty() || received.end.is_some() {
+                    return Poll::Ready(received);
+                }
+            }
+        })
+    }
+
+    /// Reads and forgets, until the other end is gone.
+    pub(crate) fn poll_discard(connection: &Connection, context: &mut Context<'_>) -> Poll<()> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            loop {
+                let mut buffer = ReadBuf::new(scratch);
+                let read = ready!(connection.poll_read(context, &mut buffer));
+                if read.is_err() || buffer.filled().is_empty() {
+                    return Poll::Ready(());
+                }
+            }
+        })
+    }
+
+    /// Begins the closing handshake. Returns the frame to be sent.
+    pub(crate) fn close(&mut self, frame: CloseFrame) -> Vec<u8> {
+        let mut replies = Vec::new();
+        // It fails if the other end has closed meanwhile: then there is nothing to say.
+        let _closed_already = self.protocol.close(&mut Pipe { input: &[], output: &mut replies }, Some(frame));
+        replies
+    }
+
+    /// Takes bytes that have arrived.
+    fn receive(&mut self, bytes: &[u8]) -> Received {
+        let mut received = Received::default();
+        let mut pipe = Pipe { input: bytes, output: &mut received.replies };
+        loop {
+            match self.protocol.read(&mut pipe) {
+                Ok(Message::Text(text)) => received.arrivals.push(Arrival::Text(text)),
+                Ok(Message::Pong(payload)) => {
+                    // Those of the heartbeat are empty.
+                    let token = payload[..].try_into().map(u64::from_be_bytes);
+                    received.arrivals.extend(token.map(Arrival::Pong));
+                }
+                // Binary messages are nobody's. The protocol answers a ping or a close the next time that it is read from.
+                Ok(Message::Binary(_) | Message::Ping(_) | Message::Close(_) | Message::Frame(_)) => {}
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return received,
+                Err(error) => {
+                    received.end = Some(End::from(error));
+                    return received;
+                }
+            }
+        }
+    }
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        let (code, reason) = match error {
+            Error::ConnectionClosed | Error::AlreadyClosed => return Self::Closed,
+            Error::Io(_) => return Self::Gone,
+            Error::Capacity(_) => (CloseCode::Size, "message too big"),
+            Error::Utf8(_) => (CloseCode::Invalid, "a text that is not UTF-8"),
+            _ => (CloseCode::Protocol, "protocol error"),
+        };
+        Self::Failed(CloseFrame { code, reason: Utf8Bytes::from_static(reason) })
+    }
+}
+
+/// Bytes that have arrived, and those that answer them.
+#[derive(Debug)]
+struct Pipe<'a> {
+    input: &'a [u8],
+    output: &'a mut Vec<u8>,
+}
+
+impl Read for Pipe<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.input.is_empty() { Err(io::ErrorKind::WouldBlock.into()) } else { self.input.read(buffer) }
+    }
+}
+
+impl Write for Pipe<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.output.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

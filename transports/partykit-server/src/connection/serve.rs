@@ -1,0 +1,149 @@
+//! The task of one connection.
+
+use std::{future::poll_fn, sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::{
+    Utf8Bytes,
+    protocol::{CloseFrame, frame::coding::CloseCode},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::{
+    Connection, Work,
+    frame::{Frames, PING},
+    reader::{End, Reader},
+};
+use crate::{config::ServerConfig, host::Command, rooms::Membership};
+
+/// What stands for a heartbeat of no time.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// What stands for one that is longer: ten years.
+const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// How many arrivals the room takes as one.
+const ARRIVALS: usize = 32;
+
+/// Why a connection is closed whose room has ended.
+pub(crate) const GONE: CloseFrame = away("the room is gone");
+const SILENT: CloseFrame = away("no answer to pings");
+const RESTARTING: CloseFrame =
+    CloseFrame { code: CloseCode::Restart, reason: Utf8Bytes::from_static("the server is restarting") };
+
+const fn away(reason: &'static str) -> CloseFrame {
+    CloseFrame { code: CloseCode::Away, reason: Utf8Bytes::from_static(reason) }
+}
+
+/// How a connection ends.
+#[derive(Debug)]
+enum Ending {
+    /// There is nobody to write to.
+    Gone,
+    /// The server closes.
+    Close(CloseFrame),
+    /// The server closes, and cannot read on.
+    Fail(CloseFrame),
+    /// The other end has closed. The reply remains to be written.
+    Closed { reply: Vec<u8> },
+}
+
+/// Serves a connection that is [attached](Connection::attach) until it ends, from either side.
+pub(crate) async fn serve(
+    connection: Arc<Connection>,
+    mut reader: Reader,
+    membership: Membership,
+    config: Arc<ServerConfig>,
+    stop: CancellationToken,
+) {
+    let ending = tokio::select! {
+        biased;
+        work = connection.work() => match work {
+            Work::Close(frame) => Ending::Close(frame),
+            Work::Broken => Ending::Gone,
+        },
+        () = stop.cancelled() => Ending::Close(RESTARTING),
+        () = silence(&connection, config.heartbeat.clamp(SHORTEST, NEVER)) => Ending::Close(SILENT),
+        // Last, since there may always be something to read.
+        ending = read(&connection, &mut reader, &membership) => ending,
+    };
+    // The room has no use for the connection any more; the ending may take a while.
+    drop(membership);
+    let _too_late = timeout(config.close_timeout, end(&connection, &mut reader, ending)).await;
+    connection.end();
+}
+
+/// Hands in what arrives, until nothing more does.
+async fn read(connection: &Connection, reader: &mut Reader, membership: &Membership) -> Ending {
+    loop {
+        let mut received = poll_fn(|context| reader.poll_receive(connection, context)).await;
+        while !received.arrivals.is_empty() {
+            let rest = received.arrivals.split_off(received.arrivals.len().min(ARRIVALS));
+            let command = Command::Arrived { connection: connection.id(), arrivals: received.arrivals };
+            received.arrivals = rest;
+            if !membership.send(command).await {
+                return Ending::Close(GONE);
+            }
+        }
+        match received.end {
+            None if received.replies.is_empty() => {}
+            None => connection.send_or_drop(&Frames::one(received.replies)),
+            Some(End::Gone) => return Ending::Gone,
+            Some(End::Closed) => return Ending::Closed { reply: received.replies },
+            Some(End::Failed(frame)) => return Ending::Fail(frame),
+        }
+    }
+}
+
+/// Pings every now and then, and returns when the other end has shown no life for two intervals.
+///
+/// It does by what it sends, and by what it takes where the network was full: what it says, an answer to a ping too, may wait
+/// until it has read a content that takes a while to get through.
+async fn silence(connection: &Connection, interval: Duration) {
+    let mut next_ping = Instant::now() + interval;
+    loop {
+        let end = connection.alive() + interval.saturating_mul(2);
+        let now = Instant::now();
+        if end <= now {
+            return;
+        }
+        if next_ping <= now {
+            next_ping = now + interval;
+            // What the network is full of tells as much.
+            if connection.is_idle() {
+                connection.send_or_drop(&Frames::one(&PING[..]));
+            }
+        }
+        sleep_until(end.min(next_ping)).await;
+    }
+}
+
+/// Says what there is to say in parting.
+async fn end(connection: &Connection, reader: &mut Reader, ending: Ending) {
+    let (Ending::Close(frame) | Ending::Fail(frame)) = &ending else {
+        if let Ending::Closed { reply } = ending {
+            connection.finish(reply);
+            let _broken = connection.drained().await;
+        }
+        return;
+    };
+    debug!(connection = connection.id().0, code = u16::from(frame.code), reason = %frame.reason, "closing");
+    connection.finish(reader.close(frame.clone()));
+    // Dropped with unread input, the socket would be reset, and the close perhaps never read.
+    let read = async {
+        if let Ending::Close(_) = ending {
+            while poll_fn(|context| reader.poll_receive(connection, context)).await.end.is_none() {}
+        } else {
+            poll_fn(|context| Reader::poll_discard(connection, context)).await;
+        }
+    };
+    let write = async {
+        if connection.drained().await.is_ok() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = read => {}
+        () = write => {}
+    }
+}

@@ -1,0 +1,221 @@
+//! What is sent between two flushes.
+//!
+//! Most connections are sent every frame of one audience and nothing else: that lies side by side in one buffer, and is one
+//! write. The others, an author or one that is pinged, are *apart*: for them the batch is gone through in order.
+
+use std::{collections::BTreeMap, future::poll_fn, sync::Arc, task::Poll};
+
+use axum::body::Bytes;
+use roommate_partykit::proto::ConnectionId;
+use tokio::task::{coop::unconstrained, yield_now};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+
+use super::{
+    buffers::{Buffers, BuffersMut, Place, Splice},
+    roster::Roster,
+};
+use crate::connection::Connection;
+
+/// What is to be sent, in order.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    runs: Vec<Run<BuffersMut>>,
+    broadcasts: Vec<Broadcast>,
+    singles: BuffersMut,
+    apart: BTreeMap<ConnectionId, Apart>,
+}
+
+/// A batch to which nothing is added any more.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    runs: Vec<Run<Buffers>>,
+    broadcasts: Vec<Broadcast>,
+    singles: Buffers,
+    apart: BTreeMap<ConnectionId, Apart>,
+}
+
+/// Which of a room's connections: those whose id leaves the remainder `index` when it is divided by `of`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) index: u64,
+    pub(super) of: u64,
+}
+
+/// The frames of one audience.
+#[derive(Debug)]
+struct Run<B> {
+    roster: Arc<Roster>,
+    buffers: B,
+}
+
+/// A frame of a run.
+#[derive(Debug)]
+struct Broadcast {
+    run: usize,
+    place: Place,
+    except: Option<ConnectionId>,
+}
+
+/// A connection that is not sent the same as the others.
+#[derive(Debug)]
+struct Apart {
+    connection: Arc<Connection>,
+    /// What it alone is sent, and how many broadcasts come before that.
+    items: Vec<(usize, Item)>,
+}
+
+#[derive(Debug)]
+enum Item {
+    Frame(Place),
+    Resume,
+    Close(CloseFrame),
+}
+
+/// Who is sent something.
+#[derive(Clone, Copy, Debug)]
+enum Target<'a> {
+    /// All of a run.
+    Plain(&'a Run<Buffers>, &'a Connection),
+    Apart(&'a Apart),
+}
+
+/// How many connections are written to before other tasks have a turn: about a quarter of a millisecond.
+const SLICE: usize = 128;
+
+impl Part {
+    pub(super) const ALL: Self = Self { index: 0, of: 1 };
+
+    fn contains(self, connection: &Connection) -> bool {
+        connection.id().0 % self.of == self.index
+    }
+}
+
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.broadcasts.is_empty() && self.apart.is_empty()
+    }
+
+    /// How many bytes have been noted.
+    pub(super) fn size(&self) -> usize {
+        self.runs.iter().map(|run| run.buffers.size()).sum::<usize>() + self.singles.size()
+    }
+
+    pub(super) fn broadcast(&mut self, roster: &Arc<Roster>, except: Option<&Arc<Connection>>, payload: &Bytes) {
+        let run = self.runs.iter().position(|run| Arc::ptr_eq(&run.roster, roster)).unwrap_or_else(|| {
+            self.runs.push(Run { roster: Arc::clone(roster), buffers: BuffersMut::default() });
+            self.runs.len() - 1
+        });
+        let place = self.runs[run].buffers.push_text(payload);
+        self.broadcasts.push(Broadcast { run, place, except: except.map(|connection| connection.id()) });
+        if let Some(except) = except {
+            self.apart(except);
+        }
+    }
+
+    pub(super) fn text(&mut self, connection: &Arc<Connection>, payload: &Bytes) {
+        let place = self.singles.put_text(payload);
+        self.push(connection, Item::Frame(place));
+    }
+
+    pub(super) fn ping(&mut self, connection: &Arc<Connection>, token: u64) {
+        let place = self.singles.push_ping(token);
+        self.push(connection, Item::Frame(place));
+    }
+
+    pub(super) fn resume(&mut self, connection: &Arc<Connection>) {
+        self.push(connection, Item::Resume);
+    }
+
+    pub(super) fn close(&mut self, connection: &Arc<Connection>, frame: CloseFrame) {
+        self.push(connection, Item::Close(frame));
+    }
+
+    pub(super) fn seal(mut self) -> Sealed {
+        // A connection of two audiences is sent the frames of both, in order.
+        for (index, run) in self.runs.iter().enumerate() {
+            for connection in self.runs[..index].iter().flat_map(|other| run.roster.common(&other.roster)) {
+                self.apart.entry(connection.id()).or_insert_with(|| Apart::new(connection));
+            }
+        }
+        let seal = |run: Run<BuffersMut>| Run { roster: run.roster, buffers: run.buffers.freeze() };
+        Sealed {
+            runs: self.runs.into_iter().map(seal).collect(),
+            broadcasts: self.broadcasts,
+            singles: self.singles.freeze(),
+            apart: self.apart,
+        }
+    }
+
+    fn push(&mut self, connection: &Arc<Connection>, item: Item) {
+        let before = self.broadcasts.len();
+        self.apart(connection).items.push((before, item));
+    }
+
+    fn apart(&mut self, connection: &Arc<Connection>) -> &mut Apart {
+        self.apart.entry(connection.id()).or_insert_with(|| Apart::new(connection))
+    }
+}
+
+impl Apart {
+    fn new(connection: &Arc<Connection>) -> Self {
+        Self { connection: Arc::clone(connection), items: Vec::new() }
+    }
+}
+
+impl Sealed {
+    /// Sends what is for some of the connections.
+    pub(super) async fn deliver(&self, part: Part) {
+        let mut targets = self.targets(part);
+        loop {
+            // Tokio would have a task pause after as many polls; here the pauses are its own.
+            let send = poll_fn(|_| Poll::Ready(targets.by_ref().take(SLICE).map(|target| self.send(target)).count()));
+            if unconstrained(send).await < SLICE {
+                return;
+            }
+            yield_now().await;
+        }
+    }
+
+    fn targets(&self, part: Part) -> impl Iterator<Item = Target<'_>> + Send {
+        let plain = self.runs.iter().flat_map(move |run| {
+            let connections = run.roster.connections().iter().map(|connection| &**connection);
+            let plain = connections.filter(|connection| !self.apart.contains_key(&connection.id()));
+            plain
+                .filter(move |connection| part.contains(connection))
+                .map(move |connection| Target::Plain(run, connection))
+        });
+        let apart = self.apart.values().filter(move |apart| part.contains(&apart.connection)).map(Target::Apart);
+        plain.chain(apart)
+    }
+
+    fn send(&self, target: Target<'_>) {
+        match target {
+            Target::Plain(run, connection) => {
+                run.buffers.all().iter().for_each(|frames| connection.send(frames, 0..frames.len()));
+            }
+            Target::Apart(apart) => self.send_apart(apart),
+        }
+    }
+
+    fn send_apart(&self, Apart { connection, items }: &Apart) {
+        let is_member: Vec<_> = self.runs.iter().map(|run| run.roster.contains(connection.id())).collect();
+        let mut splice = Splice::new(connection);
+        let mut items = items.iter().peekable();
+        for before in 0..=self.broadcasts.len() {
+            while let Some((_, item)) = items.next_if(|(at, _)| *at == before) {
+                match item {
+                    Item::Frame(place) => splice.push(&self.singles, *place),
+                    Item::Resume => splice.flushed().resume(),
+                    Item::Close(frame) => splice.flushed().close(frame.clone()),
+                }
+            }
+            if let Some(Broadcast { run, place, except }) = self.broadcasts.get(before)
+                && is_member[*run]
+                && *except != Some(connection.id())
+            {
+                splice.push(&self.runs[*run].buffers, *place);
+            }
+        }
+        splice.flushed();
+    }
+}

@@ -1,0 +1,160 @@
+//! Encoded frames side by side, in buffers of limited size.
+
+use std::ops::Range;
+
+use axum::body::Bytes;
+
+use crate::connection::{
+    Connection,
+    frame::{Frames, FramesMut},
+};
+
+/// Frames in buffers, being encoded.
+#[derive(Debug, Default)]
+pub(super) struct BuffersMut {
+    full: Vec<Frames>,
+    last: FramesMut,
+    /// Large payloads, and where they are.
+    large: Vec<(Bytes, Place)>,
+}
+
+/// Frames in buffers.
+#[derive(Debug, Default)]
+pub(super) struct Buffers(Vec<Frames>);
+
+/// Where a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    buffer: usize,
+    frame: usize,
+}
+
+/// Frames for one connection, which are put together as far as that saves writes.
+#[derive(Debug)]
+pub(super) struct Splice<'a> {
+    connection: &'a Connection,
+    /// Neighbours, that have come last.
+    range: Option<(&'a Frames, Range<usize>)>,
+    /// What came before them.
+    copies: FramesMut,
+}
+
+/// A payload from this size has a buffer of its own.
+const LARGE: usize = 16 << 10;
+
+impl BuffersMut {
+    /// Adds a text frame behind all others.
+    pub(super) fn push_text(&mut self, payload: &[u8]) -> Place {
+        let is_large = payload.len() >= LARGE;
+        if is_large {
+            self.rotate();
+        }
+        let place = self.push(|frames| frames.push_text(payload));
+        if is_large {
+            self.rotate();
+        }
+        place
+    }
+
+    /// Adds a text frame, or finds it: a large payload that many connections are sent, one by one, is here once.
+    pub(super) fn put_text(&mut self, payload: &Bytes) -> Place {
+        // Payloads of one address are equal, for they are held here.
+        let is_same = |other: &Bytes| other.as_ptr() == payload.as_ptr() && other.len() == payload.len();
+        if let Some((_, place)) = self.large.iter().find(|(other, _)| is_same(other)) {
+            return *place;
+        }
+        let place = self.push_text(payload);
+        if payload.len() >= LARGE {
+            self.large.push((payload.clone(), place));
+        }
+        place
+    }
+
+    pub(super) fn push_ping(&mut self, token: u64) -> Place {
+        self.push(|frames| frames.push_ping(token))
+    }
+
+    /// How many bytes there are in all.
+    pub(super) fn size(&self) -> usize {
+        self.full.iter().map(|frames| frames.bytes().len()).sum::<usize>() + self.last.size()
+    }
+
+    pub(super) fn freeze(mut self) -> Buffers {
+        self.rotate();
+        Buffers(self.full)
+    }
+
+    fn push(&mut self, encode: impl FnOnce(&mut FramesMut)) -> Place {
+        if self.last.size() >= LARGE {
+            self.rotate();
+        }
+        encode(&mut self.last);
+        Place { buffer: self.full.len(), frame: self.last.len() - 1 }
+    }
+
+    fn rotate(&mut self) {
+        if self.last.len() > 0 {
+            self.full.push(std::mem::take(&mut self.last).freeze());
+        }
+    }
+}
+
+impl Buffers {
+    /// Everything, in order.
+    pub(super) fn all(&self) -> &[Frames] {
+        &self.0
+    }
+}
+
+impl<'a> Splice<'a> {
+    pub(super) fn new(connection: &'a Connection) -> Self {
+        Self { connection, range: None, copies: FramesMut::default() }
+    }
+
+    /// Adds a frame.
+    pub(super) fn push(&mut self, buffers: &'a Buffers, place: Place) {
+        let frames = &buffers.0[place.buffer];
+        if let Some((last, range)) = &mut self.range
+            && std::ptr::eq(*last, frames)
+            && range.end == place.frame
+        {
+            range.end += 1;
+            return;
+        }
+        if let Some((frames, range)) = self.range.replace((frames, place.frame..place.frame + 1)) {
+            self.copy(frames, range);
+        }
+    }
+
+    /// Sends what has been added.
+    pub(super) fn flushed(&mut self) -> &'a Connection {
+        match self.range.take() {
+            Some((frames, range)) if self.copies.len() == 0 => self.connection.send(frames, range),
+            Some((frames, range)) => {
+                self.copy(frames, range);
+                self.send_copies();
+            }
+            None => {}
+        }
+        self.connection
+    }
+
+    fn copy(&mut self, frames: &Frames, range: Range<usize>) {
+        let is_large = frames.slice(range.clone()).len() >= LARGE;
+        if is_large || self.copies.size() >= LARGE {
+            self.send_copies();
+        }
+        if is_large {
+            self.connection.send(frames, range);
+        } else {
+            self.copies.extend(frames, range);
+        }
+    }
+
+    fn send_copies(&mut self) {
+        if self.copies.len() > 0 {
+            let copies = std::mem::take(&mut self.copies).freeze();
+            self.connection.send(&copies, 0..copies.len());
+        }
+    }
+}

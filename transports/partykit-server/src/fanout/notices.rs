@@ -1,0 +1,47 @@
+//! What connections notify their room of.
+
+use std::{
+    mem,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use roommate_partykit::proto::ConnectionId;
+use tokio::sync::Notify;
+
+/// What became of a connection's queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// A frame did not fit. That one and all that follow are dropped, until the room resumes.
+    Behind(ConnectionId),
+    /// What was queued has been written.
+    CaughtUp(ConnectionId),
+}
+
+/// The notices of a room's connections, in order. There are at most two of each connection: it is behind, and has caught
+/// up; then it waits for the room.
+#[derive(Debug, Default)]
+pub(crate) struct Notices {
+    list: Mutex<Vec<Notice>>,
+    arrived: Notify,
+}
+
+impl Notices {
+    pub(crate) fn push(&self, notice: Notice) {
+        self.list().push(notice);
+        self.arrived.notify_one();
+    }
+
+    /// Removes all of them.
+    pub(crate) fn take(&self) -> Vec<Notice> {
+        mem::take(&mut *self.list())
+    }
+
+    /// Returns when there may be some.
+    pub(crate) async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<Notice>> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

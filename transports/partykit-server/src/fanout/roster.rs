@@ -1,0 +1,41 @@
+//! The connections of an audience, looked up once.
+
+use std::{collections::HashMap, sync::Arc};
+
+use roommate_partykit::proto::ConnectionId;
+
+use crate::connection::Connection;
+
+/// The connections of an audience, in the order of their ids.
+#[derive(Debug)]
+pub(super) struct Roster {
+    /// What this was looked up for. Held, so that its address is not used again.
+    members: Arc<[ConnectionId]>,
+    connections: Vec<Arc<Connection>>,
+}
+
+impl Roster {
+    pub(super) fn new(members: &Arc<[ConnectionId]>, all: &HashMap<ConnectionId, Arc<Connection>>) -> Self {
+        let mut connections: Vec<_> = members.iter().filter_map(|member| all.get(member).cloned()).collect();
+        connections.sort_unstable_by_key(|connection| connection.id());
+        connections.dedup_by_key(|connection| connection.id());
+        Self { members: Arc::clone(members), connections }
+    }
+
+    pub(super) fn is_of(&self, members: &Arc<[ConnectionId]>) -> bool {
+        Arc::ptr_eq(&self.members, members)
+    }
+
+    pub(super) fn connections(&self) -> &[Arc<Connection>] {
+        &self.connections
+    }
+
+    pub(super) fn contains(&self, connection: ConnectionId) -> bool {
+        self.connections.binary_search_by_key(&connection, |other| other.id()).is_ok()
+    }
+
+    /// The connections that are in both.
+    pub(super) fn common<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a Arc<Connection>> {
+        self.connections.iter().filter(|connection| other.contains(connection.id()))
+    }
+}

@@ -1,0 +1,75 @@
+//! The tasks that share a large room's connections among them.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use tokio::{runtime::Handle, sync::mpsc};
+
+use super::batch::{Part, Sealed};
+
+/// The shards of a room, if it is large.
+#[derive(Debug, Default)]
+pub(super) struct Shards {
+    tasks: Vec<mpsc::Sender<Arc<Sealed>>>,
+    /// How many batches, of all tasks, have not been delivered yet.
+    pending: Arc<AtomicUsize>,
+}
+
+/// A shard has come to a sudden end. What it was sent may be lost.
+#[derive(Debug)]
+pub(super) struct Lost;
+
+/// From how many connections on a room has shards.
+const LARGE: usize = 128;
+
+/// How many batches may wait for a shard. While it writes one, what follows gathers in the next.
+const PENDING: usize = 1;
+
+impl Shards {
+    /// Sends a batch to a room of so many connections, or has that done.
+    pub(super) async fn deliver(&mut self, batch: Sealed, connections: usize) -> Result<(), Lost> {
+        self.resize(connections);
+        if self.tasks.is_empty() {
+            batch.deliver(Part::ALL).await;
+            return Ok(());
+        }
+        let batch = Arc::new(batch);
+        for task in &self.tasks {
+            self.pending.fetch_add(1, Ordering::Relaxed);
+            if task.send(Arc::clone(&batch)).await.is_err() {
+                *self = Self::default();
+                return Err(Lost);
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts or ends the tasks where the room has become large or small.
+    fn resize(&mut self, connections: usize) {
+        if self.tasks.is_empty() && connections >= LARGE {
+            let count = Handle::current().metrics().num_workers();
+            if count > 1 {
+                self.tasks = (0..count).map(|index| self.start(index, count)).collect();
+            }
+        } else if !self.tasks.is_empty() && connections < LARGE / 2 && self.pending.load(Ordering::Acquire) == 0 {
+            // They have nothing to do, so what is written from now on comes after everything that they wrote.
+            self.tasks.clear();
+        }
+    }
+
+    fn start(&self, index: usize, count: usize) -> mpsc::Sender<Arc<Sealed>> {
+        let (task, mut batches) = mpsc::channel::<Arc<Sealed>>(PENDING);
+        let part = Part { index: index as u64, of: count as u64 };
+        let pending = Arc::clone(&self.pending);
+        tokio::spawn(async move {
+            while let Some(batch) = batches.recv().await {
+                batch.deliver(part).await;
+                drop(batch);
+                pending.fetch_sub(1, Ordering::Release);
+            }
+        });
+        task
+    }
+}
