@@ -123,7 +123,7 @@ impl Connection {
     /// that follow until [`Connection::resume`], are dropped; the room is notified.
     pub(crate) fn send(&self, frames: &Frames, range: Range<usize>) {
         let mut state = self.state();
-        if state.flow == Flow::Open && !state.send(frames, range, self.bounds) && state.flow == Flow::Open {
+        if state.flow == Flow::Open && !state.send(frames, range, self.bounds) {
             state.flow = Flow::Behind;
             state.notice(Notice::Behind(self.id));
         }

@@ -59,7 +59,7 @@ impl Queue {
             let frames_fit = self.frames + range.len() < bounds.frames;
             let bytes_fit = self.bytes.saturating_add(end - start - taken) <= bounds.bytes;
             let is_first = self.is_empty() && queued == start;
-            if !is_first && !(frames_fit && bytes_fit) {
+            if !(is_first || frames_fit && bytes_fit) {
                 break;
             }
             range.end += 1;
