@@ -1,8 +1,8 @@
 //! How a server is set up.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use roommate_partykit::proto::{MAIN_PARTY, RoomConfig};
+use roommate_partykit::proto::{MAIN_PARTY, Memory, RoomConfig, Storage};
 
 /// How a server is set up.
 #[derive(Clone, Debug)]
@@ -16,6 +16,9 @@ pub struct ServerConfig {
     pub(crate) max_rooms: usize,
     pub(crate) max_queued_frames: usize,
     pub(crate) max_queued_bytes: usize,
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) history: Duration,
+    pub(crate) evict_after: Duration,
 }
 
 impl ServerConfig {
@@ -30,6 +33,9 @@ impl ServerConfig {
             max_rooms: 100_000,
             max_queued_frames: 1024,
             max_queued_bytes: 8 << 20,
+            storage: Arc::new(Memory::new()),
+            history: Duration::from_secs(7 * 24 * 60 * 60),
+            evict_after: Duration::from_secs(60),
         }
     }
 
@@ -72,7 +78,8 @@ impl ServerConfig {
         self
     }
 
-    /// Sets how many rooms there may be at once; 100,000 otherwise. One more is answered with 503.
+    /// Sets how many rooms may be open at once. Defaults to 100,000. One more is answered with 503, and those that nobody
+    /// uses are closed.
     pub fn with_max_rooms(mut self, rooms: usize) -> Self {
         self.max_rooms = rooms;
         self
@@ -86,6 +93,42 @@ impl ServerConfig {
         self.max_queued_frames = frames.max(1);
         self.max_queued_bytes = bytes;
         self
+    }
+
+    /// Sets where rooms are stored. Defaults to [`Memory`]: rooms end with the process.
+    pub fn with_storage(self, storage: impl Storage) -> Self {
+        self.with_shared_storage(Arc::new(storage))
+    }
+
+    /// Sets where rooms are stored, as [`with_storage`](Self::with_storage), by a storage that the program uses as well.
+    pub fn with_shared_storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.storage = storage;
+        self
+    }
+
+    /// Sets for how long each change is kept at least, with its time and author. Defaults to 7 days.
+    ///
+    /// Clients that were away are sent what they missed from it, and a room can be read as it was then, and restored to
+    /// that. With no history at all clients that were away for more than a few changes are sent the whole content.
+    pub fn with_history(mut self, history: Duration) -> Self {
+        self.history = history;
+        self
+    }
+
+    /// Sets for how long a room stays in memory that nobody uses. Defaults to 60 s. Then it is opened from the storage again
+    /// when it is asked for.
+    pub fn with_evict_after(mut self, duration: Duration) -> Self {
+        self.evict_after = duration;
+        self
+    }
+
+    /// The time since which the log is kept, if it is `now`; both in milliseconds since the Unix epoch.
+    pub(crate) fn keep_since(&self, now: u64) -> u64 {
+        match u64::try_from(self.history.as_millis()) {
+            Ok(0) => u64::MAX,
+            Ok(history) => now.saturating_sub(history),
+            Err(_) => 0,
+        }
     }
 
     pub(crate) fn has_party(&self, party: &str) -> bool {

@@ -114,7 +114,7 @@ impl Fanout {
         if let Err(Lost) = self.shards.deliver(batch, self.connections.len()).await {
             // Nobody knows what has been sent, so nobody may go on from there.
             error!("a task of the fan-out has ended, and all connections of its room are closed");
-            self.close_all();
+            self.close_all(&GONE);
         }
     }
 
@@ -128,8 +128,9 @@ impl Fanout {
         &self.notices
     }
 
-    fn close_all(&self) {
-        self.connections.values().for_each(|connection| connection.close(GONE));
+    /// Closes all connections, whatever is still queued.
+    pub(crate) fn close_all(&self, frame: &CloseFrame) {
+        self.connections.values().for_each(|connection| connection.close(frame.clone()));
     }
 
     fn roster(&mut self, members: &Arc<[ConnectionId]>) -> Arc<Roster> {
@@ -147,6 +148,6 @@ impl Fanout {
 
 impl Drop for Fanout {
     fn drop(&mut self) {
-        self.close_all();
+        self.close_all(&GONE);
     }
 }

@@ -1,22 +1,31 @@
 //! The task that drives one room.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    mem,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use axum::body::Bytes;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use roommate::{Changes, Content, Error, ErrorKind, Result};
 use roommate_partykit::proto::{
-    ConnectionId, Context, DurableRoom, Input, Memory, Output, RequestId, Response, Storage,
+    ConnectionId, Context, DurableRoom, Edit, Input, Output, Record, RequestId, Response, StoredCommit,
 };
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
-    task::yield_now,
-    time::{MissedTickBehavior, interval},
+    sync::{mpsc, oneshot},
+    task::{JoinHandle, yield_now},
+    time::{Instant, MissedTickBehavior, interval},
 };
 use tokio_tungstenite::tungstenite::{Utf8Bytes, protocol::CloseFrame};
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::{
     connection::{Arrival, Connection},
+    events::RoomEvent,
     fanout::{Fanout, Notice},
+    rooms::Place,
 };
 
 /// What is asked of a room.
@@ -30,19 +39,80 @@ pub(crate) enum Command {
     Arrived { connection: ConnectionId, arrivals: Vec<Arrival> },
     /// Answer a request.
     Request { context: Context, body: Bytes, answer: oneshot::Sender<Response> },
+    /// Apply changes, or make this the content, without asking the policy.
+    Edit { author: Option<Arc<str>>, edit: HostEdit, answer: oneshot::Sender<Result<Edited>> },
+    /// Tell the content.
+    Read { answer: oneshot::Sender<Result<Reading>> },
+    /// Tell the content, and from there on each record as soon as it is stored.
+    Watch { records: mpsc::Sender<Record>, answer: oneshot::Sender<Result<Reading>> },
+    /// Store what there is, close all connections, and end.
+    End { answer: oneshot::Sender<()> },
 }
 
-/// Drives one [`Room`]: hands it what arrives, and does what it says, in order.
+/// An edit by the program.
+#[derive(Debug)]
+pub(crate) enum HostEdit {
+    Apply(Changes),
+    Replace(Content),
+}
+
+/// What became of an edit: the room's sequence number after it, and whether there is a record of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Edited {
+    pub(crate) seq: u64,
+    pub(crate) is_recorded: bool,
+}
+
+/// A room's content at a sequence number; `None` while it has no store.
+#[derive(Clone, Debug)]
+pub(crate) struct Reading {
+    pub(crate) seq: u64,
+    pub(crate) content: Option<Content>,
+}
+
+/// Drives one [`DurableRoom`]: hands it what arrives, stores what it wants stored, and does the rest of what it says.
 #[derive(Debug)]
 pub(crate) struct Host {
     room: DurableRoom,
-    storage: Memory,
+    place: Place,
     fanout: Fanout,
-    answers: BTreeMap<RequestId, oneshot::Sender<Response>>,
-    refusals: BTreeMap<ConnectionId, oneshot::Sender<Option<Response>>>,
+    /// Who waits for the answer to a request, an edit or a reading.
+    waiting: HashMap<RequestId, Waiting>,
+    refusals: HashMap<ConnectionId, oneshot::Sender<Option<Response>>>,
+    watchers: Vec<mpsc::Sender<Record>>,
+    /// The outcome of the commit that is in flight.
+    commit: Option<oneshot::Receiver<Result<()>>>,
+    /// What the storage is asked beside commits.
+    jobs: FuturesUnordered<JoinHandle<Done>>,
     requests: u64,
     /// How many inputs since the last flush.
     handled: usize,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    Request(oneshot::Sender<Response>),
+    Edit(oneshot::Sender<Result<Edited>>),
+    Read(oneshot::Sender<Result<Reading>>),
+    Watch(mpsc::Sender<Record>, oneshot::Sender<Result<Reading>>),
+}
+
+/// What a thread has done for the room.
+#[derive(Debug)]
+enum Done {
+    Snapshot(Option<usize>),
+    Recall(ConnectionId, Vec<StoredCommit>),
+}
+
+/// Why a room's task ends.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// Nobody can ask for anything any more.
+    Unused,
+    /// It was told to end.
+    Told(oneshot::Sender<()>),
+    /// Something could not be stored.
+    Failed(Error),
 }
 
 /// How much time passes between two of a room's ticks: as much as a page may be busy with something else.
@@ -52,54 +122,114 @@ const TICK: Duration = Duration::from_secs(5);
 const GATHERED: usize = 64;
 const GATHERED_BYTES: usize = 256 << 10;
 
+/// How many outputs, and bytes of records, may wait for the storage before nothing more is read from the inbox.
+const HELD: usize = 16 * 1024;
+const HELD_BYTES: usize = 8 << 20;
+
+/// Why the connections of a room are closed that could not be stored, or that was told to end.
+const RESTARTING: CloseFrame = CloseFrame {
+    code: tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode::Restart,
+    reason: Utf8Bytes::from_static("the room is opened again"),
+};
+
 impl Host {
-    pub(crate) fn new(room: DurableRoom, storage: Memory) -> Self {
+    pub(crate) fn new(room: DurableRoom, place: Place) -> Self {
         Self {
             room,
-            storage,
+            place,
             fanout: Fanout::new(),
-            answers: BTreeMap::new(),
-            refusals: BTreeMap::new(),
+            waiting: HashMap::new(),
+            refusals: HashMap::new(),
+            watchers: Vec::new(),
+            commit: None,
+            jobs: FuturesUnordered::new(),
             requests: 0,
             handled: 0,
         }
     }
 
-    /// Runs until nobody can ask for anything any more, or `retire` allows a room with nothing in it to go.
-    ///
-    /// `released` tells that somebody who could ask has gone. `retire` is told whether nothing waits in the inbox.
-    pub(crate) async fn run(
-        mut self,
-        mut inbox: mpsc::Receiver<Command>,
-        released: Arc<Notify>,
-        retire: impl Fn(&mpsc::Receiver<Command>) -> bool,
-    ) {
+    /// Runs until the room is not needed any more, or cannot go on.
+    pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        let ending = self.serve(&mut inbox).await;
+        // From here on nobody reaches this task: whoever asks next opens the room again.
+        self.place.leave();
+        let (why, answer) = match ending {
+            Ending::Unused => {
+                debug!(room = %self.room.name(), "closed");
+                (None, None)
+            }
+            Ending::Told(answer) => (None, Some(answer)),
+            Ending::Failed(why) => {
+                error!(room = %self.room.name(), %why, "cannot store the room, and closes its connections");
+                (Some(why), None)
+            }
+        };
+        self.fanout.close_all(&RESTARTING);
+        let why = why.unwrap_or_else(|| Error::new(ErrorKind::Unavailable, "the room was closed: try again"));
+        let unavailable = self.place.unavailable(&why);
+        for waiting in mem::take(&mut self.waiting).into_values() {
+            waiting.fail(&why, &unavailable);
+        }
+        refuse_all(&mut inbox, &why, &unavailable);
+        if let Some(answer) = answer {
+            let _gone_meanwhile = answer.send(());
+        }
+    }
+
+    async fn serve(&mut self, inbox: &mut mpsc::Receiver<Command>) -> Ending {
         let notices = Arc::clone(self.fanout.notices());
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut told = None;
+        let mut unused_since = None;
         loop {
             self.handled = 0;
+            let is_idle = self.is_idle();
+            let unused_until = match (is_idle, unused_since) {
+                (false, _) => {
+                    unused_since = None;
+                    None
+                }
+                (true, since) => Some(*unused_since.insert(since.unwrap_or_else(Instant::now)) + self.patience()),
+            };
             tokio::select! {
-                // Ticks before everything: an inbox is never empty while somebody floods it. And what arrived is done before
-                // anything is made of somebody's going.
+                // What is stored first, since others wait for it; and ticks before the inbox, which is never empty while
+                // somebody floods it.
                 biased;
-                _ = ticks.tick(), if self.room.room().wants_ticks() => self.hand_in(Input::Tick),
-                () = notices.arrived() => {}
-                command = inbox.recv() => match command {
-                    Some(command) => self.take(command),
-                    None => return,
+                outcome = outcome(&mut self.commit) => match outcome {
+                    Ok(()) => self.room.committed(),
+                    Err(why) => return Ending::Failed(why),
                 },
-                () = released.notified() => {}
+                _ = ticks.tick(), if self.room.room().wants_ticks() => self.hand_in(Input::Tick),
+                Some(done) = self.jobs.next(), if !self.jobs.is_empty() => self.done(done),
+                () = notices.arrived() => {}
+                command = inbox.recv(), if told.is_none() && !self.is_full() => match command {
+                    Some(Command::End { answer }) => told = Some(answer),
+                    Some(command) => self.take(command),
+                    None => told = Some(oneshot::channel().0),
+                },
+                () = self.place.unused(unused_until), if unused_until.is_some() => {
+                    if self.place.retire(inbox) {
+                        return Ending::Unused;
+                    }
+                    unused_since = None;
+                }
             }
-            // What has gathered meanwhile goes out in one write for each connection.
-            while self.handled < GATHERED && self.fanout.size() < GATHERED_BYTES {
-                let Ok(command) = inbox.try_recv() else { break };
-                self.take(command);
+            // What has gathered meanwhile is one commit, and one write for each connection.
+            while told.is_none() && self.handled < GATHERED && self.fanout.size() < GATHERED_BYTES && !self.is_full() {
+                match inbox.try_recv() {
+                    Ok(Command::End { answer }) => told = Some(answer),
+                    Ok(command) => self.take(command),
+                    Err(_) => break,
+                }
             }
             self.heed_notices();
+            self.go_on();
             self.fanout.flush().await;
-            if self.room.room().is_idle() && retire(&inbox) {
-                return;
+            if self.room.is_settled()
+                && let Some(answer) = told.take()
+            {
+                return Ending::Told(answer);
             }
             if self.handled >= GATHERED {
                 // There may be more at once, and others have work as well.
@@ -108,13 +238,33 @@ impl Host {
         }
     }
 
+    /// Whether nobody needs the room just now, and nothing of it is under way.
+    fn is_idle(&self) -> bool {
+        self.room.room().is_idle() && self.room.is_settled() && self.jobs.is_empty() && self.watchers.is_empty()
+    }
+
+    /// How long the room stays when nobody needs it.
+    fn patience(&self) -> Duration {
+        // One of which nothing is stored costs nothing to open again.
+        if self.room.room().number() == 0 { Duration::ZERO } else { self.place.config().evict_after }
+    }
+
+    fn is_full(&self) -> bool {
+        self.room.held() >= HELD || self.room.gathered_bytes() >= HELD_BYTES
+    }
+
     fn take(&mut self, command: Command) {
         match command {
             Command::Connect { connection, context, answer } => {
                 let id = connection.id();
                 self.fanout.join(connection);
-                self.refusals.insert(id, answer);
                 self.hand_in(Input::Connect { connection: id, context });
+                // One that is not in the room is refused as soon as what comes before that is stored.
+                if self.room.room().has(id) {
+                    let _gone_meanwhile = answer.send(None);
+                } else {
+                    self.refusals.insert(id, answer);
+                }
             }
             Command::Close { connection } => {
                 self.fanout.leave(connection);
@@ -129,23 +279,42 @@ impl Host {
                 }
             }
             Command::Request { context, body, answer } => {
-                self.requests += 1;
-                let request = RequestId(self.requests);
-                self.answers.insert(request, answer);
+                let request = self.wait(Waiting::Request(answer));
                 self.hand_in(Input::Request { request, context, body: &body });
             }
+            Command::Edit { author, edit, answer } => {
+                let request = self.wait(Waiting::Edit(answer));
+                let edit = match &edit {
+                    HostEdit::Apply(changes) => Edit::Apply(changes),
+                    HostEdit::Replace(content) => Edit::Replace(content),
+                };
+                self.hand_in(Input::Edit { request, author, edit });
+            }
+            Command::Read { answer } => {
+                let request = self.wait(Waiting::Read(answer));
+                self.hand_in(Input::Read { request });
+            }
+            Command::Watch { records, answer } => {
+                let request = self.wait(Waiting::Watch(records, answer));
+                self.hand_in(Input::Read { request });
+            }
+            // Whoever reads the inbox takes this one out.
+            Command::End { .. } => {}
         }
-        // Whoever was not refused is in.
-        while let Some((_, answer)) = self.refusals.pop_first() {
-            let _gone_meanwhile = answer.send(None);
-        }
+    }
+
+    fn wait(&mut self, waiting: Waiting) -> RequestId {
+        self.requests += 1;
+        let request = RequestId(self.requests);
+        self.waiting.insert(request, waiting);
+        request
     }
 
     fn heed_notices(&mut self) {
         for notice in self.fanout.notices().take() {
             match notice {
                 Notice::Behind(connection) => {
-                    warn!(connection = connection.0, "reads too slowly");
+                    warn!(room = %self.room.name(), connection = connection.0, "reads too slowly");
                     self.hand_in(Input::Behind { connection });
                 }
                 Notice::CaughtUp(connection) => {
@@ -159,36 +328,74 @@ impl Host {
     fn hand_in(&mut self, input: Input<'_>) {
         self.handled += 1;
         self.room.handle(input);
-        loop {
-            while let Some(output) = self.room.poll() {
-                self.put_out(output);
+    }
+
+    fn done(&mut self, done: Result<Done, tokio::task::JoinError>) {
+        match done {
+            Ok(Done::Snapshot(bytes)) => self.hand_in(Input::SnapshotEnded { bytes }),
+            Ok(Done::Recall(connection, commits)) => self.hand_in(Input::Recalled { connection, commits: &commits }),
+            // The thread panicked, or the runtime ends.
+            Err(why) => {
+                error!(room = %self.room.name(), %why, "a thread of the storage ended");
+                self.hand_in(Input::SnapshotEnded { bytes: None });
             }
-            let Some(commit) = self.room.commit(0) else { return };
-            if self.storage.commit(&[commit]).iter().all(Result::is_ok) {
-                self.room.committed();
-            }
+        }
+    }
+
+    /// Does what may be done, and hands the storage what is to be stored next.
+    fn go_on(&mut self) {
+        while let Some(output) = self.room.poll() {
+            self.put_out(output);
+        }
+        if let Some(commit) = self.room.commit(now()) {
+            self.commit = Some(self.place.writer().commit(commit));
         }
     }
 
     fn put_out(&mut self, output: Output) {
         match output {
-            Output::Commit(_) | Output::Edited { .. } => {}
+            Output::Commit(record) => self.stored(record),
             Output::Snapshot(snapshot) => {
-                let snapshot = DurableRoom::encode(self.room.name(), self.room.epoch(), &snapshot);
-                let bytes = self.storage.snapshot(&snapshot, u64::MAX).is_ok().then_some(snapshot.text.len());
-                self.room.handle(Input::SnapshotEnded { bytes });
+                let (storage, name, epoch) =
+                    (Arc::clone(self.place.storage()), self.room.name().clone(), self.room.epoch().clone());
+                let keep_since = self.place.config().keep_since(now());
+                self.jobs.push(tokio::task::spawn_blocking(move || {
+                    let snapshot = DurableRoom::encode(&name, &epoch, &snapshot);
+                    let stored = storage.snapshot(&snapshot, keep_since);
+                    // The log has everything all the same.
+                    let stored = stored.inspect_err(|why| warn!(room = %name, %why, "cannot store a snapshot"));
+                    Done::Snapshot(stored.is_ok().then_some(snapshot.text.len()))
+                }));
             }
             Output::Recall { connection, after, max_bytes } => {
-                let commits = self.storage.log(self.room.name(), after, max_bytes).unwrap_or_default();
-                self.room.handle(Input::Recalled { connection, commits: &commits });
+                let (storage, name) = (Arc::clone(self.place.storage()), self.room.name().clone());
+                self.jobs.push(tokio::task::spawn_blocking(move || {
+                    let read = storage.log(&name, after, max_bytes);
+                    let read = read.inspect_err(|why| warn!(room = %name, %why, "cannot read the log"));
+                    Done::Recall(connection, read.unwrap_or_default())
+                }));
             }
             Output::Send { to, frame } => self.fanout.send(&to, &Bytes::from_owner(frame)),
             Output::Ping { connection, token } => self.fanout.ping(connection, token),
             Output::Respond { request, response } => {
-                if let Some(answer) = self.answers.remove(&request) {
+                if let Some(Waiting::Request(answer)) = self.waiting.remove(&request) {
                     let _gone_meanwhile = answer.send(response);
                 }
             }
+            Output::Edited { request, seq, is_recorded } => {
+                if let Some(Waiting::Edit(answer)) = self.waiting.remove(&request) {
+                    let _gone_meanwhile = answer.send(Ok(Edited { seq, is_recorded }));
+                }
+            }
+            Output::Read { request, seq, content } => match self.waiting.remove(&request) {
+                Some(Waiting::Read(answer)) => drop(answer.send(Ok(Reading { seq, content }))),
+                Some(Waiting::Watch(records, answer)) => {
+                    if answer.send(Ok(Reading { seq, content })).is_ok() {
+                        self.watchers.push(records);
+                    }
+                }
+                _ => {}
+            },
             Output::Refuse { connection, response } => {
                 self.fanout.leave(connection);
                 if let Some(answer) = self.refusals.remove(&connection) {
@@ -201,6 +408,53 @@ impl Host {
             }
         }
     }
+
+    /// A record is stored: tells those in this program who watch. One that does not keep up is let go, and watches again.
+    fn stored(&mut self, record: Record) {
+        if self.place.has_subscribers() {
+            self.place.notify(RoomEvent::Changed { room: self.room.name().clone(), seq: record.seq });
+        }
+        self.watchers.retain(|watcher| watcher.try_send(record.clone()).is_ok());
+    }
+}
+
+/// Answers all that waits for a room that is not there.
+pub(crate) fn refuse_all(inbox: &mut mpsc::Receiver<Command>, why: &Error, response: &Response) {
+    inbox.close();
+    while let Ok(command) = inbox.try_recv() {
+        match command {
+            Command::Close { .. } | Command::Arrived { .. } => {}
+            Command::Connect { answer, .. } => drop(answer.send(Some(response.clone()))),
+            Command::Request { answer, .. } => drop(answer.send(response.clone())),
+            Command::Edit { answer, .. } => drop(answer.send(Err(why.clone()))),
+            Command::Read { answer } | Command::Watch { answer, .. } => drop(answer.send(Err(why.clone()))),
+            Command::End { answer } => drop(answer.send(())),
+        }
+    }
+}
+
+impl Waiting {
+    fn fail(self, why: &Error, response: &Response) {
+        match self {
+            Self::Request(answer) => drop(answer.send(response.clone())),
+            Self::Edit(answer) => drop(answer.send(Err(why.clone()))),
+            Self::Read(answer) | Self::Watch(_, answer) => drop(answer.send(Err(why.clone()))),
+        }
+    }
+}
+
+/// The outcome of a commit, once there is one.
+async fn outcome(commit: &mut Option<oneshot::Receiver<Result<()>>>) -> Result<()> {
+    let Some(receiver) = commit else { return std::future::pending().await };
+    let outcome = receiver.await;
+    *commit = None;
+    outcome.unwrap_or_else(|_| Err(Error::new(ErrorKind::Unavailable, "the storage has ended")))
+}
+
+/// Milliseconds since the Unix epoch.
+pub(crate) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -212,7 +466,11 @@ mod tests {
     use tokio_tungstenite::tungstenite::Message;
 
     use super::*;
-    use crate::connection::testing::{AMPLE, connect};
+    use crate::{
+        config::ServerConfig,
+        connection::testing::{AMPLE, connect},
+        rooms::Rooms,
+    };
 
     #[tokio::test]
     async fn r8_whoever_floods_a_room_does_not_hold_up_its_ticks() {
@@ -236,8 +494,10 @@ mod tests {
         (0..500).for_each(|_| say("flood"));
         say(r#"s[{},{"v":2},1]"#);
         drop(ask);
-        let room = DurableRoom::open(RoomConfig::new(), RoomName::main("r"), Opened::new("e")).unwrap();
-        Host::new(room, Memory::new()).run(inbox, Arc::default(), |_| false).await;
+        let name = RoomName::main("r");
+        let room = DurableRoom::open(RoomConfig::new(), name.clone(), Opened::new("e")).unwrap();
+        let rooms = Rooms::new(ServerConfig::new()).unwrap();
+        Host::new(room, rooms.place_apart(name)).run(inbox).await;
         // An empty close frame.
         connection.finish(&[0x88, 0][..]);
         connection.drained().await.unwrap();

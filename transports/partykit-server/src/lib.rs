@@ -64,15 +64,22 @@
 mod answer;
 mod config;
 mod connection;
+mod events;
 mod fanout;
 mod handshake;
 mod host;
+mod room;
 mod rooms;
 mod router;
 mod server;
+mod writer;
 
 pub use config::ServerConfig;
-pub use roommate::{Cell, Error, Id, Result};
-pub use roommate_partykit::proto::{AllowAll, Asker, ConnectionId, Context, Policy, RoomConfig};
+pub use events::{RoomEvent, RoomEvents};
+pub use room::Room;
+pub use roommate::{Cell, Changes, Content, Error, Id, Result};
+pub use roommate_partykit::proto::{
+    AllowAll, Asker, ConnectionId, Context, Memory, Policy, RoomConfig, RoomInfo, RoomName, Storage,
+};
 pub use rooms::Rooms;
 pub use server::{RunningServer, Server};

@@ -45,7 +45,7 @@ async fn visit(State(rooms): State<Rooms>, request: Request) -> Answer {
     if !rooms.config().has_party(path.party) {
         return answer(Response::party_not_found(path.party, headers));
     }
-    let lease = match rooms.lease(path) {
+    let lease = match rooms.lease(path.into()) {
         Ok(lease) => lease,
         Err(NoRoom::TooMany) => return answer(Response::text(503, headers, "there are too many rooms")),
         Err(NoRoom::Stopping) => return unavailable(headers),

@@ -99,7 +99,7 @@ async fn changes_before_the_first_content_are_nobodys() {
     let mut carol = Socket::open(&server, "/party/r").await;
     carol.say(set("v", 2)).await;
     assert_eq!(bob.hear().await, set("v", 2));
-    assert_eq!(get(&server, STORE).await, "[{},{\"v\":2,\"w\":1}]");
+    assert_eq!(get(&server, STORE).await, "[{},{\"w\":1,\"v\":2}]");
 }
 
 #[tokio::test]

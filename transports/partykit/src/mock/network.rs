@@ -291,7 +291,7 @@ impl Network {
 
     fn put_out(&mut self, output: Output) {
         match output {
-            Output::Commit(_) | Output::Edited { .. } => {}
+            Output::Commit(_) | Output::Edited { .. } | Output::Read { .. } => {}
             Output::Snapshot(snapshot) => {
                 let snapshot = DurableRoom::encode(self.room.name(), self.room.epoch(), &snapshot);
                 let bytes = self.storage.snapshot(&snapshot, 0).is_ok().then_some(snapshot.text.len());

@@ -31,13 +31,13 @@ use super::{
 /// let name = RoomName::main("r");
 /// let mut room = DurableRoom::open(RoomConfig::new(), name.clone(), storage.open(&name, "random", 0)?)?;
 /// let edit = Edit::Replace(&Content::new());
-/// room.handle(Input::Edit { request: RequestId(1), edit });
+/// room.handle(Input::Edit { request: RequestId(1), author: None, edit });
 /// assert_eq!(room.poll(), None, "nothing is put out before it is stored");
 /// let commit = room.commit(0).expect("the store was made");
 /// storage.commit(&[commit]).remove(0)?;
 /// room.committed();
 /// assert!(matches!(room.poll(), Some(Output::Commit(record)) if record.seq == 1));
-/// assert_eq!(room.poll(), Some(Output::Edited { request: RequestId(1), seq: 1 }));
+/// assert_eq!(room.poll(), Some(Output::Edited { request: RequestId(1), seq: 1, is_recorded: true }));
 /// # Ok::<(), roommate::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -168,7 +168,7 @@ mod tests {
     fn set(room: &mut DurableRoom, request: u64, value: i32) {
         let mut changes = Changes::new();
         changes.set_value("v", value.into());
-        room.handle(Input::Edit { request: RequestId(request), edit: Edit::Apply(&changes) });
+        room.handle(Input::Edit { request: RequestId(request), author: None, edit: Edit::Apply(&changes) });
     }
 
     fn edited(room: &mut DurableRoom) -> Vec<u64> {
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn what_needs_no_storage_waits_for_nothing() {
         let mut room = DurableRoom::open(RoomConfig::new(), RoomName::main("r"), Opened::new("a")).unwrap();
-        room.handle(Input::Edit { request: RequestId(1), edit: Edit::Apply(&Changes::new()) });
+        room.handle(Input::Edit { request: RequestId(1), author: None, edit: Edit::Apply(&Changes::new()) });
         assert_eq!(edited(&mut room), [1]);
         assert!(room.commit(0).is_none());
     }

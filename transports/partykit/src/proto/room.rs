@@ -88,8 +88,8 @@ enum Author {
     Stock(ConnectionId),
     /// A client of the dialect, by its connection, and what is decided of its change.
     Client(ConnectionId, Arc<str>, Decided),
-    /// The program that hosts the room.
-    Host,
+    /// The program that hosts the room, under a name or none.
+    Host(Option<Arc<str>>),
 }
 
 /// WebSocket's close code for "try again later".
@@ -130,10 +130,14 @@ impl Room {
                 outputs.push(Output::Respond { request, response });
                 outputs
             }
-            Input::Edit { request, edit } => {
-                let mut outputs = self.edit(edit);
-                outputs.push(Output::Edited { request, seq: self.seq });
+            Input::Edit { request, author, edit } => {
+                let mut outputs = self.edit(author, edit);
+                let is_recorded = !outputs.is_empty();
+                outputs.push(Output::Edited { request, seq: self.seq, is_recorded });
                 outputs
+            }
+            Input::Read { request } => {
+                vec![Output::Read { request, seq: self.seq, content: self.exists.then(|| self.content.clone()) }]
             }
             Input::Recalled { connection, commits } => {
                 let content = || self.exists.then(|| self.content.clone());
@@ -178,6 +182,11 @@ impl Room {
     /// The sequence number: how many changes were ever accepted, the creation of the store among them.
     pub fn seq(&self) -> u64 {
         self.seq
+    }
+
+    /// Whether a connection is in the room.
+    pub fn has(&self, connection: ConnectionId) -> bool {
+        self.connections.contains_key(&connection)
     }
 
     /// Who is in the room.
@@ -229,7 +238,7 @@ impl Room {
         let Verdict { accepted, refused } = self.judge(connection, changes).unwrap_or_else(failed);
         let mut outputs = match self.exists {
             true => self.apply(Author::Stock(connection), &accepted),
-            false if cures::sets(&accepted) => self.create(Some(connection), None, &accepted),
+            false if cures::sets(&accepted) => self.create(Some(connection), None, None, &accepted),
             false => Vec::new(),
         };
         outputs.extend(self.cure(|cures, held, outputs| {
@@ -261,7 +270,7 @@ impl Room {
         let (except, name, decided) = match author {
             Author::Stock(connection) => (None, self.name_of(connection), None),
             Author::Client(connection, client, decided) => (Some(connection), Some(client), Some(decided)),
-            Author::Host => (None, None, None),
+            Author::Host(name) => (None, name, None),
         };
         let record = self.log(name, decided, Event::Changed(changes));
         let mut outputs = Vec::with_capacity(4);
@@ -284,7 +293,13 @@ impl Room {
 
     /// Makes the store of what was accepted, of a stock client's changes or of a content, which decides what of it is `own`
     /// to a client of the dialect. The first output is the commit.
-    fn create(&mut self, sender: Option<ConnectionId>, own: Option<OwnChange>, accepted: &Changes) -> Vec<Output> {
+    fn create(
+        &mut self,
+        sender: Option<ConnectionId>,
+        author: Option<Arc<str>>,
+        own: Option<OwnChange>,
+        accepted: &Changes,
+    ) -> Vec<Output> {
         self.content.apply(accepted);
         self.exists = true;
         self.seq += 1;
@@ -294,7 +309,7 @@ impl Room {
         };
         let author = match &own {
             Some(own) => Some(own.client()),
-            None => sender.and_then(|sender| self.name_of(sender)),
+            None => author.or_else(|| self.name_of(sender?)),
         };
         let content = SharedStr::from(self.content.to_json());
         self.snapshots.created(content.len());
@@ -308,7 +323,7 @@ impl Room {
     }
 
     /// Does what the program that hosts the room wants.
-    fn edit(&mut self, edit: Edit<'_>) -> Vec<Output> {
+    fn edit(&mut self, author: Option<Arc<str>>, edit: Edit<'_>) -> Vec<Output> {
         let diff;
         let changes = match edit {
             Edit::Apply(changes) => changes,
@@ -319,8 +334,8 @@ impl Room {
         };
         let makes = matches!(edit, Edit::Replace(_)) || cures::sets(changes);
         match self.exists {
-            true => self.apply(Author::Host, changes),
-            false if makes => self.create(None, None, changes),
+            true => self.apply(Author::Host(author), changes),
+            false if makes => self.create(None, author, None, changes),
             false => Vec::new(),
         }
     }
@@ -423,7 +438,7 @@ impl Author {
     fn connection(&self) -> Option<ConnectionId> {
         match self {
             Self::Stock(connection) | Self::Client(connection, ..) => Some(*connection),
-            Self::Host => None,
+            Self::Host(_) => None,
         }
     }
 }

@@ -178,7 +178,7 @@ impl World {
         let connection = ConnectionId(conn as u64);
         let Some(room) = self.host.open() else { return self.send_down(conn, Down::Failed) };
         room.handle(Input::Connect { connection, context });
-        if room.room().connections().any(|(known, _)| known == connection) {
+        if room.room().has(connection) {
             self.conns[conn].server_has = true;
             self.send_down(conn, Down::Opened);
         }
@@ -332,7 +332,7 @@ impl World {
 
     fn do_output(&mut self, output: Output) {
         match output {
-            Output::Commit(_) | Output::Edited { .. } => {}
+            Output::Commit(_) | Output::Edited { .. } | Output::Read { .. } => {}
             Output::Snapshot(snapshot) => {
                 let Some(room) = &mut self.host.room else { return };
                 let snapshot = DurableRoom::encode(room.name(), room.epoch(), &snapshot);

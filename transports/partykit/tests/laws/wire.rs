@@ -128,7 +128,7 @@ impl Session {
                     self.storage.commit(&[commit]).remove(0).expect("what follows is stored");
                 }
                 Output::Snapshot(_) => {}
-                Output::Edited { .. } | Output::Recall { .. } => panic!("nobody asked for that"),
+                Output::Edited { .. } | Output::Read { .. } | Output::Recall { .. } => panic!("nobody asked for that"),
                 Output::Send { to, frame } => {
                     told = true;
                     self.hear(&to.iter().collect::<Vec<_>>(), &frame);

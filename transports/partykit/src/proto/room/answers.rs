@@ -71,7 +71,7 @@ impl Room {
             return (Vec::new(), created);
         }
         let own = offer.and_then(|offer| self.extended.as_ref()?.own_of(offer, &refused));
-        (self.create(None, own, &accepted), created)
+        (self.create(None, None, own, &accepted), created)
     }
 
     fn headers(&self) -> &Headers {

@@ -1,5 +1,7 @@
 //! What a host hands a room, and what the room has it do.
 
+use std::sync::Arc;
+
 use roommate::{Changes, Content};
 
 use super::Audience;
@@ -76,8 +78,15 @@ pub enum Input<'a> {
     Edit {
         /// The name that the answer will carry.
         request: RequestId,
+        /// The author that the record names, if any.
+        author: Option<Arc<str>>,
         /// What to do.
         edit: Edit<'a>,
+    },
+    /// The program that hosts the room reads it. Exactly one [`Output::Read`] follows.
+    Read {
+        /// The name that the answer will carry.
+        request: RequestId,
     },
     /// What [`Output::Recall`] asked for; empty if storage could not read it.
     Recalled {
@@ -145,6 +154,17 @@ pub enum Output {
         request: RequestId,
         /// The sequence number.
         seq: u64,
+        /// Whether there is a record of it. An edit that names nothing has none.
+        is_recorded: bool,
+    },
+    /// Answer a reading by the host.
+    Read {
+        /// Which.
+        request: RequestId,
+        /// The room's sequence number.
+        seq: u64,
+        /// The content then; `None` while the room has no store.
+        content: Option<Content>,
     },
     /// Answer the request that would have opened a connection. It is not in the room.
     Refuse {

@@ -33,7 +33,7 @@ impl World {
                 let commit = Commit { room, epoch, time: 0, records: vec![record] };
                 self.storage.commit(&[commit]).remove(0).expect("what follows is stored");
             }
-            Output::Snapshot(_) | Output::Edited { .. } => {}
+            Output::Snapshot(_) | Output::Edited { .. } | Output::Read { .. } => {}
             Output::Recall { connection, after, max_bytes } => {
                 let commits = self.storage.log(&RoomName::main("r"), after, max_bytes).expect("memory");
                 self.take(Input::Recalled { connection, commits: &commits });

@@ -112,7 +112,7 @@ impl RealRoom {
                     let commit = Commit { room, epoch, time: 0, records: vec![record] };
                     self.storage.commit(&[commit]).remove(0).unwrap();
                 }
-                Output::Snapshot(_) | Output::Edited { .. } => {}
+                Output::Snapshot(_) | Output::Edited { .. } | Output::Read { .. } => {}
                 Output::Recall { connection, after, max_bytes } => {
                     let commits = self.storage.log(&RoomName::main("r"), after, max_bytes).unwrap();
                     self.handle(Input::Recalled { connection, commits: &commits });

@@ -1,0 +1,165 @@
+//! A room, for the program that hosts it.
+
+use std::sync::Arc;
+
+use roommate::{Changes, Content, Error, ErrorKind, Result};
+use roommate_partykit::proto::{RoomInfo, RoomName};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::spawn_blocking,
+};
+
+use crate::{
+    host::{Command, Edited, HostEdit, Reading},
+    rooms::{Lease, NoRoom, Rooms},
+};
+
+/// One room of a server, for the program that hosts it. Clones are the same room.
+///
+/// What it does goes through the room as what clients do: it is stored, takes its place in the room's order, and every client
+/// is sent it. The [`Policy`](crate::Policy) is not asked.
+///
+/// ```
+/// use roommate_server::{Changes, Rooms, ServerConfig};
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let rooms = Rooms::new(ServerConfig::new())?;
+/// let room = rooms.room("main", "lobby");
+/// let mut changes = Changes::new();
+/// changes.set_value("open", true.into());
+/// room.apply(changes).await?;
+/// assert_eq!(room.content().await?.expect("there is a store").to_json(), r#"[{},{"open":true}]"#);
+/// # Ok::<(), roommate_server::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct Room {
+    pub(crate) rooms: Rooms,
+    pub(crate) name: RoomName,
+}
+
+impl Rooms {
+    /// A room, by its party and its own name, both percent-encoded as in URLs. It need not exist.
+    pub fn room(&self, party: &str, room: &str) -> Room {
+        Room { rooms: self.clone(), name: RoomName::new(party, room) }
+    }
+
+    /// Lists up to `max` stored rooms that come after `after`, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// Those of the storage.
+    pub async fn list(&self, after: Option<&RoomName>, max: usize) -> Result<Vec<RoomInfo>> {
+        let (storage, after) = (Arc::clone(self.storage()), after.cloned());
+        blocking(move || storage.list(after.as_ref(), max)).await
+    }
+}
+
+impl Room {
+    /// The name.
+    pub fn name(&self) -> &RoomName {
+        &self.name
+    }
+
+    /// The content, as it is stored; `None` while the room has no store.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`] if the room cannot be opened just now, [`ErrorKind::Corrupt`] if what is stored of it
+    /// cannot be read, [`ErrorKind::Closed`] if the rooms were shut down.
+    pub async fn content(&self) -> Result<Option<Content>> {
+        Ok(self.read().await?.content)
+    }
+
+    /// Applies changes, and returns the room's sequence number when they are stored. Changes that set something make the
+    /// store if there is none.
+    ///
+    /// If the future is dropped the changes may be applied all the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`content`](Self::content). After [`ErrorKind::Unavailable`] the changes may be stored or not.
+    pub async fn apply(&self, changes: Changes) -> Result<u64> {
+        Ok(self.edit(None, HostEdit::Apply(changes)).await?.seq)
+    }
+
+    /// Makes this the content, by the changes that lead to it, and returns the room's sequence number when they are stored.
+    ///
+    /// # Errors
+    ///
+    /// As [`apply`](Self::apply).
+    pub async fn replace(&self, content: Content) -> Result<u64> {
+        Ok(self.edit(None, HostEdit::Replace(content)).await?.seq)
+    }
+
+    /// What is known of the room without opening it; `None` if it is not stored.
+    ///
+    /// # Errors
+    ///
+    /// Those of the storage.
+    pub async fn describe(&self) -> Result<Option<RoomInfo>> {
+        let (storage, name) = (Arc::clone(self.rooms.storage()), self.name.clone());
+        blocking(move || storage.describe(&name)).await
+    }
+
+    /// Stores what there is, closes all connections with code 1012, and closes the room. It is opened again when it is asked
+    /// for.
+    pub async fn close(&self) {
+        if let Some(lease) = self.rooms.lease_open(&self.name) {
+            let (answer, closed) = oneshot::channel();
+            if lease.send(Command::End { answer }).await {
+                let _gone_already = closed.await;
+            }
+        }
+    }
+
+    /// Closes the room and removes all that is stored of it. Returns whether there was anything.
+    ///
+    /// A Roommate client that is connected brings back the content that it has when it comes back, as to any room without
+    /// a store. To empty a room that has clients, [`replace`](Self::replace) its content.
+    ///
+    /// # Errors
+    ///
+    /// Those of the storage.
+    pub async fn delete(&self) -> Result<bool> {
+        self.close().await;
+        let (storage, name) = (Arc::clone(self.rooms.storage()), self.name.clone());
+        let deleted = blocking(move || storage.delete(&name)).await?;
+        // One that was opened meanwhile has content that is not stored any more: it may not write, and is opened again.
+        self.close().await;
+        Ok(deleted)
+    }
+
+    pub(crate) async fn edit(&self, author: Option<Arc<str>>, edit: HostEdit) -> Result<Edited> {
+        self.ask(|answer| Command::Edit { author, edit, answer }).await
+    }
+
+    pub(crate) async fn read(&self) -> Result<Reading> {
+        self.ask(|answer| Command::Read { answer }).await
+    }
+
+    /// The content, and from there on each record in the channel.
+    pub(crate) async fn watch(&self, records: mpsc::Sender<roommate_partykit::proto::Record>) -> Result<Reading> {
+        self.ask(|answer| Command::Watch { records, answer }).await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T>>) -> Command) -> Result<T> {
+        let lease = self.lease()?;
+        let (answer, answered) = oneshot::channel();
+        lease.send(command(answer)).await;
+        answered.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Unavailable, "the room was closed: try again")))
+    }
+
+    fn lease(&self) -> Result<Lease> {
+        self.rooms.lease(self.name.clone()).map_err(|why| match why {
+            NoRoom::TooMany => Error::new(ErrorKind::Unavailable, "too many rooms are open: try again"),
+            NoRoom::Stopping => Error::new(ErrorKind::Closed, "the rooms were shut down"),
+        })
+    }
+}
+
+pub(crate) async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    spawn_blocking(ask)
+        .await
+        .unwrap_or_else(|error| Err(Error::with_source(ErrorKind::Unavailable, "the storage failed", error)))
+}

@@ -1,0 +1,184 @@
+//! Group commit: one thread stores what waits from all rooms, at once.
+
+use std::{
+    io, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+use roommate::{Error, ErrorKind, Result};
+use roommate_partykit::proto::{Commit, Storage};
+use tokio::sync::oneshot;
+use tracing::error;
+
+/// Stores commits on a thread of its own. Clones are the same writer; the thread ends with the last of them.
+///
+/// While the storage is busy with some commits, those that come gather and are its next call: so a disk that takes as long
+/// for one commit as for a hundred is asked once.
+#[derive(Clone, Debug)]
+pub(crate) struct Writer(Arc<Handle>);
+
+/// Ends the thread when it is dropped.
+#[derive(Debug)]
+struct Handle(Arc<Queue>);
+
+/// What waits. Each room has at most one commit here, since it waits for that before it makes the next.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    arrived: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    commits: Vec<Commit>,
+    answers: Vec<oneshot::Sender<Result<()>>>,
+    is_closed: bool,
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub(crate) fn start(storage: Arc<dyn Storage>) -> io::Result<Self> {
+        let queue = Arc::<Queue>::default();
+        let for_thread = Arc::clone(&queue);
+        thread::Builder::new().name("roommate-writer".to_owned()).spawn(move || for_thread.run(&*storage))?;
+        Ok(Self(Arc::new(Handle(queue))))
+    }
+
+    /// Hands in a commit. The answer comes when it is stored, or is not.
+    pub(crate) fn commit(&self, commit: Commit) -> oneshot::Receiver<Result<()>> {
+        let (answer, outcome) = oneshot::channel();
+        let mut waiting = self.0.0.waiting();
+        waiting.commits.push(commit);
+        waiting.answers.push(answer);
+        let is_first = waiting.commits.len() == 1;
+        drop(waiting);
+        // If there were others, the thread has yet to take those.
+        if is_first {
+            self.0.0.arrived.notify_one();
+        }
+        outcome
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.waiting().is_closed = true;
+        self.0.arrived.notify_one();
+    }
+}
+
+impl Queue {
+    fn run(&self, storage: &dyn Storage) {
+        while let Some((commits, answers)) = self.next() {
+            let count = commits.len();
+            // A storage that panics fails these commits, and the next ones are tried again.
+            let mut outcomes = catch_unwind(AssertUnwindSafe(|| storage.commit(&commits))).unwrap_or_else(|_| {
+                error!("the storage panicked over {count} commits");
+                Vec::new()
+            });
+            // One without an outcome is not known to be stored.
+            outcomes.resize_with(count, || Err(Error::new(ErrorKind::Unavailable, "the storage failed")));
+            for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                let _gone_meanwhile = answer.send(outcome);
+            }
+        }
+    }
+
+    /// Everything that waits, as soon as there is anything; `None` when nothing more can come.
+    fn next(&self) -> Option<(Vec<Commit>, Vec<oneshot::Sender<Result<()>>>)> {
+        let mut waiting = self.waiting();
+        while waiting.commits.is_empty() {
+            if waiting.is_closed {
+                return None;
+            }
+            waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        Some((mem::take(&mut waiting.commits), mem::take(&mut waiting.answers)))
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use roommate_partykit::proto::{Event, Memory, Opened, Record, RoomInfo, RoomName, StoredCommit, StoredSnapshot};
+
+    use super::*;
+
+    fn commit(room: &str, number: u64) -> Commit {
+        let record = Record { number, seq: number, author: None, decided: None, event: Event::Nothing };
+        let epoch = Opened::new("e").epochs.present().clone();
+        Commit { room: RoomName::main(room), epoch, time: 0, records: vec![record] }
+    }
+
+    /// Waits for permission before each call, and counts commits by call.
+    #[derive(Debug)]
+    struct Slow {
+        inner: Memory,
+        permission: Mutex<std::sync::mpsc::Receiver<()>>,
+        calls: Mutex<Vec<usize>>,
+    }
+
+    impl Storage for Slow {
+        fn open(&self, room: &RoomName, epoch: &str, now: u64) -> Result<Opened> {
+            self.inner.open(room, epoch, now)
+        }
+        fn commit(&self, commits: &[Commit]) -> Vec<Result<()>> {
+            self.calls.lock().unwrap().push(commits.len());
+            self.permission.lock().unwrap().recv().expect("the test goes on");
+            assert!(commits.iter().all(|commit| commit.room.room() != "bad"), "a bad room");
+            self.inner.commit(commits)
+        }
+        fn snapshot(&self, snapshot: &StoredSnapshot, keep_since: u64) -> Result<()> {
+            self.inner.snapshot(snapshot, keep_since)
+        }
+        fn log(&self, room: &RoomName, after: u64, max_bytes: usize) -> Result<Vec<StoredCommit>> {
+            self.inner.log(room, after, max_bytes)
+        }
+        fn snapshot_at(&self, room: &RoomName, seq: u64) -> Result<Option<String>> {
+            self.inner.snapshot_at(room, seq)
+        }
+        fn describe(&self, room: &RoomName) -> Result<Option<RoomInfo>> {
+            self.inner.describe(room)
+        }
+        fn list(&self, after: Option<&RoomName>, max: usize) -> Result<Vec<RoomInfo>> {
+            self.inner.list(after, max)
+        }
+        fn delete(&self, room: &RoomName) -> Result<bool> {
+            self.inner.delete(room)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waits_from_all_rooms_is_one_call_and_each_commit_has_its_own_outcome() {
+        let (permit, permission) = std::sync::mpsc::channel();
+        let storage =
+            Arc::new(Slow { inner: Memory::new(), permission: Mutex::new(permission), calls: Mutex::default() });
+        let writer = Writer::start(Arc::clone(&storage) as Arc<dyn Storage>).unwrap();
+        let first = writer.commit(commit("a", 1));
+        while storage.calls.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let others = [commit("a", 2), commit("b", 1), commit("c", 7)].map(|commit| writer.commit(commit));
+        permit.send(()).unwrap();
+        permit.send(()).unwrap();
+        first.await.unwrap().unwrap();
+        let [second, b, c] = others;
+        second.await.unwrap().unwrap();
+        b.await.unwrap().unwrap();
+        assert_eq!(c.await.unwrap().unwrap_err().kind(), ErrorKind::Invalid, "it does not follow");
+        assert_eq!(*storage.calls.lock().unwrap(), [1, 3]);
+
+        // A storage that panics fails what it was handed, and nothing else.
+        let bad = writer.commit(commit("bad", 1));
+        permit.send(()).unwrap();
+        assert_eq!(bad.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+        let good = writer.commit(commit("a", 3));
+        permit.send(()).unwrap();
+        good.await.unwrap().unwrap();
+    }
+}
