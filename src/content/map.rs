@@ -5,6 +5,7 @@ use std::{fmt, mem, ops::Index as IndexOf, sync::Arc};
 use super::Id;
 
 mod build;
+mod holes;
 mod index;
 mod iter;
 
@@ -25,9 +26,8 @@ const UNINDEXED: usize = 12;
 ///
 /// A clone is cheap: it shares the entries, in chunks of 64, and whoever changes one later copies its chunk first.
 //
-// Each entry has a slot. To `take` it leaves a hole, so nothing moves, and `restore` can undo that exactly; `remove`,
-// `retain` and `compact` move entries, and `cut_holes` cuts off what is no entry any more. Slots up to a multiple of
-// CHUNK lie in `full`, the rest in `tail`.
+// Each entry has a slot. A removed entry leaves a hole, so nothing moves; `compact` closes the holes once they outnumber the
+// entries. Slots up to a multiple of CHUNK lie in `full`, the rest in `tail`.
 //
 // What only a large map has, or one with holes, stands elsewhere: most maps are small, and are moved about.
 #[derive(Clone)]
@@ -233,17 +233,6 @@ impl<V: Clone> Map<V> {
         None
     }
 
-    /// Removes an entry, keeping the order of the others, and returns it.
-    pub fn remove(&mut self, id: &str) -> Option<V> {
-        let slot = self.slot(id)?;
-        let (_, value) = match &self.more {
-            Some(_) => self.take(slot)?,
-            None => self.tail.remove(slot)?,
-        };
-        self.compact();
-        Some(value)
-    }
-
     /// The entry of `id`, made by `Default` if there was none.
     pub fn get_or_default(&mut self, id: &Id) -> &mut V
     where
@@ -252,15 +241,6 @@ impl<V: Clone> Map<V> {
         match self.slot_of(id.as_bytes()) {
             Some(slot) => &mut self.entry_mut(slot).get_or_insert_with(|| (id.clone(), V::default())).1,
             None => self.push(id.clone(), V::default()),
-        }
-    }
-
-    /// Keeps the entries for which `keep` says so.
-    pub fn retain(&mut self, mut keep: impl FnMut(&Id, &mut V) -> bool) {
-        for (id, mut value) in mem::take(self) {
-            if keep(&id, &mut value) {
-                self.push(id, value);
-            }
         }
     }
 
@@ -280,54 +260,6 @@ impl<V: Clone> Map<V> {
     #[inline]
     pub(crate) fn at_mut(&mut self, slot: usize) -> Option<&mut V> {
         self.entry_mut(slot).as_mut().map(|(_, value)| value)
-    }
-
-    /// Removes the entry in a slot, and leaves a hole.
-    pub(crate) fn take(&mut self, slot: usize) -> Entry<V> {
-        let taken = self.entry_mut(slot).take()?;
-        let more = self.more_mut();
-        more.holes += 1;
-        if let Some(index) = &mut more.index {
-            Arc::make_mut(index).remove(taken.0.as_bytes(), slot);
-        }
-        Some(taken)
-    }
-
-    /// Puts an entry into the slot that it had before it was taken out.
-    pub(crate) fn restore(&mut self, slot: usize, id: Id, value: V) {
-        if slot >= self.slots() {
-            // It stood at the end, which was cut off.
-            self.push(id, value);
-            return;
-        }
-        let Self { tail, more } = self;
-        if let Some(more) = more {
-            let More { full, index, holes } = &mut **more;
-            *holes -= 1;
-            if let Some(index) = index {
-                Arc::make_mut(index).insert(id.as_bytes(), slot, |slot| hashed(full, tail, slot));
-            }
-        }
-        *self.entry_mut(slot) = Some((id, value));
-    }
-
-    /// Cuts off the holes from `slot` on, where nothing else may be left.
-    pub(crate) fn cut_holes(&mut self, slot: usize) {
-        while self.slots() > slot && self.tail.last().is_none_or(Option::is_none) {
-            let Self { tail, more } = self;
-            let Some(more) = more else { return };
-            match tail.pop() {
-                Some(_) => more.holes -= 1,
-                None => *tail = more.full.pop().map(|chunk| chunk.to_vec()).unwrap_or_default(),
-            }
-        }
-    }
-
-    /// Closes the holes once they outnumber the entries, which makes the cost of removals constant on average.
-    pub(crate) fn compact(&mut self) {
-        if self.more.as_ref().is_some_and(|more| more.holes >= self.len() + UNINDEXED) {
-            self.retain(|_, _| true);
-        }
     }
 
     #[inline]

@@ -63,6 +63,7 @@ proptest! {
                 }
                 Op::Clone => clones.push((map.clone(), model.clone())),
             }
+            prop_assert!(map.slots() <= 2 * map.len() + UNINDEXED, "holes were left to pile up");
             clones.truncate(4);
             for (map, model) in clones.iter().chain([&(map.clone(), model.clone())]) {
                 let read: Vec<_> = map.iter().map(|(id, value)| (id.to_string(), *value)).collect();
@@ -118,4 +119,44 @@ fn holes_do_not_outlive_a_multitude_of_removals() {
     }
     assert!(map.slots() < 40);
     assert_eq!(map.keys().map(Id::as_str).next(), Some("990"));
+}
+
+#[test]
+fn a_map_that_is_filled_and_emptied_again_and_again_does_not_grow() {
+    let mut map: Map<usize> = Map::new();
+    for round in 0..20 {
+        for n in 0..500 {
+            map.insert(format!("{round} {n}"), n);
+        }
+        for n in 0..500 {
+            assert_eq!(map.remove(&format!("{round} {n}")), Some(n));
+        }
+        assert!(map.is_empty() && map.iter().next().is_none());
+        assert!(map.slots() <= UNINDEXED && map.full().is_empty());
+    }
+}
+
+#[test]
+fn a_queue_of_entries_takes_no_more_slots_than_twice_its_length() {
+    let mut map: Map<usize> = Map::new();
+    for n in 0..10_000 {
+        map.insert(n.to_string(), n);
+        if n >= 100 {
+            map.remove(&(n - 100).to_string());
+        }
+        assert!(map.slots() <= 2 * 100 + UNINDEXED + 1);
+    }
+    assert!(map.values().copied().eq(9_900..10_000));
+}
+
+#[test]
+fn a_removal_touches_the_chunk_of_its_entry_and_no_other() {
+    let mut map: Map<usize> = (0..100 * CHUNK).map(|n| (n.to_string(), n)).collect();
+    let clone = map.clone();
+    map.remove("777");
+    let own: Vec<_> = (0..99).filter(|at| !Arc::ptr_eq(&map.full()[*at], &clone.full()[*at])).collect();
+    assert_eq!(own, [777 / CHUNK]);
+    map.retain(|_, n| *n < 70 * CHUNK);
+    assert!(map.values().copied().eq((0..70 * CHUNK).filter(|n| *n != 777)));
+    assert!(clone.values().copied().eq(0..100 * CHUNK));
 }
