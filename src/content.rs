@@ -6,6 +6,7 @@
 
 use std::{borrow::Borrow, fmt, ops::Deref, sync::Arc};
 
+mod apply;
 mod cell;
 mod map;
 mod row;
@@ -14,12 +15,13 @@ mod str;
 
 use str::Str;
 
+pub(crate) use apply::find_rows;
 pub use cell::{Cell, CellKind, Json, Number, Text};
 pub(crate) use cell::{DELETED, JSON_MARK};
 pub(crate) use map::Builder;
 pub use map::Map;
 pub use row::Row;
-pub(crate) use row::{Shape, Shapes};
+pub(crate) use row::{Shape, Shapes, apply_row};
 pub use row_changes::RowChanges;
 
 /// The id of a table, a row, a cell or a value: any text. A short one lies in its 16 bytes, a long one is shared when
@@ -79,45 +81,21 @@ impl Content {
         Self::default()
     }
 
-    /// Applies `changes`, all of them. What is deleted and not there is no error, as in TinyBase.
-    pub fn apply(&mut self, changes: &Changes) {
-        for (table_id, table_changes) in &changes.tables {
-            match table_changes {
-                None => {
-                    self.tables.remove(table_id);
-                }
-                Some(rows) => self.apply_table(table_id, rows),
-            }
-        }
-        for (value_id, value) in &changes.values {
-            match value {
-                None => {
-                    self.values.remove(value_id);
-                }
-                Some(value) => {
-                    self.values.insert(value_id.clone(), value.clone());
-                }
-            }
-        }
-    }
-
     /// The changes that turn this content into `to`: cells that differ, and the highest level of what is gone.
     pub fn diff(&self, to: &Self) -> Changes {
-        let mut changes = Changes::new();
+        let mut tables = Builder::new();
         for (table_id, table) in &to.tables {
-            let old = self.tables.get(table_id);
-            let rows = diff_table(old, table);
+            let rows = diff_table(self.tables.of(table_id), table);
             if !rows.is_empty() {
-                changes.tables.insert(table_id.clone(), Some(rows));
+                tables.push(table_id.clone(), Some(rows));
             }
         }
         for table_id in self.tables.keys() {
             if !to.tables.contains(table_id) {
-                changes.tables.insert(table_id.clone(), None);
+                tables.push(table_id.clone(), None);
             }
         }
-        changes.values = diff_row(Some(&self.values), &to.values);
-        changes
+        Changes { tables: tables.finish(), values: diff_row(Some(&self.values), &to.values) }
     }
 
     /// Removes rows without cells and tables without rows.
@@ -146,25 +124,19 @@ impl Content {
         self.tables.get(table_id)?.get(row_id)
     }
 
-    fn apply_table(&mut self, table_id: &Id, rows: &TableChanges) {
-        let table = self.tables.get_or_default(table_id);
-        for (row_id, row_changes) in rows {
-            match row_changes {
-                None => {
-                    table.remove(row_id);
-                }
-                Some(cells) => {
-                    let row = table.get_or_default(row_id);
-                    apply_row(row, cells);
-                    if row.is_empty() {
-                        table.remove(row_id);
-                    }
-                }
-            }
-        }
-        if table.is_empty() {
-            self.tables.remove(table_id);
-        }
+    /// One value.
+    pub fn value(&self, value_id: &str) -> Option<&Cell> {
+        self.values.get(value_id)
+    }
+
+    /// The ids of a table's rows, in order; none if there is no such table.
+    pub fn row_ids<'a>(&'a self, table_id: &str) -> impl Iterator<Item = &'a Id> + Clone + use<'a> {
+        self.tables.get(table_id).into_iter().flat_map(Map::keys)
+    }
+
+    /// The ids of a row's cells, in order; none if there is no such row.
+    pub fn cell_ids<'a>(&'a self, table_id: &str, row_id: &str) -> impl Iterator<Item = &'a Id> + Clone + use<'a> {
+        self.row(table_id, row_id).into_iter().flat_map(Row::keys)
     }
 }
 
@@ -236,45 +208,32 @@ impl From<&Content> for Changes {
     }
 }
 
-/// Applies the changes of one row to it. An empty result means that the row is gone.
-pub(crate) fn apply_row(row: &mut Row, changes: &RowChanges) {
-    for (cell_id, cell) in changes {
-        match cell {
-            None => {
-                row.remove(cell_id);
-            }
-            Some(cell) => {
-                row.insert(cell_id.clone(), cell.clone());
-            }
-        }
-    }
-}
-
 fn diff_table(old: Option<&Table>, new: &Table) -> TableChanges {
-    let mut rows = TableChanges::new();
+    let mut rows = Builder::new();
     for (row_id, row) in new {
-        let cells = diff_row(old.and_then(|old| old.get(row_id)), row);
+        let cells = diff_row(old.and_then(|old| old.of(row_id)), row);
         if !cells.is_empty() {
-            rows.insert(row_id.clone(), Some(cells));
+            rows.push(row_id.clone(), Some(cells));
         }
     }
     for row_id in old.into_iter().flat_map(Map::keys) {
         if !new.contains(row_id) {
-            rows.insert(row_id.clone(), None);
+            rows.push(row_id.clone(), None);
         }
     }
-    rows
+    rows.finish()
 }
 
 /// The changes from one row (or the values) to another, cell by cell.
 pub(crate) fn diff_row(old: Option<&Row>, new: &Row) -> RowChanges {
+    let Some(old) = old.filter(|old| !old.is_empty()) else { return RowChanges::setting(new) };
     let mut cells = RowChanges::new();
     for (cell_id, cell) in new {
-        if old.and_then(|old| old.get(cell_id)) != Some(cell) {
+        if old.cell_of(cell_id) != Some(cell) {
             cells.insert(cell_id.clone(), Some(cell.clone()));
         }
     }
-    for cell_id in old.into_iter().flat_map(Row::keys) {
+    for cell_id in old.keys() {
         if !new.contains(cell_id) {
             cells.insert(cell_id.clone(), None);
         }

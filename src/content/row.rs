@@ -4,8 +4,10 @@ use std::{fmt, mem, ops::Index, slice, sync::Arc};
 
 use super::{Cell, Id, Map, map};
 
+mod apply;
 mod shape;
 
+pub(crate) use apply::apply_row;
 pub(crate) use shape::{Shape, Shapes};
 
 /// Up to how many cells a row is a shape and a slice, searched one by one.

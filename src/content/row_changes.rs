@@ -3,7 +3,7 @@
 use std::{fmt, mem, ops::Index};
 
 use super::{
-    Cell, Id, Map,
+    Cell, Id, Map, Row,
     map::{self, IntoIter as MapIntoIter},
 };
 
@@ -54,6 +54,22 @@ impl RowChanges {
     /// The change of one cell.
     pub(crate) const fn of_one(id: Id, cell: Option<Cell>) -> Self {
         Self(Repr::One(id, cell))
+    }
+
+    /// The changes that make a row out of nothing.
+    pub(super) fn setting(row: &Row) -> Self {
+        let mut entries = row.iter().map(|(id, cell)| (id.clone(), Some(cell.clone())));
+        match entries.len() {
+            0 => Self::new(),
+            1 => entries.next().map(|(id, cell)| Self::of_one(id, cell)).unwrap_or_default(),
+            count => {
+                let mut cells = Map::with_capacity(count);
+                for (id, cell) in entries {
+                    cells.push(id, cell);
+                }
+                Self(Repr::Many(Box::new(cells)))
+            }
+        }
     }
 
     /// Sets what a cell is now, and returns what was recorded of it before.

@@ -1,8 +1,8 @@
 //! Applying changes, of which there may be very many at once.
 
-use std::{hint::black_box, mem};
+use std::mem;
 
-use crate::content::{Cell, Changes, Id, RowChanges, TableChanges};
+use crate::content::{Cell, Changes, Id, RowChanges, TableChanges, find_rows};
 
 use super::{Edit, OneCell, TableData, set_cell};
 
@@ -69,9 +69,6 @@ impl Edit<'_> {
 
     /// The slot of a table, and where rows stand in which cells are to be set. None where there is no such table, and
     /// where something is to be removed, since what stands behind that may move.
-    ///
-    /// To find one row of a large table is to wait for memory four times, one after the other; many rows are waited for
-    /// at once.
     fn standings<'a>(
         &self,
         table_id: &Id,
@@ -82,11 +79,7 @@ impl Edit<'_> {
         }
         let table_slot = self.data.tables.slot_of(table_id.as_bytes())?;
         let (_, TableData { rows: table, .. }) = self.data.tables.at(table_slot)?;
-        let slots = table.slots_of(rows.iter().map(|(row_id, _)| *row_id));
-        // What comes of it does not matter: it is there to have fetched the cells of all rows when they are looked at.
-        let first = |slot: usize| table.at(slot).and_then(|(_, row)| row.at(0));
-        black_box(slots.iter().flatten().filter(|slot| first(**slot).is_some_and(Cell::is_null)).count());
-
+        let slots = find_rows(table, rows.iter().map(|(row_id, _)| *row_id));
         let standing = |slot: Option<usize>, cells: &'a RowChanges| {
             let Some((slot, (_, row))) = slot.and_then(|slot| Some((slot, table.at(slot)?))) else {
                 return Standing::New;
