@@ -65,7 +65,7 @@ pub(super) struct Cures {
     log: Log,
     loads: Loads,
     members: BTreeMap<ConnectionId, Member>,
-    /// Something has yet to be seen or settled.
+    /// The next tick may change something.
     unsettled: bool,
 }
 
@@ -94,6 +94,8 @@ impl Cures {
     /// A client is gone, stock or not.
     pub(super) fn left(&mut self, connection: ConnectionId) {
         self.members.remove(&connection);
+        // A tick forgets what was remembered for that client alone.
+        self.unsettled |= !self.log.is_empty();
     }
 
     /// What of `changes`, which `author` sent and which are accepted, may have crossed what it was told. Ask before they
@@ -219,7 +221,8 @@ impl Cures {
         // Whoever has changed nothing yet is not waited for: its first change will be in doubt.
         let seen = self.members.values().filter(|member| member.author).map(|member| member.seen).min();
         self.log.forget(seen.unwrap_or(now));
-        self.unsettled = !self.log.is_empty() || self.loads.is_any() || self.members.values().any(Member::is_unsettled);
+        let last_news = self.log.last();
+        self.unsettled = self.loads.is_any() || self.members.values().any(|member| member.wants_ticks(last_news));
     }
 
     /// What has changed behind a content that is loaded by now may be loaded over, by anybody.
@@ -272,12 +275,12 @@ impl Cures {
         outputs.push(Output::Send { to: Audience::One(connection), frame: frame.into() });
     }
 
+    /// Pings a client that waits for something, if no ping to it is in flight.
     fn ask(&mut self, connection: ConnectionId, outputs: &mut Vec<Output>) {
-        let ping = self.members.get_mut(&connection).and_then(|member| member.ask(self.now));
-        if let Some(token) = ping {
-            self.unsettled = true;
-            outputs.push(Output::Ping { connection, token });
-        }
+        let Some(member) = self.members.get_mut(&connection) else { return };
+        let ping = member.ask(self.now);
+        self.unsettled |= member.wants_ticks(self.log.last());
+        outputs.extend(ping.map(|token| Output::Ping { connection, token }));
     }
 
     fn step(&mut self) -> u64 {

@@ -108,8 +108,7 @@ impl Member {
 
     /// The moment to name in a ping, if one is to be sent: it waits for something, and none is under way.
     pub(super) fn ask(&mut self, now: u64) -> Option<u64> {
-        let waits = self.owed.is_some() || !self.doubtful.is_empty();
-        (waits && self.pinged.is_none()).then(|| *self.pinged.insert(now))
+        (self.waits() && self.pinged.is_none()).then(|| *self.pinged.insert(now))
     }
 
     /// A ping came back. Returns what is due, which is whatever it has not changed again since the ping was sent.
@@ -137,16 +136,28 @@ impl Member {
         }
         let due = self.due(self.tick);
         self.tick = now;
-        let own_news = self.replaced.max(self.told.back().map_or(0, |(at, _)| *at));
-        let news = if self.author { own_news.max(last_news) } else { own_news };
-        let ask = news > self.received && self.pinged.is_none();
+        let ask = self.news(last_news) > self.received && self.pinged.is_none();
         (due, ask.then(|| *self.pinged.insert(now)))
     }
 
-    /// Whether it waits for something, or may not have seen something that it can cross, as far as it alone is concerned.
-    pub(super) fn is_unsettled(&self) -> bool {
-        let waits = self.owed.is_some() || !self.doubtful.is_empty();
-        waits || self.replaced > self.seen || !self.told.is_empty()
+    /// Whether a tick changes anything for it: it waits for something, or may not have seen something that it can cross.
+    ///
+    /// No tick tells that it has seen something after its last pong. So if it has not answered the ping in flight, and what
+    /// had arrived before counts as seen, then the room waits for the pong alone. That may never come.
+    pub(super) fn wants_ticks(&self, last_news: u64) -> bool {
+        let awaits_pong = self.pinged.is_some() && self.seen == self.received;
+        self.waits() || self.news(last_news) > self.seen && !awaits_pong
+    }
+
+    /// Whether it is to be sent something.
+    fn waits(&self) -> bool {
+        self.owed.is_some() || !self.doubtful.is_empty()
+    }
+
+    /// When it was last sent something that its changes can cross. `last_news` is when all were.
+    fn news(&self, last_news: u64) -> u64 {
+        let own_news = self.replaced.max(self.told.back().map_or(0, |(at, _)| *at));
+        if self.author { own_news.max(last_news) } else { own_news }
     }
 
     fn due(&mut self, until: u64) -> Due {

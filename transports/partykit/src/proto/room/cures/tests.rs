@@ -49,11 +49,11 @@ proptest! {
     #[test]
     fn r5_stock_clients_end_equal(
         guarded in any::<bool>(),
-        pongs in prop::bool::weighted(0.9),
+        pongs in prop::array::uniform3(prop::bool::weighted(0.9)),
         joined in any::<bool>(),
         steps in prop::collection::vec(a_step(3), 0..60),
     ) {
-        let mut world = World::new(3, guarded, pongs);
+        let mut world = World::new(guarded, &pongs);
         if joined {
             world.come_to_rest();
         }
@@ -67,5 +67,16 @@ proptest! {
             }
         }
         prop_assert!(!world.wants_ticks(), "everything is settled in the end");
+        if !guarded {
+            // What it was told before its first change does not have to have been seen.
+            for client in 0..3 {
+                world.is_answered(client);
+                world.come_to_rest();
+            }
+            for client in (0..3).filter(|client| pongs[*client]) {
+                world.come_to_rest();
+                prop_assert!(!world.is_answered(client), "client {} has seen everything", client);
+            }
+        }
     }
 }

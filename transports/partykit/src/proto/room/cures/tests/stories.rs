@@ -57,7 +57,7 @@ impl Meeting {
         self.take(Input::Tick);
     }
 
-    /// Everything arrives, and is seen.
+    /// Everything arrives, and is seen. Time passes for the room as long as it wants that.
     fn settle(&mut self) {
         for _ in 0..6 {
             for connection in [ALICE, BOB] {
@@ -65,9 +65,12 @@ impl Meeting {
                     self.pong(connection);
                 }
             }
+            if !self.room.wants_ticks() {
+                return;
+            }
             self.tick();
         }
-        assert!(!self.room.wants_ticks());
+        panic!("ticks are wanted for ever");
     }
 
     /// What was sent since this was asked last.
@@ -238,6 +241,72 @@ fn ticks_do_in_place_of_pongs_that_never_come() {
     assert_eq!(meeting.told(), []);
     meeting.tick();
     assert_eq!(meeting.told(), [to(BOB, r#"s[{},{"v":2},1]"#)]);
+}
+
+#[test]
+fn a_client_that_answers_no_pings_does_not_make_its_room_want_ticks_for_ever() {
+    let mut meeting = Meeting::empty(RoomConfig::new());
+    meeting.connect(ALICE);
+    meeting.put(r#"[{},{"v":1}]"#);
+    (0..3).for_each(|_| meeting.tick());
+    assert!(!meeting.room.wants_ticks(), "only its pong changes anything");
+    meeting.settle();
+    meeting.told();
+    meeting.say(ALICE, r#"s[{},{"v":2},1]"#);
+    assert_eq!(meeting.pings.len(), 0, "its pong came at last, and the content has been seen");
+}
+
+#[test]
+fn a_client_that_answers_no_pings_is_repaired_by_ticks_each_time() {
+    let mut meeting = Meeting::new("[{},{}]");
+    for round in 0..3 {
+        meeting.say(ALICE, &format!("s[{{}},{{\"v\":\"from Alice\",\"w\":{round}}},1]"));
+        meeting.say(BOB, &format!("s[{{}},{{\"v\":{round}}},1]"));
+        meeting.told();
+        for _ in 0..6 {
+            if meeting.room.wants_ticks() {
+                meeting.tick();
+            }
+        }
+        assert!(meeting.told().contains(&to(BOB, &format!("s[{{}},{{\"v\":{round}}},1]"))), "in round {round}");
+        assert!(!meeting.room.wants_ticks());
+    }
+}
+
+#[test]
+fn a_change_that_is_too_large_to_be_remembered_is_waited_for_until_it_has_been_seen() {
+    let mut meeting = Meeting::new("[{},{}]");
+    for connection in [ALICE, BOB] {
+        meeting.say(connection, r#"s[{},{"v":1},1]"#);
+        meeting.settle();
+    }
+    let values: Vec<String> = (0..20_000).map(|value| format!("\"v{value}\":1")).collect();
+    meeting.say(ALICE, &format!("s[{{}},{{{}}},1]", values.join(",")));
+    meeting.settle();
+    meeting.say(BOB, r#"s[{},{"v":2},1]"#);
+    assert_eq!(meeting.pings.len(), 0);
+}
+
+#[test]
+fn r8_what_was_remembered_for_a_client_that_left_is_forgotten() {
+    let mut meeting = Meeting::new("[{},{}]");
+    meeting.say(BOB, r#"s[{},{"v":1},1]"#);
+    meeting.say(ALICE, r#"s[{},{"w":1},1]"#);
+    for _ in 0..6 {
+        if meeting.pings.contains_key(&ALICE) {
+            meeting.pong(ALICE);
+        }
+        if meeting.room.wants_ticks() {
+            meeting.tick();
+        }
+    }
+    assert!(!meeting.room.wants_ticks(), "only Bob's pong changes anything");
+    let log = |meeting: &Meeting| meeting.room.cures.as_ref().map(|cures| cures.log.is_empty());
+    assert_eq!(log(&meeting), Some(false), "Bob may not have seen it");
+    meeting.take(Input::Close { connection: BOB });
+    meeting.pings.remove(&BOB);
+    meeting.settle();
+    assert_eq!(log(&meeting), Some(true));
 }
 
 #[test]

@@ -45,8 +45,6 @@ pub(super) enum Edit {
 pub(super) struct World {
     room: Room,
     clients: Vec<Client>,
-    /// Whether pings are answered.
-    pongs: bool,
     connections: u64,
     edits: i32,
 }
@@ -54,6 +52,8 @@ pub(super) struct World {
 /// TinyBase's client, with auto-load started and then auto-save, and PartySocket's queue.
 #[derive(Debug)]
 struct Client {
+    /// Whether it answers pings.
+    pongs: bool,
     shown: Content,
     phase: Phase,
     connection: Option<ConnectionId>,
@@ -98,10 +98,12 @@ fn wire() -> Wire {
 }
 
 impl World {
-    pub(super) fn new(clients: usize, guarded: bool, pongs: bool) -> Self {
+    /// Clients of which those answer pings that `pongs` says.
+    pub(super) fn new(guarded: bool, pongs: &[bool]) -> Self {
         let config = RoomConfig::new();
         let config = if guarded { config.with_policy(Half) } else { config };
-        let client = |number: usize| Client {
+        let client = |(number, pongs): (usize, &bool)| Client {
+            pongs: *pongs,
             shown: first_content(number),
             phase: Phase::Get,
             connection: None,
@@ -113,8 +115,7 @@ impl World {
         };
         Self {
             room: Room::new(config, "e"),
-            clients: (0..clients).map(client).collect(),
-            pongs,
+            clients: pongs.iter().enumerate().map(client).collect(),
             connections: 0,
             edits: 0,
         }
@@ -147,7 +148,8 @@ impl World {
                     || self.deliver_down(client)
                     || self.clients[client].see()
             }) {}
-            if self.pongs && self.held().is_some_and(|held| self.clients.iter().any(|client| client.shown != held)) {
+            let is_wrong = |held| self.clients.iter().any(|client| client.pongs && client.shown != held);
+            if self.held().is_some_and(is_wrong) {
                 // It has to be right before any tick.
                 return;
             }
@@ -166,7 +168,14 @@ impl World {
     }
 
     pub(super) fn wants_ticks(&self) -> bool {
-        self.pongs && self.room.wants_ticks()
+        self.room.wants_ticks()
+    }
+
+    /// Whether the room asks or tells a client something because of a change of its that crosses nothing.
+    pub(super) fn is_answered(&mut self, client: usize) -> bool {
+        self.edit(client, &[Edit::SetValue(0)]);
+        while self.deliver_up(client) {}
+        !self.clients[client].down.is_empty()
     }
 
     fn edit(&mut self, number: usize, edits: &[Edit]) {
@@ -220,7 +229,7 @@ impl World {
         let client = &mut self.clients[number];
         match (client.down.pop_front(), client.connection) {
             (Some(Down::Frame(frame)), _) => client.inbox.push_back(frame),
-            (Some(Down::Ping(token)), Some(connection)) if self.pongs => {
+            (Some(Down::Ping(token)), Some(connection)) if client.pongs => {
                 client.up.push_back((connection, Up::Pong(token)));
             }
             (Some(Down::Ping(_)), _) => {}
@@ -295,11 +304,17 @@ impl World {
         client.up.push_back((connection, Up::Close));
     }
 
+    /// Time passes, for the room only if it wants that: else nothing would come of it.
     fn tick(&mut self) {
         for client in &mut self.clients {
             while client.see() {}
         }
-        self.handle(Input::Tick);
+        if self.room.wants_ticks() {
+            return self.handle(Input::Tick);
+        }
+        let mut room = self.room.clone();
+        assert_eq!(room.handle(Input::Tick), []);
+        assert!(!room.wants_ticks());
     }
 
     fn handle(&mut self, input: Input<'_>) {
