@@ -97,8 +97,12 @@ impl<T> Pipe<T> {
         Self { queue: VecDeque::new(), last: Duration::ZERO, base: random.millis(1, 40), broken: false }
     }
 
-    /// Loses a part of what is on its way, from the end.
+    /// Loses a part of what is on its way, from the end. What is broken has lost its part: what tells of that comes last in
+    /// it, and is not lost.
     fn lose(&mut self, random: &mut Random) {
+        if self.broken {
+            return;
+        }
         let arrive = random.below(self.queue.len() as u64 + 1) as usize;
         self.queue.truncate(arrive);
     }
@@ -108,7 +112,8 @@ impl Conn {
     pub(super) fn is_quiet(&self) -> bool {
         let frames_up = self.up.queue.iter().any(|up| !matches!(up, Up::Ping(None)));
         let frames_down = self.down.queue.iter().any(|down| !matches!(down, Down::Pong(None)));
-        !(frames_up || frames_down && self.client_has)
+        let is_forgotten = self.server_has && !self.client_has;
+        !(frames_up || frames_down && self.client_has || is_forgotten)
     }
 
     /// Whether both ends have what the other thinks they have.
