@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use crate::content::{Cell, Changes, Id, RowChanges, TableChanges, find_rows};
+use crate::content::{Cell, Changes, Id, Row, RowChanges, TableChanges, find_rows};
 
 use super::{Edit, OneCell, TableData, set_cell};
 
@@ -124,6 +124,10 @@ impl Edit<'_> {
 
     fn apply_row(&mut self, table_id: &Id, row_id: &Id, cells: Option<&RowChanges>) {
         let Some(cells) = cells else { return self.del_row(table_id, row_id) };
+        if cells.len() > 1 && self.data.row(table_id, row_id).is_none() {
+            let shape = self.data.tables.of(table_id).and_then(|table| table.shapes.last());
+            return self.set_partial_row(table_id, row_id, &Row::of_changes(cells, shape.into_iter()));
+        }
         for (cell_id, cell) in cells {
             match cell {
                 Some(cell) => self.set_cell(table_id, row_id, cell_id, cell),
