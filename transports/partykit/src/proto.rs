@@ -43,8 +43,11 @@ pub use snapshot::{KnownClient, Snapshot};
 #[cfg(any(feature = "client", feature = "mock"))]
 pub(crate) use spoken::{Greeting, Spoken, hung_up};
 pub use storage::{
-    Commit, Memory, Opened, RoomInfo, RoomName, Storage, StorageKey, StoredCommit, StoredSnapshot, content_of_storage,
+    Commit, Head, Memory, Opened, RoomInfo, RoomName, Storage, StorageKey, StoredCommit, StoredSnapshot,
+    content_of_storage, sql,
 };
+#[cfg(any(test, feature = "mock"))]
+pub use storage::{Faulty, Hold, WriteFault};
 #[cfg(any(feature = "client", feature = "mock"))]
 pub(crate) use store::{Put, StoreAnswer};
 pub use wire::Wire;

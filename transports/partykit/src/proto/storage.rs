@@ -13,9 +13,16 @@ use super::{
     record::Record,
 };
 
+#[cfg(any(test, feature = "mock"))]
+mod faulty;
+mod head;
 mod key;
 mod memory;
+pub mod sql;
 
+#[cfg(any(test, feature = "mock"))]
+pub use faulty::{Faulty, Hold, WriteFault};
+pub use head::Head;
 pub use key::{StorageKey, content_of_storage};
 pub use memory::Memory;
 
@@ -30,7 +37,8 @@ pub use memory::Memory;
 ///   machine's power (R6). What a call reported as an error is either there or not, as a whole; the next [`open`](Self::open)
 ///   tells which.
 /// * **All or nothing.** Each [`Commit`] is stored as a whole or not at all, whatever happens to others of the same call.
-/// * **In order.** A commit is stored only if its first record's number follows that of the last one stored.
+/// * **In order.** A commit is stored only if its first record's number follows that of the last one stored. A snapshot is
+///   stored only if all its records are stored, and if no newer snapshot is.
 /// * **Fenced.** Each opening of a room begins a new epoch. A commit or a snapshot under any epoch but the newest is refused,
 ///   so of two owners of a room only the one that opened it last can write.
 /// * **Nothing for nothing.** A room of which nothing was ever committed takes no space: to open it writes nothing, and its
@@ -58,20 +66,24 @@ pub trait Storage: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// For each commit of its own: [`Refused`](roommate::ErrorKind::Refused) if its epoch is not the room's newest,
+    /// For each commit its own: [`Refused`](roommate::ErrorKind::Refused) if its epoch is not the room's newest,
     /// [`Invalid`](roommate::ErrorKind::Invalid) if its records do not follow the stored ones,
-    /// [`Unavailable`](roommate::ErrorKind::Unavailable) if the storage cannot write just now (a full disk, say).
+    /// [`Unavailable`](roommate::ErrorKind::Unavailable) if the storage cannot write just now (a full disk, say). A commit
+    /// that is refused or invalid has no effect on the others.
     fn commit(&self, commits: &[Commit]) -> Vec<Result<()>>;
 
     /// Stores a snapshot, and removes the part of the log that nobody needs any more.
     ///
-    /// Removed are the records up to the newest snapshot that has no record of a time since `keep_since`, and the
+    /// Removed are the commits up to the newest snapshot that has no record of a time since `keep_since`, and the
     /// snapshots before that one. So the log goes on from a snapshot, and the content at each time since `keep_since` can be
-    /// made again. A snapshot of a number that is stored already replaces that one.
+    /// made again. Of a commit that goes beyond that snapshot nothing is removed. A snapshot of a number that is stored
+    /// already replaces that one.
     ///
     /// # Errors
     ///
-    /// As [`commit`](Self::commit).
+    /// [`Refused`](roommate::ErrorKind::Refused) if its epoch is not the room's newest,
+    /// [`Invalid`](roommate::ErrorKind::Invalid) if it has records that are not stored, or if a newer snapshot is stored,
+    /// [`Unavailable`](roommate::ErrorKind::Unavailable) if the storage cannot write just now.
     fn snapshot(&self, snapshot: &StoredSnapshot, keep_since: u64) -> Result<()>;
 
     /// Reads the commits of a room whose sequence number is beyond `after`, oldest first: as many as have `max_bytes` of
@@ -107,8 +119,42 @@ pub trait Storage: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// As [`commit`](Self::commit).
+    /// [`Unavailable`](roommate::ErrorKind::Unavailable) if the storage cannot write just now.
     fn delete(&self, room: &RoomName) -> Result<bool>;
+}
+
+impl<S: Storage + ?Sized> Storage for Arc<S> {
+    fn open(&self, room: &RoomName, epoch: &str, now: u64) -> Result<Opened> {
+        (**self).open(room, epoch, now)
+    }
+
+    fn commit(&self, commits: &[Commit]) -> Vec<Result<()>> {
+        (**self).commit(commits)
+    }
+
+    fn snapshot(&self, snapshot: &StoredSnapshot, keep_since: u64) -> Result<()> {
+        (**self).snapshot(snapshot, keep_since)
+    }
+
+    fn log(&self, room: &RoomName, after: u64, max_bytes: usize) -> Result<Vec<StoredCommit>> {
+        (**self).log(room, after, max_bytes)
+    }
+
+    fn snapshot_at(&self, room: &RoomName, seq: u64) -> Result<Option<String>> {
+        (**self).snapshot_at(room, seq)
+    }
+
+    fn describe(&self, room: &RoomName) -> Result<Option<RoomInfo>> {
+        (**self).describe(room)
+    }
+
+    fn list(&self, after: Option<&RoomName>, max: usize) -> Result<Vec<RoomInfo>> {
+        (**self).list(after, max)
+    }
+
+    fn delete(&self, room: &RoomName) -> Result<bool> {
+        (**self).delete(room)
+    }
 }
 
 /// The name of a room: its party and its own, percent-encoded as in URLs.
@@ -144,7 +190,7 @@ pub struct Commit {
     pub epoch: Epoch,
     /// When, in milliseconds since the Unix epoch.
     pub time: u64,
-    /// The records: never empty, and each number is 1 more than the one before.
+    /// The records: never empty. Each number is 1 more than the one before, and no sequence number is below the one before.
     pub records: Vec<Record>,
 }
 

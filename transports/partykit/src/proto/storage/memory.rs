@@ -6,9 +6,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use roommate::{Error, ErrorKind, Result};
+use roommate::Result;
 
-use super::{Commit, Opened, RoomInfo, RoomName, Storage, StoredCommit, StoredSnapshot};
+use super::{Commit, Head, Opened, RoomInfo, RoomName, Storage, StoredCommit, StoredSnapshot};
 use crate::proto::epochs::{Epoch, Epochs, MAX_EPOCHS};
 
 /// Stores rooms in memory: they end with the process. The model of every other [`Storage`].
@@ -66,24 +66,22 @@ impl Storage for Memory {
 
     fn snapshot(&self, snapshot: &StoredSnapshot, keep_since: u64) -> Result<()> {
         let mut rooms = self.rooms();
-        let room = rooms.get_mut(&snapshot.room).ok_or_else(fenced)?;
-        room.check(&snapshot.epoch)?;
-        if snapshot.number > room.last {
-            return Err(Error::new(ErrorKind::Invalid, "the snapshot has records that are not stored"));
+        let room = rooms.get_mut(&snapshot.room);
+        let newest = room.as_ref().and_then(|room| room.snapshots.back()).map(|newest| newest.number);
+        snapshot.check(room.as_ref().map(|room| room.head()).as_ref(), newest)?;
+        let Some(room) = room else { return Ok(()) };
+        if newest == Some(snapshot.number) {
+            room.snapshots.pop_back();
         }
-        let at = room.snapshots.partition_point(|stored| stored.number < snapshot.number);
-        room.snapshots.truncate(at);
         room.snapshots.push_back(snapshot.clone());
-        // The time of a snapshot is that of the first commit with a record that it does not have.
-        let log = &room.log;
-        let is_old = |snapshot: &StoredSnapshot| {
-            log.iter().take_while(|commit| commit.last <= snapshot.number).all(|commit| commit.time < keep_since)
+        let old_until = match room.log.iter().position(|commit| commit.time >= keep_since) {
+            Some(0) => return Ok(()),
+            Some(young) => room.log[young - 1].last,
+            None => room.last,
         };
-        let old = room.snapshots.iter().take_while(|snapshot| is_old(snapshot)).count();
-        room.snapshots.drain(..old.saturating_sub(1));
-        if old > 0
-            && let Some(base) = room.snapshots.front().map(|base| base.number)
-        {
+        if let Some(base) = room.snapshots.iter().rposition(|snapshot| snapshot.number <= old_until) {
+            room.snapshots.drain(..base);
+            let base = room.snapshots[0].number;
             room.log.retain(|commit| commit.last > base);
         }
         Ok(())
@@ -125,42 +123,31 @@ impl Storage for Memory {
 }
 
 fn store(rooms: &mut BTreeMap<RoomName, Room>, commit: &Commit) -> Result<()> {
-    if commit.records.is_empty() {
-        return Err(Error::new(ErrorKind::Invalid, "a commit has at least one record"));
-    }
+    let room = rooms.get_mut(&commit.room);
+    commit.check(room.as_ref().map(|room| room.head()).as_ref())?;
     let stored = StoredCommit { last: commit.last(), seq: commit.seq(), time: commit.time, records: commit.encode() };
-    match rooms.get_mut(&commit.room) {
-        Some(room) => {
-            room.check(&commit.epoch)?;
-            if commit.first() != room.last + 1 {
-                return Err(out_of_order(commit.first(), room.last));
-            }
-            (room.last, room.seq, room.changed) = (stored.last, stored.seq, stored.time);
-            room.log.push_back(stored);
-        }
-        None if commit.epoch.number != 1 => return Err(fenced()),
-        None if commit.first() != 1 => return Err(out_of_order(commit.first(), 0)),
-        None => {
-            let room = Room {
-                epochs: [commit.epoch.clone()].into(),
-                last: stored.last,
-                seq: stored.seq,
-                created: commit.time,
-                changed: commit.time,
-                log: [stored].into(),
-                snapshots: VecDeque::new(),
-            };
-            rooms.insert(commit.room.clone(), room);
-        }
+    if let Some(room) = room {
+        (room.last, room.seq, room.changed) = (stored.last, stored.seq, stored.time);
+        room.log.push_back(stored);
+        return Ok(());
     }
+    let room = Room {
+        epochs: [commit.epoch.clone()].into(),
+        last: stored.last,
+        seq: stored.seq,
+        created: commit.time,
+        changed: commit.time,
+        log: [stored].into(),
+        snapshots: VecDeque::new(),
+    };
+    rooms.insert(commit.room.clone(), room);
     Ok(())
 }
 
 impl Room {
-    fn check(&self, epoch: &Epoch) -> Result<()> {
-        let newest = self.epochs.back();
-        let is_newest = newest.is_some_and(|newest| newest.number == epoch.number && newest.id == epoch.id);
-        if is_newest { Ok(()) } else { Err(fenced()) }
+    fn head(&self) -> Head {
+        let newest = &self.epochs[self.epochs.len() - 1];
+        Head { epoch: newest.number, epoch_id: Arc::clone(&newest.id), last: self.last }
     }
 
     fn info(&self, room: &RoomName) -> RoomInfo {
@@ -168,14 +155,33 @@ impl Room {
     }
 }
 
-fn fenced() -> Error {
-    Error::new(
-        ErrorKind::Refused,
-        "the room was opened again or deleted since: this owner may not write to it any more",
-    )
-}
+#[cfg(test)]
+mod tests {
+    use roommate::ErrorKind;
 
-fn out_of_order(first: u64, last: u64) -> Error {
-    let message = format!("record {first} does not follow the last one that is stored, {last}");
-    Error::new(ErrorKind::Invalid, message)
+    use super::*;
+    use crate::proto::{Event, Record};
+
+    fn commit(number: u64) -> Commit {
+        let record =
+            Record { number, seq: number, author: None, decided: None, event: Event::Changed("[{},{},1]".into()) };
+        let epoch = Epochs::first("e").present().clone();
+        Commit { room: RoomName::main("r"), epoch, time: number, records: vec![record] }
+    }
+
+    fn snapshot(number: u64) -> StoredSnapshot {
+        let Commit { room, epoch, .. } = commit(number);
+        StoredSnapshot { room, epoch, number, seq: number, text: number.to_string() }
+    }
+
+    #[test]
+    fn r4_a_late_snapshot_does_not_replace_the_one_from_which_the_log_goes_on() {
+        let rooms = Memory::new();
+        assert!((1..=5).flat_map(|number| rooms.commit(&[commit(number)])).all(|outcome| outcome.is_ok()));
+        rooms.snapshot(&snapshot(4), u64::MAX).unwrap();
+        assert_eq!(rooms.snapshot(&snapshot(2), u64::MAX).unwrap_err().kind(), ErrorKind::Invalid);
+        let opened = rooms.open(&RoomName::main("r"), "f", 0).unwrap();
+        assert_eq!(opened.snapshot.as_deref(), Some("4"));
+        assert_eq!(opened.log.iter().map(|commit| commit.last).collect::<Vec<_>>(), [5]);
+    }
 }

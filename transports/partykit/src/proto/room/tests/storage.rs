@@ -110,11 +110,17 @@ fn r4_a_room_with_a_record_that_is_missing_or_cannot_be_read_is_not_opened() {
 fn what_the_host_edits_is_sent_to_all_and_makes_the_store() {
     let mut room = Room::new(stock(), "e");
     join(&mut room, ALICE);
-    let edit = |room: &mut Room, edit: Edit<'_>| room.handle(Input::Edit { request: RequestId(3), author: Some("host".into()), edit });
+    let edit = |room: &mut Room, edit: Edit<'_>| {
+        room.handle(Input::Edit { request: RequestId(3), author: Some("host".into()), edit })
+    };
     let mut changes = Changes::new();
     changes.del_value("v");
     let nothing = edit(&mut room, Edit::Apply(&changes));
-    assert_eq!(nothing, [Output::Edited { request: RequestId(3), seq: 0, is_recorded: false }], "a deletion makes no store");
+    assert_eq!(
+        nothing,
+        [Output::Edited { request: RequestId(3), seq: 0, is_recorded: false }],
+        "a deletion makes no store"
+    );
     changes.set_value("v", 1.into());
     let made = edit(&mut room, Edit::Apply(&changes));
     assert!(matches!(&*made, [Output::Commit(_), Output::Edited { seq: 1, .. }]), "{made:?}");
