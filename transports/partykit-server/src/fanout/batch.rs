@@ -85,8 +85,8 @@ const SLICE: usize = 128;
 impl Part {
     pub(super) const ALL: Self = Self { index: 0, of: 1 };
 
-    fn contains(self, connection: &Connection) -> bool {
-        connection.id().0 % self.of == self.index
+    fn contains(self, connection: ConnectionId) -> bool {
+        connection.0 % self.of == self.index
     }
 }
 
@@ -178,13 +178,12 @@ impl Sealed {
 
     fn targets(&self, part: Part) -> impl Iterator<Item = Target<'_>> + Send {
         let plain = self.runs.iter().flat_map(move |run| {
-            let connections = run.roster.connections().iter().map(|connection| &**connection);
-            let plain = connections.filter(|connection| !self.apart.contains_key(&connection.id()));
-            plain
-                .filter(move |connection| part.contains(connection))
-                .map(move |connection| Target::Plain(run, connection))
+            let here = run.roster.connections().iter().filter(move |(id, _)| part.contains(*id));
+            let plain = here.filter(|(id, _)| !self.apart.contains_key(id));
+            plain.map(move |(_, connection)| Target::Plain(run, connection))
         });
-        let apart = self.apart.values().filter(move |apart| part.contains(&apart.connection)).map(Target::Apart);
+        let apart = self.apart.iter().filter(move |(id, _)| part.contains(**id));
+        let apart = apart.map(|(_, apart)| Target::Apart(apart));
         plain.chain(apart)
     }
 

@@ -11,14 +11,16 @@ use crate::connection::Connection;
 pub(super) struct Roster {
     /// What this was looked up for. Held, so that its address is not used again.
     members: Arc<[ConnectionId]>,
-    connections: Vec<Arc<Connection>>,
+    /// The ids are here as well, so that a look at one need not fetch the connection into the processor's cache.
+    connections: Vec<(ConnectionId, Arc<Connection>)>,
 }
 
 impl Roster {
     pub(super) fn new(members: &Arc<[ConnectionId]>, all: &HashMap<ConnectionId, Arc<Connection>>) -> Self {
-        let mut connections: Vec<_> = members.iter().filter_map(|member| all.get(member).cloned()).collect();
-        connections.sort_unstable_by_key(|connection| connection.id());
-        connections.dedup_by_key(|connection| connection.id());
+        let mut connections: Vec<_> =
+            members.iter().filter_map(|member| Some((*member, Arc::clone(all.get(member)?)))).collect();
+        connections.sort_unstable_by_key(|(id, _)| *id);
+        connections.dedup_by_key(|(id, _)| *id);
         Self { members: Arc::clone(members), connections }
     }
 
@@ -26,16 +28,17 @@ impl Roster {
         Arc::ptr_eq(&self.members, members)
     }
 
-    pub(super) fn connections(&self) -> &[Arc<Connection>] {
+    pub(super) fn connections(&self) -> &[(ConnectionId, Arc<Connection>)] {
         &self.connections
     }
 
     pub(super) fn contains(&self, connection: ConnectionId) -> bool {
-        self.connections.binary_search_by_key(&connection, |other| other.id()).is_ok()
+        self.connections.binary_search_by_key(&connection, |(id, _)| *id).is_ok()
     }
 
     /// The connections that are in both.
     pub(super) fn common<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a Arc<Connection>> {
-        self.connections.iter().filter(|connection| other.contains(connection.id()))
+        let common = self.connections.iter().filter(|(id, _)| other.contains(*id));
+        common.map(|(_, connection)| connection)
     }
 }
