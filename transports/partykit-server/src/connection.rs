@@ -332,3 +332,6 @@ impl fmt::Debug for Connection {
         f.debug_struct("Connection").field("id", &self.id).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -151,3 +151,6 @@ impl Drop for Fanout {
         self.close_all(&GONE);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,23 +98,10 @@ impl FramesMut {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
-
-    use super::*;
-
-    /// The opcode and payload of each frame.
-    fn decode(mut bytes: &[u8]) -> Vec<(OpCode, Vec<u8>)> {
-        let mut frames = Vec::new();
-        while !bytes.is_empty() {
-            let mut cursor = Cursor::new(bytes);
-            let (header, length) = FrameHeader::parse(&mut cursor).unwrap().expect("a whole header");
-            assert!(header.is_final && header.mask.is_none());
-            let (start, length) = (cursor.position() as usize, length as usize);
-            frames.push((header.opcode, bytes[start..start + length].to_vec()));
-            bytes = &bytes[start + length..];
-        }
-        frames
-    }
+    use super::{
+        super::testing::{Sent, decode},
+        *,
+    };
 
     #[test]
     fn frames_of_every_header_length_are_as_the_standard_has_them() {
@@ -123,14 +110,13 @@ mod tests {
         sizes.iter().for_each(|size| frames.push_text(&vec![b'x'; *size]));
         frames.push_ping(0x0102_0304_0506_0708);
         let frames = frames.freeze();
-        let text = OpCode::Data(Data::Text);
-        let mut expected: Vec<_> = sizes.iter().map(|size| (text, vec![b'x'; *size])).collect();
-        expected.push((OpCode::Control(Control::Ping), vec![1, 2, 3, 4, 5, 6, 7, 8]));
+        let mut expected: Vec<_> = sizes.iter().map(|size| Sent::Text("x".repeat(*size))).collect();
+        expected.push(Sent::Ping(vec![1, 2, 3, 4, 5, 6, 7, 8]));
         assert_eq!(decode(frames.bytes()), expected);
         for (index, frame) in expected.iter().enumerate() {
             assert_eq!(decode(frames.slice(index..index + 1)), std::slice::from_ref(frame));
         }
-        assert_eq!(decode(&PING), [(OpCode::Control(Control::Ping), vec![])]);
+        assert_eq!(decode(&PING), [Sent::Ping(vec![])]);
     }
 
     #[test]

@@ -85,11 +85,15 @@ async fn read(connection: &Connection, reader: &mut Reader, membership: &Members
                 return Ending::Close(GONE);
             }
         }
+        if received.end == Some(End::Closed) {
+            return Ending::Closed { reply: received.replies };
+        }
+        if !received.replies.is_empty() {
+            connection.send_or_drop(&Frames::one(received.replies));
+        }
         match received.end {
-            None if received.replies.is_empty() => {}
-            None => connection.send_or_drop(&Frames::one(received.replies)),
-            Some(End::Gone) => return Ending::Gone,
-            Some(End::Closed) => return Ending::Closed { reply: received.replies },
+            None => {}
+            Some(End::Gone | End::Closed) => return Ending::Gone,
             Some(End::Failed(frame)) => return Ending::Fail(frame),
         }
     }

@@ -81,6 +81,8 @@ enum Target<'a> {
 
 /// How many connections are written to before other tasks have a turn: about a quarter of a millisecond.
 const SLICE: usize = 128;
+/// How many bytes are written before that: the sockets' buffers take no more in less than a millisecond.
+const SLICE_BYTES: usize = 1 << 20;
 
 impl Part {
     pub(super) const ALL: Self = Self { index: 0, of: 1 };
@@ -168,12 +170,22 @@ impl Sealed {
         let mut targets = self.targets(part);
         loop {
             // Tokio would have a task pause after as many polls; here the pauses are its own.
-            let send = poll_fn(|_| Poll::Ready(targets.by_ref().take(SLICE).map(|target| self.send(target)).count()));
-            if unconstrained(send).await < SLICE {
+            let slice = unconstrained(poll_fn(|_| Poll::Ready(self.send_slice(&mut targets))));
+            if slice.await.is_none() {
                 return;
             }
             yield_now().await;
         }
+    }
+
+    /// Sends to some connections; `None` if those were the last.
+    fn send_slice<'a>(&'a self, targets: &mut impl Iterator<Item = Target<'a>>) -> Option<()> {
+        let (mut count, mut bytes) = (0, 0);
+        while count < SLICE && bytes < SLICE_BYTES {
+            bytes += self.send(targets.next()?);
+            count += 1;
+        }
+        Some(())
     }
 
     fn targets(&self, part: Part) -> impl Iterator<Item = Target<'_>> + Send {
@@ -187,16 +199,18 @@ impl Sealed {
         plain.chain(apart)
     }
 
-    fn send(&self, target: Target<'_>) {
+    /// Sends a connection what is for it, and returns how many bytes that is at most.
+    fn send(&self, target: Target<'_>) -> usize {
         match target {
             Target::Plain(run, connection) => {
                 run.buffers.all().iter().for_each(|frames| connection.send(frames, 0..frames.len()));
+                run.buffers.size()
             }
             Target::Apart(apart) => self.send_apart(apart),
         }
     }
 
-    fn send_apart(&self, Apart { connection, items }: &Apart) {
+    fn send_apart(&self, Apart { connection, items }: &Apart) -> usize {
         let is_member: Vec<_> = self.runs.iter().map(|run| run.roster.contains(connection.id())).collect();
         let mut splice = Splice::new(connection);
         let mut items = items.iter().peekable();
@@ -216,5 +230,6 @@ impl Sealed {
             }
         }
         splice.flushed();
+        splice.size()
     }
 }

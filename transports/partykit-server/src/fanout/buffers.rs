@@ -37,6 +37,7 @@ pub(super) struct Splice<'a> {
     range: Option<(&'a Frames, Range<usize>)>,
     /// What came before them.
     copies: FramesMut,
+    size: usize,
 }
 
 /// A payload from this size has a buffer of its own.
@@ -104,16 +105,22 @@ impl Buffers {
     pub(super) fn all(&self) -> &[Frames] {
         &self.0
     }
+
+    /// How many bytes there are in all.
+    pub(super) fn size(&self) -> usize {
+        self.0.iter().map(|frames| frames.bytes().len()).sum()
+    }
 }
 
 impl<'a> Splice<'a> {
     pub(super) fn new(connection: &'a Connection) -> Self {
-        Self { connection, range: None, copies: FramesMut::default() }
+        Self { connection, range: None, copies: FramesMut::default(), size: 0 }
     }
 
     /// Adds a frame.
     pub(super) fn push(&mut self, buffers: &'a Buffers, place: Place) {
         let frames = &buffers.0[place.buffer];
+        self.size += frames.slice(place.frame..place.frame + 1).len();
         if let Some((last, range)) = &mut self.range
             && std::ptr::eq(*last, frames)
             && range.end == place.frame
@@ -137,6 +144,11 @@ impl<'a> Splice<'a> {
             None => {}
         }
         self.connection
+    }
+
+    /// How many bytes have been added in all.
+    pub(super) fn size(&self) -> usize {
+        self.size
     }
 
     fn copy(&mut self, frames: &Frames, range: Range<usize>) {

@@ -46,6 +46,14 @@ impl Shards {
         Ok(())
     }
 
+    /// Returns when everything has been delivered.
+    #[cfg(test)]
+    pub(super) async fn delivered(&self) {
+        while self.pending.load(Ordering::Acquire) > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Starts or ends the tasks where the room has become large or small.
     fn resize(&mut self, connections: usize) {
         if self.tasks.is_empty() && connections >= LARGE {

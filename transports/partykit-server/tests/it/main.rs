@@ -4,5 +4,6 @@ mod bounds;
 mod dialect;
 mod http;
 mod program;
+mod protocol;
 mod sockets;
 mod support;
