@@ -58,7 +58,7 @@ struct State {
     flow: Flow,
     /// The socket was full.
     blocked: bool,
-    /// The socket was full and has taken more since: the other end is alive.
+    /// The socket has become full, or was full and has taken more: the other end is alive, or has yet to show it.
     took: bool,
     /// The socket may hold back what it has taken.
     unflushed: bool,
@@ -222,13 +222,14 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
-    /// When the other end last showed that it is alive: by bytes that arrived, or by taking more when its network was full.
-    fn alive(&self) -> Instant {
-        let mut state = self.state();
-        if mem::take(&mut state.took) {
-            state.heard = Instant::now();
-        }
-        state.heard
+    /// When bytes last arrived.
+    fn heard(&self) -> Instant {
+        self.state().heard
+    }
+
+    /// Whether the network has become full, or has taken more when it was full, since this was last asked.
+    fn took(&self) -> bool {
+        mem::take(&mut self.state().took)
     }
 
     fn is_idle(&self) -> bool {
@@ -270,7 +271,7 @@ impl State {
                 Poll::Ready(Ok(count)) => taken += count,
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => {
-                    self.blocked = true;
+                    self.took |= !mem::replace(&mut self.blocked, true);
                     return Ok(taken);
                 }
             }
@@ -289,7 +290,7 @@ impl State {
             let mut slices = [IoSlice::new(&[]); PIECES];
             let count = queue.slices(&mut slices);
             let Poll::Ready(taken) = Pin::new(&mut *io).poll_write_vectored(context, &slices[..count]) else {
-                *blocked = true;
+                *took |= !mem::replace(blocked, true);
                 return Poll::Pending;
             };
             let taken = taken?;

@@ -101,15 +101,18 @@ async fn read(connection: &Connection, reader: &mut Reader, membership: &Members
 
 /// Pings every now and then, and returns when the other end has shown no life for two intervals.
 ///
-/// It does by what it sends, and by what it takes where the network was full: what it says, an answer to a ping too, may wait
-/// until it has read a content that takes a while to get through.
+/// It does by what it sends, and by what it takes where the network is full: what it says, an answer to a ping too, may wait
+/// until it has read a content that takes a while to get through. From when the network becomes full it has as long again.
 async fn silence(connection: &Connection, interval: Duration) {
-    let mut next_ping = Instant::now() + interval;
+    let (mut alive, mut next_ping) = (Instant::now(), Instant::now() + interval);
     loop {
-        let end = connection.alive() + interval.saturating_mul(2);
+        alive = alive.max(connection.heard());
         let now = Instant::now();
-        if end <= now {
-            return;
+        if alive + interval.saturating_mul(2) <= now {
+            if !connection.took() {
+                return;
+            }
+            alive = now;
         }
         if next_ping <= now {
             next_ping = now + interval;
@@ -118,7 +121,7 @@ async fn silence(connection: &Connection, interval: Duration) {
                 connection.send_or_drop(&Frames::one(&PING[..]));
             }
         }
-        sleep_until(end.min(next_ping)).await;
+        sleep_until(next_ping.min(alive + interval.saturating_mul(2))).await;
     }
 }
 
