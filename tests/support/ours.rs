@@ -39,7 +39,6 @@ impl Roommate {
         let prefixed = RoomConfig::new()
             .with_store_path("/my_tinybase")
             .with_message_prefix("tb_")
-            .with_storage_prefix("tinybase_")
             .with_response_headers([header("Access-Control-Allow-Origin", "*"), header("X-Room-Kind", "prefixed")]);
         let mut hosts = HashMap::new();
         let mut servers = Vec::new();

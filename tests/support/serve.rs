@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::child::Kept;
 
@@ -18,6 +19,7 @@ pub(crate) struct Serve {
     pub(crate) host: String,
     _program: Kept,
     _until_closed: ChildStdin,
+    _folder: TempDir,
 }
 
 impl Serve {
@@ -25,14 +27,15 @@ impl Serve {
     pub(crate) fn start(directory: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new("node");
         command.current_dir(directory).arg("until-closed.mjs").arg(executable());
-        command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
+        let folder = TempDir::new().expect("a folder for the rooms");
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.path().join("rooms.db")).args(arguments);
         let (program, until_closed, stdout) = Kept::spawn(&mut command);
         let mut line = String::new();
         let _ = BufReader::new(stdout).read_line(&mut line);
         let Some(host) = line.trim_end().strip_prefix("listening on http://") else {
             panic!("`roommate serve` did not start; it said\n{}", program.last_words());
         };
-        Self { host: host.to_owned(), _program: program, _until_closed: until_closed }
+        Self { host: host.to_owned(), _program: program, _until_closed: until_closed, _folder: folder }
     }
 }
 

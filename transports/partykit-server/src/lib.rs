@@ -20,7 +20,8 @@
 //! # }).unwrap();
 //! ```
 //!
-//! Rooms live in memory, and end with the process.
+//! Rooms are stored in what [`ServerConfig::with_storage`] says: [`Sqlite`] for a file, else [`Memory`], and then they end
+//! with the process. A change is stored before any client is sent it.
 //!
 //! # Who may do what
 //!
@@ -72,6 +73,7 @@ mod room;
 mod rooms;
 mod router;
 mod server;
+mod storage;
 mod writer;
 
 pub use config::ServerConfig;
@@ -81,5 +83,11 @@ pub use roommate::{Cell, Changes, Content, Error, Id, Result};
 pub use roommate_partykit::proto::{
     AllowAll, Asker, ConnectionId, Context, Memory, Policy, RoomConfig, RoomInfo, RoomName, Storage,
 };
+#[cfg(feature = "testing")]
+pub use roommate_partykit::proto::{Faulty, Hold, WriteFault};
 pub use rooms::Rooms;
 pub use server::{RunningServer, Server};
+#[cfg(feature = "testing")]
+pub use storage::conformance;
+#[cfg(feature = "sqlite")]
+pub use storage::{Sqlite, SqliteConfig};

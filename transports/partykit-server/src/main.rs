@@ -3,12 +3,14 @@
 use std::{
     error::Error,
     io::{self, IsTerminal, Write},
+    path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{Parser, Subcommand};
 use roommate_partykit::proto::RoomConfig;
-use roommate_server::{Server, ServerConfig};
+use roommate_server::{Server, ServerConfig, Sqlite};
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Rooms that TinyBase pages and Roommate programs share.
@@ -21,7 +23,7 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve rooms until interrupted. They live in memory, and end with the program.
+    /// Serve rooms until interrupted. They are stored in a file
     Serve(Serve),
 }
 
@@ -30,6 +32,18 @@ struct Serve {
     /// Where to listen; port 0 takes any that is free
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:1999", value_parser = address)]
     listen: String,
+
+    /// The SQLite file in which rooms are stored; it is made if there is none
+    #[arg(long, value_name = "FILE", default_value = "./roommate.db")]
+    data: PathBuf,
+
+    /// Keep rooms in memory: they end with the program
+    #[arg(long, conflicts_with_all = ["data", "history"])]
+    memory: bool,
+
+    /// How long each change is kept, with its time and author: 7d, 12h, 30m, 90s; 0 for no history
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = duration)]
+    history: Duration,
 
     /// What the path of a room's store ends with
     #[arg(long, value_name = "PATH", default_value = "/store")]
@@ -66,6 +80,25 @@ fn address(text: &str) -> Result<String, &'static str> {
     }
 }
 
+/// A number and a unit.
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    const SAY: &str = "say a number and s, m, h or d, such as 7d";
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let unit = text.char_indices().next_back().map_or(0, |(at, _)| at);
+    let (number, unit) = text.split_at(unit);
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err(SAY),
+    };
+    let number: u64 = number.parse().map_err(|_| SAY)?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or("that is too long")
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let Args { command: Command::Serve(serve) } = Args::parse();
@@ -95,6 +128,14 @@ impl Serve {
         let party = self.party.first().cloned().unwrap_or_default();
         let store_path = room.store_path().to_owned();
         let config = ServerConfig::new().with_room(room);
+        let (config, place) = if self.memory {
+            // A log in memory is for those alone who come back while the server runs.
+            (config.with_history(Duration::ZERO), "in memory, and end with this program".to_owned())
+        } else {
+            let storage = Sqlite::open(&self.data)?;
+            let place = format!("in {}", storage.path().display());
+            (config.with_storage(storage).with_history(self.history), place)
+        };
         let config = if self.any_party { config.with_any_party() } else { config.with_parties(self.party) };
         let listen = self.listen;
         let bound = Server::bind(&listen, config).await;
@@ -104,7 +145,7 @@ impl Serve {
         // Whoever reads this may have gone, and the rooms are there all the same.
         let _unread = writeln!(
             io::stdout(),
-            "listening on http://{0}\na room's store is at http://{0}/parties/{party}/ROOM{store_path}",
+            "listening on http://{0}\na room's store is at http://{0}/parties/{party}/ROOM{store_path}\nrooms are stored {place}",
             server.local_addr()
         );
         Ok(server.serve(interruption).await?)

@@ -15,8 +15,13 @@ fn roommate(args: &[&str]) -> Command {
     command
 }
 
-/// A running program, the rest of what it prints, and the URL that it printed first.
+/// A running program with rooms in memory, the rest of what it prints, and the URL that it printed first.
 async fn serve(args: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>, String) {
+    serve_stored(&[args, &["--memory"]].concat()).await
+}
+
+/// The same with rooms where the arguments say.
+async fn serve_stored(args: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>, String) {
     let mut args = args.to_vec();
     args.splice(0..0, ["serve", "--listen", "127.0.0.1:0"]);
     let mut program = roommate(&args).spawn().unwrap();
@@ -83,8 +88,44 @@ async fn it_ends_in_good_order_when_it_is_asked_to() {
 async fn it_says_what_to_do_when_the_address_is_taken() {
     let (_program, _lines, url) = serve(&[]).await;
     let address = url.strip_prefix("http://").unwrap();
-    let output = roommate(&["serve", "--listen", address]).output().await.unwrap();
+    let output = roommate(&["serve", "--listen", address, "--memory"]).output().await.unwrap();
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("in use") && error.contains("choose another port"), "{error}");
+}
+
+#[tokio::test]
+async fn r6_rooms_outlive_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("rooms.db");
+    let data = data.to_str().unwrap();
+    let (mut program, mut lines, url) = serve_stored(&["--data", data]).await;
+    let _where_a_store_is = lines.next_line().await.unwrap().unwrap();
+    let says = lines.next_line().await.unwrap().unwrap();
+    assert!(says.starts_with("rooms are stored in ") && says.ends_with("rooms.db"), "{says}");
+    let store = |url: &str| format!("{url}/party/r/store");
+    assert_eq!(CLIENT.put(store(&url)).body(r#"[{},{"v":1}]"#).send().await.unwrap().status(), 201);
+
+    let output = roommate(&["serve", "--listen", "127.0.0.1:0", "--data", data]).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("rooms.db") && said.contains("another server"), "{said}");
+
+    program.kill().await.unwrap();
+    let (_program, _lines, url) = serve_stored(&["--data", data]).await;
+    assert_eq!(CLIENT.get(store(&url)).send().await.unwrap().text().await.unwrap(), r#"[{},{"v":1}]"#);
+}
+
+#[tokio::test]
+async fn options_that_say_nothing_are_refused_with_an_example() {
+    for (args, says) in [
+        (["--history", "7"], "say a number and s, m, h or d, such as 7d"),
+        (["--history", "week"], "say a number and s, m, h or d, such as 7d"),
+        (["--history", "999999999999999d"], "too long"),
+    ] {
+        let output = roommate(&[&["serve"][..], &args].concat()).output().await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(says), "{args:?}: {said}");
+    }
+    let output = roommate(&["serve", "--memory", "--data", "x.db"]).output().await.unwrap();
+    assert!(!output.status.success(), "in memory or in a file");
 }

@@ -208,7 +208,7 @@ mod tests {
 
     fn commit(room: &str, number: u64) -> Commit {
         let epoch = Epochs::first("e").present().clone();
-        let record = Record { number, seq: 0, author: None, decided: None, event: Event::Refused };
+        let record = Record { number, seq: 0, author: None, decided: None, event: Event::Nothing };
         Commit { room: RoomName::main(room), epoch, time: 0, records: vec![record] }
     }
 

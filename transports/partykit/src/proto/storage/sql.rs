@@ -59,8 +59,8 @@ CREATE TABLE log (
     records TEXT NOT NULL
 ) STRICT;
 
--- It has the sequence number so that the commits since one are found without reading records.
-CREATE UNIQUE INDEX log_by_room ON log (room, last, seq);
+-- It has the sequence number and the time so that commits are found by them without reading records.
+CREATE UNIQUE INDEX log_by_room ON log (room, last, seq, time);
 
 CREATE TABLE snapshots (
     room INTEGER NOT NULL,
@@ -72,6 +72,11 @@ CREATE TABLE snapshots (
 ) STRICT;
 
 CREATE UNIQUE INDEX snapshots_by_room ON snapshots (room, number);
+
+-- Rooms that were removed and of which there is some log left.
+CREATE TABLE removed (
+    room INTEGER PRIMARY KEY
+) STRICT;
 "];
 
 /// The migrations that a database of some version still needs.
@@ -163,13 +168,22 @@ pub const DESCRIBE: &str = "SELECT party, room, seq, created, changed FROM rooms
 pub const LIST: &str = "SELECT party, room, seq, created, changed FROM rooms WHERE (party, room) > (?1, ?2) \
      ORDER BY party, room LIMIT ?3";
 
-/// Removes a room, its epochs, its log and its snapshots: each has the id of the room.
-pub const DELETE: [&str; 4] = [
+/// Removes a room, but for its log, in one transaction: each has the id of the room.
+///
+/// The log, which may be large, is removed by [`REMOVE_COMMITS`] in as many transactions as are good for the others that
+/// wait, and [`REMOVED`] ends the work. A crash between them leaves it to whoever opens the database ([`UNFINISHED`]).
+pub const REMOVE: [&str; 4] = [
     "DELETE FROM rooms WHERE id = ?1",
     "DELETE FROM epochs WHERE room = ?1",
     "DELETE FROM snapshots WHERE room = ?1",
-    "DELETE FROM log WHERE room = ?1",
+    "INSERT INTO removed (room) VALUES (?1)",
 ];
+
+/// Ends the removal of a room, in the transaction that removed the last of its log: id of the room.
+pub const REMOVED: &str = "DELETE FROM removed WHERE room = ?1";
+
+/// Reads which rooms have log left that is to be removed: rows of `room`, the room's id.
+pub const UNFINISHED: &str = "SELECT room FROM removed";
 
 /// The number up to which epochs are removed when one of this number begins: [`MAX_EPOCHS`] remain.
 pub fn epochs_go_until(number: u64) -> u64 {

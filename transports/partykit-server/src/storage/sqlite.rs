@@ -1,0 +1,271 @@
+//! Rooms in a SQLite file.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Instant,
+};
+
+use roommate::Result;
+use roommate_partykit::proto::{Commit, Opened, RoomInfo, RoomName, Storage, StoredCommit, StoredSnapshot};
+use rusqlite::Connection;
+use tracing::warn;
+
+mod checkpoint;
+mod errors;
+mod file;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use checkpoint::Checkpoints;
+use errors::Errors;
+use file::Lock;
+
+/// Stores rooms in a SQLite file.
+///
+/// The file is in WAL mode and every commit is synced to the disk before it is reported as stored. Beside it are SQLite's
+/// files of the same name and `-wal` and `-shm`, and `-lock`, which keeps a second server out. Other programs may read it
+/// at any time: `sqlite3`'s shell, its `.backup` and `VACUUM INTO`, Litestream.
+///
+/// Dropping it closes the file. What was stored is there even if the process is killed instead.
+///
+/// ```
+/// use roommate_server::{RoomName, Sqlite, Storage};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("rooms.db");
+/// let storage = Sqlite::open(&path)?;
+/// assert_eq!(storage.describe(&RoomName::main("lobby"))?, None);
+/// let second = Sqlite::open(&path).unwrap_err();
+/// assert!(second.to_string().contains("is open in another server"));
+/// # Ok::<(), roommate_server::Error>(())
+/// ```
+pub struct Sqlite {
+    shared: Arc<Shared>,
+    checkpoints: Checkpoints,
+    /// Dropped last: while there are connections, the file is locked.
+    _lock: Lock,
+}
+
+/// How a [`Sqlite`] storage is set up.
+#[derive(Clone, Debug)]
+pub struct SqliteConfig {
+    max_bytes: Option<u64>,
+    wal_bytes: u64,
+}
+
+/// What the checkpoints' thread has too.
+struct Shared {
+    path: PathBuf,
+    /// The one connection that writes.
+    writer: Mutex<Connection>,
+    /// Held by the thread that waits for the writer next.
+    turn: Mutex<()>,
+    /// Connections that read and are not in use.
+    readers: Mutex<Vec<Connection>>,
+    errors: Errors,
+}
+
+/// How many connections wait for a reader. More readers than that open their own.
+const IDLE_READERS: usize = 4;
+
+impl SqliteConfig {
+    /// A file as large as it gets, and 8 MiB of write-ahead log.
+    pub fn new() -> Self {
+        Self { max_bytes: None, wal_bytes: 8 << 20 }
+    }
+
+    /// Limits the size of the file. Defaults to no limit.
+    ///
+    /// A write that would make it larger fails as on a full disk. The write-ahead log beside it does not count. A file that
+    /// is larger already does not grow.
+    pub fn with_max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets the size of the write-ahead log. Defaults to 8 MiB, and is at least 256 KiB.
+    ///
+    /// The log has this size from the beginning: to overwrite a file is faster than to let it grow. When half of it is
+    /// filled, its content is moved to the main file. It grows beyond while writes come faster than that, and while another
+    /// program reads the file for a long time.
+    pub fn with_wal_bytes(mut self, bytes: u64) -> Self {
+        self.wal_bytes = bytes.max(256 << 10);
+        self
+    }
+}
+
+impl Default for SqliteConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sqlite {
+    /// Opens the file at `path`, or makes it.
+    ///
+    /// A file of an older version is brought up to date.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](roommate::ErrorKind::Unavailable) if the file cannot be read, written or made, or is open in another
+    /// server. [`Unsupported`](roommate::ErrorKind::Unsupported) if a newer version of this program wrote it,
+    /// [`Invalid`](roommate::ErrorKind::Invalid) if it is no file of rooms; both leave it as it is.
+    /// [`Corrupt`](roommate::ErrorKind::Corrupt) if it is damaged.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, SqliteConfig::new())
+    }
+
+    /// Opens the file at `path`, or makes it, set up as `config` says.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_with(path: impl AsRef<Path>, config: SqliteConfig) -> Result<Self> {
+        let path = file::full_path(path.as_ref())?;
+        let errors = Errors::new(&path);
+        file::check_header(&path)?;
+        let lock = Lock::take(&path)?;
+        let writer = file::open_writer(&path, &config, &errors)?;
+        let shared =
+            Shared { path, writer: Mutex::new(writer), turn: Mutex::new(()), readers: Mutex::default(), errors };
+        let shared = Arc::new(shared);
+        let checkpoints = Checkpoints::start(Arc::clone(&shared), config.wal_bytes / 2)?;
+        let storage = Self { shared, checkpoints, _lock: lock };
+        let unfinished =
+            write::unfinished(&storage.shared.writer()).map_err(|error| storage.shared.errors.of(error))?;
+        unfinished.iter().for_each(|log| storage.remove(log));
+        Ok(storage)
+    }
+
+    /// The file, in full.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+}
+
+impl Sqlite {
+    /// Removes commits in slices, so that other commits do not wait for all of it.
+    ///
+    /// What cannot be removed, or is left by a crash, only takes space: until the room's next snapshot, or if the room is
+    /// gone until the next start.
+    fn remove(&self, old: &write::Old) {
+        loop {
+            let mut writer = self.shared.writer();
+            let start = Instant::now();
+            let is_done = old.remove_some(&mut writer);
+            self.checkpoints.look(&writer);
+            drop(writer);
+            match is_done {
+                Ok(true) => return,
+                // Others have as much of the time as this.
+                Ok(false) => thread::sleep(start.elapsed()),
+                Err(error) => {
+                    let error = self.shared.errors.of(error);
+                    warn!(%error, "log that is not needed any more is not removed, and takes space");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Storage for Sqlite {
+    fn open(&self, room: &RoomName, epoch: &str, _now: u64) -> Result<Opened> {
+        let begun = {
+            let mut writer = self.shared.writer();
+            let begun = write::begin_epoch(&mut writer, room, epoch).map_err(|error| self.shared.errors.of(error))?;
+            self.checkpoints.look(&writer);
+            begun
+        };
+        let Some(begun) = begun else { return Ok(Opened::new(epoch)) };
+        // A room that is deleted in between was deleted before this opening.
+        let opened = self.shared.read(|connection| read::open(connection, &begun))?;
+        Ok(opened.unwrap_or_else(|| Opened::new(epoch)))
+    }
+
+    fn commit(&self, commits: &[Commit]) -> Vec<Result<()>> {
+        let texts: Vec<String> = commits.iter().map(Commit::encode).collect();
+        let mut writer = self.shared.writer();
+        let outcomes = write::commit(&mut writer, commits, &texts, &self.shared.errors);
+        self.checkpoints.look(&writer);
+        outcomes
+    }
+
+    fn snapshot(&self, snapshot: &StoredSnapshot, keep_since: u64) -> Result<()> {
+        let old = {
+            let mut writer = self.shared.writer();
+            let old = write::snapshot(&mut writer, snapshot, keep_since, &self.shared.errors)?;
+            self.checkpoints.look(&writer);
+            old
+        };
+        if let Some(old) = old {
+            self.remove(&old);
+        }
+        Ok(())
+    }
+
+    fn log(&self, room: &RoomName, after: u64, max_bytes: usize) -> Result<Vec<StoredCommit>> {
+        self.shared.read(|connection| read::log(connection, room, after, max_bytes))
+    }
+
+    fn snapshot_at(&self, room: &RoomName, seq: u64) -> Result<Option<String>> {
+        self.shared.read(|connection| read::snapshot_at(connection, room, seq))
+    }
+
+    fn describe(&self, room: &RoomName) -> Result<Option<RoomInfo>> {
+        self.shared.read(|connection| read::describe(connection, room))
+    }
+
+    fn list(&self, after: Option<&RoomName>, max: usize) -> Result<Vec<RoomInfo>> {
+        self.shared.read(|connection| read::list(connection, after, max))
+    }
+
+    fn delete(&self, room: &RoomName) -> Result<bool> {
+        let log = write::remove(&mut self.shared.writer(), room).map_err(|error| self.shared.errors.of(error))?;
+        if let Some(log) = &log {
+            self.remove(log);
+        }
+        Ok(log.is_some())
+    }
+}
+
+impl Shared {
+    fn writer(&self) -> MutexGuard<'_, Connection> {
+        // Without turns the lock would go to the thread that has just released it and is awake, again and again.
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        // A transaction of a thread that panicked was rolled back when it was dropped.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn readers(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads in one transaction: what is read is as of one moment.
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let idle = self.readers().pop();
+        let read = || -> rusqlite::Result<T> {
+            let connection = idle.map_or_else(|| file::open_reader(&self.path), Ok)?;
+            let transaction = connection.unchecked_transaction()?;
+            let value = read(&transaction)?;
+            transaction.finish()?;
+            let mut readers = self.readers();
+            if readers.len() < IDLE_READERS {
+                readers.push(connection);
+            }
+            Ok(value)
+        };
+        read().map_err(|error| self.errors.of(error))
+    }
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqlite").field("path", &self.shared.path).finish_non_exhaustive()
+    }
+}

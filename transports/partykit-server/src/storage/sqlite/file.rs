@@ -1,0 +1,183 @@
+//! The file: whether it is one of rooms, who may write to it, and how it is set up.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Read},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use roommate::{Error, ErrorKind, Result};
+use roommate_partykit::proto::sql;
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior, wal::CheckpointMode};
+
+use super::{SqliteConfig, errors::Errors};
+
+/// How long a write waits for another program that has locked the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many prepared statements a connection keeps: more than there are.
+const STATEMENTS: usize = 40;
+
+/// Keeps other servers from the file while it lives.
+///
+/// The lock is on a file of its own. SQLite locks parts of its file, and those locks would end if this process opened and
+/// closed the file by other means.
+#[derive(Debug)]
+pub(super) struct Lock(#[expect(dead_code, reason = "it is held")] File);
+
+/// The file itself where `path` is a link, so that all who name it lock the same.
+pub(super) fn full_path(path: &Path) -> Result<PathBuf> {
+    let Some(name) = path.file_name() else {
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            format!("{:?} names no file: name one, such as rooms.db", path.display()),
+        ));
+    };
+    if let Ok(path) = fs::canonicalize(path) {
+        return Ok(path);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let folder = fs::canonicalize(folder).map_err(|error| {
+        let message =
+            format!("there is no folder {} for {}: make it first ({error})", folder.display(), path.display());
+        Error::with_source(ErrorKind::Unavailable, message, error)
+    })?;
+    Ok(folder.join(name))
+}
+
+/// Checks that SQLite may open the file, by its first bytes alone.
+///
+/// SQLite itself may write to a file that it only opened, if a program that wrote to it was killed. Not to one of
+/// another application, nor to one of a newer version.
+pub(super) fn check_header(path: &Path) -> Result<()> {
+    const LENGTH: usize = 100;
+    let mut header = Vec::with_capacity(LENGTH);
+    match File::open(path).and_then(|file| file.take(LENGTH as u64).read_to_end(&mut header)) {
+        Ok(0) => return Ok(()),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => {
+            let message = format!("{} cannot be read ({error})", path.display());
+            return Err(Error::with_source(ErrorKind::Unavailable, message, error));
+        }
+    }
+    let field = |at: usize| header.get(at..at + 4)?.try_into().ok().map(i32::from_be_bytes);
+    let (Some(version), Some(application), true) = (field(60), field(68), header.starts_with(b"SQLite format 3\0"))
+    else {
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            format!("{} is no SQLite database: name another file", path.display()),
+        ));
+    };
+    if application != sql::APPLICATION_ID {
+        let message = format!("{} is a database of another application: name another file", path.display());
+        return Err(Error::new(ErrorKind::Invalid, message));
+    }
+    migrations_from(path, version.into()).map(drop)
+}
+
+impl Lock {
+    pub(super) fn take(path: &Path) -> Result<Self> {
+        let mut lock_path = path.as_os_str().to_owned();
+        lock_path.push("-lock");
+        let shown = Path::new(&lock_path).display();
+        let unavailable = |error: io::Error| {
+            let message = format!("{shown} cannot be made or locked: see that its folder can be written ({error})");
+            Error::with_source(ErrorKind::Unavailable, message, error)
+        };
+        let file = File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(unavailable)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("{} is open in another server: end that one, or name another file", path.display()),
+            )),
+            Err(TryLockError::Error(error)) => Err(unavailable(error)),
+        }
+    }
+}
+
+/// Opens the connection that writes, and brings the file up to date.
+pub(super) fn open_writer(path: &Path, config: &SqliteConfig, errors: &Errors) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let of = |error| errors.of(error);
+    let mut connection = Connection::open_with_flags(path, flags).map_err(of)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(of)?;
+    // A new file is not in WAL mode yet: its first transaction makes it one of rooms, on disk and at once.
+    let version = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(of)?;
+    migrate(&mut connection, version, migrations_from(path, version)?).map_err(of)?;
+    set_up(&connection, config).map_err(of)?;
+    Ok(connection)
+}
+
+/// Opens a connection that reads.
+pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "query_only", true)?;
+    // In KiB. A large text does not go through the cache, and the operating system has one too.
+    connection.pragma_update(None, "cache_size", -512)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+/// Runs migrations in one transaction.
+pub(super) fn migrate(connection: &mut Connection, version: i64, migrations: &[&str]) -> rusqlite::Result<()> {
+    if migrations.is_empty() {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for migration in migrations {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "application_id", sql::APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", version + migrations.len() as i64)?;
+    transaction.commit()
+}
+
+fn migrations_from(path: &Path, version: i64) -> Result<&'static [&'static str]> {
+    sql::migrations_from(version).map_err(|error| Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
+
+fn set_up(connection: &Connection, config: &SqliteConfig) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    // What `fsync` alone does not do on a Mac: it empties the disk's own cache too.
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    let prepared = connection
+        .wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE)
+        .and_then(|_| grow_wal(connection, config.wal_bytes));
+    match prepared.as_ref().map_err(rusqlite::Error::sqlite_error_code) {
+        // On a full disk rooms can be read at least, and beside a program that reads all goes on.
+        Err(Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy)) => {}
+        _ => prepared?,
+    }
+    if let Some(bytes) = config.max_bytes {
+        let page_size: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        // It answers with the new limit.
+        connection.pragma_update_and_check(None, "max_page_count", (bytes / page_size).max(1), |_| Ok(()))?;
+    }
+    Ok(())
+}
+
+/// Makes the file of the write-ahead log as large as it is to be, so that commits overwrite what is there.
+///
+/// To sync a file that grew takes an entry in the file system's own journal, by another thread of the kernel.
+fn grow_wal(connection: &Connection, bytes: u64) -> rusqlite::Result<()> {
+    let pages: i64 = connection.pragma_query_value(None, "cache_size", |row| row.get(0))?;
+    // A transaction that does not fit into memory writes to the log before it is committed; this one never is.
+    connection.pragma_update(None, "cache_size", 10)?;
+    let grown = (|| {
+        let transaction = connection.unchecked_transaction()?;
+        transaction.execute_batch("CREATE TABLE grow (bytes)")?;
+        transaction.execute("INSERT INTO grow VALUES (zeroblob(?1))", [bytes.min(512 << 20)])?;
+        transaction.rollback()
+    })();
+    connection.pragma_update(None, "cache_size", pages)?;
+    grown
+}
