@@ -3,7 +3,12 @@
 //! Most connections are sent every frame of one audience and nothing else: that lies side by side in one buffer, and is one
 //! write. The others, an author or one that is pinged, are *apart*: for them the batch is gone through in order.
 
-use std::{collections::BTreeMap, future::poll_fn, sync::Arc, task::Poll};
+use std::{
+    collections::{BTreeMap, HashSet},
+    future::poll_fn,
+    sync::Arc,
+    task::Poll,
+};
 
 use axum::body::Bytes;
 use roommate_partykit::proto::ConnectionId;
@@ -134,9 +139,11 @@ impl Batch {
 
     pub(super) fn seal(mut self) -> Sealed {
         // A connection of two audiences is sent the frames of both, in order.
-        for (index, run) in self.runs.iter().enumerate() {
-            for connection in self.runs[..index].iter().flat_map(|other| run.roster.common(&other.roster)) {
-                self.apart.entry(connection.id()).or_insert_with(|| Apart::new(connection));
+        let mut seen = HashSet::new();
+        let runs = if self.runs.len() > 1 { &self.runs[..] } else { &[] };
+        for (id, connection) in runs.iter().flat_map(|run| run.roster.connections()) {
+            if !seen.insert(*id) {
+                self.apart.entry(*id).or_insert_with(|| Apart::new(connection));
             }
         }
         let seal = |run: Run<BuffersMut>| Run { roster: run.roster, buffers: run.buffers.freeze() };

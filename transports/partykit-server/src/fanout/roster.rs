@@ -35,10 +35,4 @@ impl Roster {
     pub(super) fn contains(&self, connection: ConnectionId) -> bool {
         self.connections.binary_search_by_key(&connection, |(id, _)| *id).is_ok()
     }
-
-    /// The connections that are in both.
-    pub(super) fn common<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a Arc<Connection>> {
-        let common = self.connections.iter().filter(|(id, _)| other.contains(*id));
-        common.map(|(_, connection)| connection)
-    }
 }
