@@ -33,7 +33,7 @@ pub(crate) mod testing;
 
 use frame::Frames;
 pub(crate) use queue::Bounds;
-use queue::{PIECES, Queue};
+use queue::{Queue, SLICES};
 pub(crate) use reader::{Arrival, Reader};
 pub(crate) use serve::{GONE, serve};
 
@@ -246,9 +246,8 @@ impl State {
     fn send(&mut self, frames: &Frames, range: Range<usize>, bounds: Bounds) -> bool {
         let mut taken = 0;
         if self.queue.is_empty() && self.waker.is_some() {
-            let bytes = frames.slice(range.clone());
-            match self.write(bytes) {
-                Ok(count) if count == bytes.len() => return true,
+            match self.write(frames, &range) {
+                Ok(count) if count == frames.size_of(&range) => return true,
                 Ok(count) => taken = count,
                 Err(_) => {
                     self.flow = Flow::Broken;
@@ -260,13 +259,20 @@ impl State {
         self.queue.push(frames, range, taken, bounds)
     }
 
-    /// Writes until the socket is full, and has its task woken when that is over. Returns how much it took.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    /// Writes until the socket is full, and has its task woken when that is over. Returns how many bytes it took.
+    fn write(&mut self, frames: &Frames, range: &Range<usize>) -> io::Result<usize> {
         let (Some(io), Some(waker)) = (&mut self.io, &self.waker) else { return Ok(0) };
         let mut context = Context::from_waker(waker);
         let mut taken = 0;
-        while taken < bytes.len() {
-            match Pin::new(&mut *io).poll_write(&mut context, &bytes[taken..]) {
+        while taken < frames.size_of(range) {
+            let written = match frames.rest(range, taken) {
+                (all, []) => Pin::new(&mut *io).poll_write(&mut context, all),
+                (header, payload) => {
+                    let slices = [IoSlice::new(header), IoSlice::new(payload)];
+                    Pin::new(&mut *io).poll_write_vectored(&mut context, &slices)
+                }
+            };
+            match written {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(count)) => taken += count,
                 Poll::Ready(Err(error)) => return Err(error),
@@ -287,7 +293,7 @@ impl State {
     fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { io: Some(io), queue, blocked, took, unflushed, .. } = self else { return Poll::Ready(Ok(())) };
         while !queue.is_empty() {
-            let mut slices = [IoSlice::new(&[]); PIECES];
+            let mut slices = [IoSlice::new(&[]); SLICES];
             let count = queue.slices(&mut slices);
             let Poll::Ready(taken) = Pin::new(&mut *io).poll_write_vectored(context, &slices[..count]) else {
                 *took |= !mem::replace(blocked, true);

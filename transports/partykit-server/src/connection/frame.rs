@@ -11,8 +11,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::{
 /// Encoded frames, one after the other.
 #[derive(Clone, Debug)]
 pub(crate) struct Frames {
+    /// The header of a single frame whose payload are the bytes; nothing where those are all of the frames.
+    header: Bytes,
     bytes: Bytes,
-    /// Where each frame ends in `bytes`.
+    /// Where each frame ends.
     ends: Vec<usize>,
 }
 
@@ -30,7 +32,13 @@ impl Frames {
     /// Bytes that are sent as if they were one frame.
     pub(crate) fn one(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        Self { ends: vec![bytes.len()], bytes }
+        Self { header: Bytes::new(), ends: vec![bytes.len()], bytes }
+    }
+
+    /// A text frame that shares its payload, which has to be UTF-8.
+    pub(crate) fn sharing(payload: &Bytes) -> Self {
+        let header = header(OpCode::Data(Data::Text), payload.len());
+        Self { ends: vec![header.len() + payload.len()], header: header.into(), bytes: payload.clone() }
     }
 
     /// How many frames there are.
@@ -38,18 +46,39 @@ impl Frames {
         self.ends.len()
     }
 
-    pub(crate) fn bytes(&self) -> &Bytes {
-        &self.bytes
+    /// How many bytes they have in all.
+    pub(crate) fn size(&self) -> usize {
+        self.header.len() + self.bytes.len()
     }
 
-    /// Where the frame begins in the bytes; the end of the last one for the index after it.
+    /// Where the frame begins; the end of the last one for the index after it.
     pub(crate) fn start(&self, frame: usize) -> usize {
         frame.checked_sub(1).map_or(0, |before| self.ends[before])
     }
 
-    /// The bytes of some of the frames.
-    pub(crate) fn slice(&self, frames: Range<usize>) -> &[u8] {
-        &self.bytes[self.start(frames.start)..self.start(frames.end)]
+    /// How many bytes some of the frames have.
+    pub(crate) fn size_of(&self, frames: &Range<usize>) -> usize {
+        self.start(frames.end) - self.start(frames.start)
+    }
+
+    /// Some of the frames in two parts, of which the second may be empty.
+    pub(super) fn parts(&self, frames: &Range<usize>) -> (Bytes, Bytes) {
+        let (start, end) = (self.start(frames.start), self.start(frames.end));
+        match self.header.len() {
+            0 => (self.bytes.slice(start..end), Bytes::new()),
+            _ if start == end => (Bytes::new(), Bytes::new()),
+            _ => (self.header.clone(), self.bytes.clone()),
+        }
+    }
+
+    /// What is left of some of the frames after `taken` bytes, in two parts, of which the second may be empty.
+    pub(super) fn rest(&self, frames: &Range<usize>, taken: usize) -> (&[u8], &[u8]) {
+        let (start, end) = (self.start(frames.start) + taken, self.start(frames.end));
+        match self.header.len() {
+            0 => (&self.bytes[start..end], &[]),
+            header if start < header => (&self.header[start..], &self.bytes),
+            header => (&self.bytes[start - header..], &[]),
+        }
     }
 }
 
@@ -67,7 +96,9 @@ impl FramesMut {
     /// Adds frames that are encoded already.
     pub(crate) fn extend(&mut self, frames: &Frames, range: Range<usize>) {
         let (from, to) = (frames.start(range.start), self.bytes.len());
-        self.bytes.extend_from_slice(frames.slice(range.clone()));
+        let (first, second) = frames.rest(&range, 0);
+        self.bytes.extend_from_slice(first);
+        self.bytes.extend_from_slice(second);
         self.ends.extend(frames.ends[range].iter().map(|end| end - from + to));
     }
 
@@ -82,24 +113,28 @@ impl FramesMut {
     }
 
     pub(crate) fn freeze(self) -> Frames {
-        Frames { bytes: self.bytes.into(), ends: self.ends }
+        Frames { header: Bytes::new(), bytes: self.bytes.into(), ends: self.ends }
     }
 
     fn push(&mut self, opcode: OpCode, payload: &[u8]) {
-        let header = FrameHeader { is_final: true, rsv1: false, rsv2: false, rsv3: false, opcode, mask: None };
-        let length = payload.len() as u64;
-        self.bytes.reserve(header.len(length) + payload.len());
-        // A vector takes everything that is written to it.
-        let _always = header.format(length, &mut self.bytes);
+        self.bytes.extend_from_slice(&header(opcode, payload.len()));
         self.bytes.extend_from_slice(payload);
         self.ends.push(self.bytes.len());
     }
 }
 
+fn header(opcode: OpCode, length: usize) -> Vec<u8> {
+    let header = FrameHeader { is_final: true, rsv1: false, rsv2: false, rsv3: false, opcode, mask: None };
+    let mut bytes = Vec::with_capacity(header.len(length as u64));
+    // A vector takes everything that is written to it.
+    let _always = header.format(length as u64, &mut bytes);
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::{
-        super::testing::{Sent, decode},
+        super::testing::{Sent, bytes, decode},
         *,
     };
 
@@ -112,9 +147,15 @@ mod tests {
         let frames = frames.freeze();
         let mut expected: Vec<_> = sizes.iter().map(|size| Sent::Text("x".repeat(*size))).collect();
         expected.push(Sent::Ping(vec![1, 2, 3, 4, 5, 6, 7, 8]));
-        assert_eq!(decode(frames.bytes()), expected);
+        assert_eq!(decode(&bytes(&frames, 0..expected.len())), expected);
         for (index, frame) in expected.iter().enumerate() {
-            assert_eq!(decode(frames.slice(index..index + 1)), std::slice::from_ref(frame));
+            assert_eq!(decode(&bytes(&frames, index..index + 1)), std::slice::from_ref(frame));
+        }
+        for size in sizes {
+            let (payload, text) = (Bytes::from("x".repeat(size)), Sent::Text("x".repeat(size)));
+            let frame = Frames::sharing(&payload);
+            assert_eq!((decode(&bytes(&frame, 0..1)), frame.size()), (vec![text], bytes(&frame, 0..1).len()));
+            assert_eq!(frame.parts(&(0..1)).1.as_ptr(), payload.as_ptr(), "it is not copied");
         }
         assert_eq!(decode(&PING), [Sent::Ping(vec![])]);
     }
@@ -128,7 +169,7 @@ mod tests {
         some.extend(&frames, 3..4);
         some.extend(&frames, 1..3);
         let some = some.freeze();
-        assert_eq!(some.bytes(), &[frames.slice(3..4), frames.slice(1..3)].concat());
-        assert_eq!(some.slice(1..2), frames.slice(1..2));
+        assert_eq!(bytes(&some, 0..3), [bytes(&frames, 3..4), bytes(&frames, 1..3)].concat());
+        assert_eq!(bytes(&some, 1..2), bytes(&frames, 1..2));
     }
 }

@@ -30,13 +30,16 @@ pub(crate) struct Bounds {
 /// Whole frames, of which the socket may have taken some bytes, but never all.
 #[derive(Debug)]
 struct Piece {
-    bytes: Bytes,
+    /// Everything, or the header of a single frame.
+    first: Bytes,
+    /// The payload in that case.
+    second: Bytes,
     taken: usize,
     frames: usize,
 }
 
-/// How many pieces go out in one write.
-pub(super) const PIECES: usize = 16;
+/// How many slices go out in one write.
+pub(super) const SLICES: usize = 16;
 
 impl Queue {
     pub(super) fn is_empty(&self) -> bool {
@@ -65,17 +68,18 @@ impl Queue {
             range.end += 1;
         }
         if !range.is_empty() {
-            let bytes = frames.bytes().slice(start..frames.start(range.end));
-            self.frames += range.len();
-            self.bytes += bytes.len() - taken;
-            self.pieces.push_back(Piece { bytes, taken, frames: range.len() });
+            let (first, second) = frames.parts(&range);
+            let piece = Piece { first, second, taken, frames: range.len() };
+            self.frames += piece.frames;
+            self.bytes += piece.left();
+            self.pieces.push_back(piece);
         }
         range.end == all
     }
 
     /// Fills in what to write next, and returns the number of slices.
-    pub(super) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; PIECES]) -> usize {
-        let next = self.pieces.iter().map(|piece| IoSlice::new(&piece.bytes[piece.taken..]));
+    pub(super) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
+        let next = self.pieces.iter().flat_map(Piece::slices).map(IoSlice::new);
         slices.iter_mut().zip(next).map(|(slice, next)| *slice = next).count()
     }
 
@@ -83,7 +87,7 @@ impl Queue {
     pub(super) fn advance(&mut self, mut count: usize) {
         self.bytes -= count;
         while let Some(piece) = self.pieces.front_mut() {
-            let left = piece.bytes.len() - piece.taken;
+            let left = piece.left();
             if count < left {
                 piece.taken += count;
                 return;
@@ -101,15 +105,31 @@ impl Queue {
         let begun = self.pieces.pop_front().filter(|piece| piece.taken > 0);
         *self = Self::default();
         let begun = begun.and_then(|mut piece| {
-            let end = end_of_frame(&piece.bytes, piece.taken)?;
-            piece.bytes.truncate(end);
-            (end > piece.taken).then_some(piece)
+            if piece.second.is_empty() {
+                piece.first.truncate(end_of_frame(&piece.first, piece.taken)?);
+            }
+            (piece.left() > 0).then_some(piece)
         });
-        let last = (!last.is_empty()).then_some(Piece { bytes: last, taken: 0, frames: 1 });
-        self.pieces.extend(begun.into_iter().chain(last));
-        self.bytes = self.pieces.iter().map(|piece| piece.bytes.len() - piece.taken).sum();
-        self.frames = self.pieces.len();
+        let last = Piece { first: last, second: Bytes::new(), taken: 0, frames: 1 };
+        self.pieces.extend(begun.into_iter().chain((last.left() > 0).then_some(last)));
         self.pieces.iter_mut().for_each(|piece| piece.frames = 1);
+        self.frames = self.pieces.len();
+        self.bytes = self.pieces.iter().map(Piece::left).sum();
+    }
+}
+
+impl Piece {
+    fn left(&self) -> usize {
+        self.first.len() + self.second.len() - self.taken
+    }
+
+    /// What is left.
+    fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        let slices = match self.taken.checked_sub(self.first.len()) {
+            None => [&self.first[self.taken..], &self.second],
+            Some(taken) => [&self.second[taken..], &[]],
+        };
+        slices.into_iter().filter(|slice| !slice.is_empty())
     }
 }
 
@@ -128,7 +148,10 @@ fn end_of_frame(frames: &[u8], taken: usize) -> Option<usize> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{super::frame::FramesMut, *};
+    use super::{
+        super::{frame::FramesMut, testing::bytes},
+        *,
+    };
 
     const AMPLE: Bounds = Bounds { frames: 1000, bytes: 1 << 20 };
 
@@ -142,7 +165,7 @@ mod tests {
     fn drain(queue: &mut Queue, mut at_once: impl FnMut() -> usize) -> Vec<u8> {
         let mut written = Vec::new();
         while !queue.is_empty() {
-            let mut slices = [IoSlice::new(&[]); PIECES];
+            let mut slices = [IoSlice::new(&[]); SLICES];
             let count = queue.slices(&mut slices);
             let next: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.iter().copied()).collect();
             let taken = at_once().clamp(1, next.len());
@@ -157,12 +180,12 @@ mod tests {
         let frames = texts(["12345678", "2", "3", "4"]);
         let mut queue = Queue::default();
         assert!(!queue.push(&frames, 0..4, 0, Bounds { frames: 10, bytes: 5 }), "the first is too large for any other");
-        assert_eq!(drain(&mut queue, || 1), frames.slice(0..1));
+        assert_eq!(drain(&mut queue, || 1), bytes(&frames, 0..1));
         assert!(!queue.push(&frames, 0..4, 0, Bounds { frames: 3, bytes: 100 }));
         assert!(!queue.push(&frames, 3..4, 0, Bounds { frames: 3, bytes: 100 }));
-        assert_eq!(drain(&mut queue, || 100), frames.slice(0..3));
+        assert_eq!(drain(&mut queue, || 100), bytes(&frames, 0..3));
         assert!(queue.push(&frames, 0..4, 0, Bounds { frames: 4, bytes: 19 }));
-        assert_eq!(drain(&mut queue, || 100), frames.slice(0..4));
+        assert_eq!(drain(&mut queue, || 100), bytes(&frames, 0..4));
     }
 
     #[test]
@@ -174,8 +197,23 @@ mod tests {
             assert!(queue.push(&frames, 0..3, taken, AMPLE));
             assert!(queue.push(&frames, 0..3, 0, AMPLE));
             queue.finish(last.clone());
-            let written = [&frames.bytes()[..taken], &drain(&mut queue, || 2)].concat();
-            assert_eq!(written, [frames.slice(0..whole), b"last"].concat(), "{taken}");
+            let written = [&bytes(&frames, 0..3)[..taken], &drain(&mut queue, || 2)].concat();
+            assert_eq!(written, [&bytes(&frames, 0..whole)[..], b"last"].concat(), "{taken}");
+        }
+    }
+
+    #[test]
+    fn a_shared_payload_is_not_copied_and_finished_wherever_the_socket_has_begun_it() {
+        let (payload, last) = (Bytes::from("x".repeat(300)), Bytes::from_static(b"last"));
+        let frame = Frames::sharing(&payload);
+        for taken in [1, 3, 4, 5, 303] {
+            let mut queue = Queue::default();
+            assert!(queue.push(&frame, 0..1, taken, AMPLE));
+            assert_eq!(queue.pieces[0].second.as_ptr(), payload.as_ptr());
+            assert!(queue.push(&frame, 0..1, 0, AMPLE));
+            queue.finish(last.clone());
+            let written = [&bytes(&frame, 0..1)[..taken], &drain(&mut queue, || 2)].concat();
+            assert_eq!(written, [&bytes(&frame, 0..1)[..], b"last"].concat(), "{taken}");
         }
     }
 
@@ -187,11 +225,14 @@ mod tests {
         ) {
             let (mut queue, mut expected) = (Queue::default(), Vec::new());
             for (payloads, taken) in &pushes {
-                let frames = texts(payloads.iter().map(String::as_str));
+                let frames = match &payloads[..] {
+                    [payload] => Frames::sharing(&Bytes::from(payload.clone())),
+                    payloads => texts(payloads.iter().map(String::as_str)),
+                };
                 // Only what comes first can have been taken in part.
-                let taken = if queue.is_empty() { (*taken).min(frames.bytes().len() - 1) } else { 0 };
+                let taken = if queue.is_empty() { (*taken).min(frames.size() - 1) } else { 0 };
                 prop_assert!(queue.push(&frames, 0..frames.len(), taken, AMPLE));
-                expected.extend_from_slice(&frames.bytes()[taken..]);
+                expected.extend_from_slice(&bytes(&frames, 0..frames.len())[taken..]);
             }
             let mut step = steps.iter().cycle();
             prop_assert_eq!(drain(&mut queue, || *step.next().unwrap()), expected);

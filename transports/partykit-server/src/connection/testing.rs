@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Cursor},
+    ops::Range,
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
@@ -21,7 +22,7 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{Bounds, Connection};
+use super::{Bounds, Connection, Frames};
 
 pub(crate) const AMPLE: Bounds = Bounds { frames: 1024, bytes: 1 << 20 };
 
@@ -95,6 +96,12 @@ pub(crate) enum Sent {
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(u16, String),
+}
+
+/// The bytes of some of the frames.
+pub(crate) fn bytes(frames: &Frames, range: Range<usize>) -> Vec<u8> {
+    let (first, second) = frames.rest(&range, 0);
+    [first, second].concat()
 }
 
 /// The frames that a server has encoded.

@@ -120,7 +120,7 @@ impl Batch {
     }
 
     pub(super) fn text(&mut self, connection: &Arc<Connection>, payload: &Bytes) {
-        let place = self.singles.put_text(payload);
+        let place = self.singles.push_text(payload);
         self.push(connection, Item::Frame(place));
     }
 

@@ -14,8 +14,6 @@ use crate::connection::{
 pub(super) struct BuffersMut {
     full: Vec<Frames>,
     last: FramesMut,
-    /// Large payloads, and where they are.
-    large: Vec<(Bytes, Place)>,
 }
 
 /// Frames in buffers.
@@ -40,35 +38,18 @@ pub(super) struct Splice<'a> {
     size: usize,
 }
 
-/// A payload from this size has a buffer of its own.
+/// From this size on a payload is not copied, and a buffer is full.
 const LARGE: usize = 16 << 10;
 
 impl BuffersMut {
-    /// Adds a text frame behind all others.
-    pub(super) fn push_text(&mut self, payload: &[u8]) -> Place {
-        let is_large = payload.len() >= LARGE;
-        if is_large {
-            self.rotate();
+    /// Adds a text frame. One that is large shares its payload.
+    pub(super) fn push_text(&mut self, payload: &Bytes) -> Place {
+        if payload.len() < LARGE {
+            return self.push(|frames| frames.push_text(payload));
         }
-        let place = self.push(|frames| frames.push_text(payload));
-        if is_large {
-            self.rotate();
-        }
-        place
-    }
-
-    /// Adds a text frame, or finds it: a large payload that many connections are sent, one by one, is here once.
-    pub(super) fn put_text(&mut self, payload: &Bytes) -> Place {
-        // Payloads of one address are equal, for they are held here.
-        let is_same = |other: &Bytes| other.as_ptr() == payload.as_ptr() && other.len() == payload.len();
-        if let Some((_, place)) = self.large.iter().find(|(other, _)| is_same(other)) {
-            return *place;
-        }
-        let place = self.push_text(payload);
-        if payload.len() >= LARGE {
-            self.large.push((payload.clone(), place));
-        }
-        place
+        self.rotate();
+        self.full.push(Frames::sharing(payload));
+        Place { buffer: self.full.len() - 1, frame: 0 }
     }
 
     pub(super) fn push_ping(&mut self, token: u64) -> Place {
@@ -77,7 +58,7 @@ impl BuffersMut {
 
     /// How many bytes there are in all.
     pub(super) fn size(&self) -> usize {
-        self.full.iter().map(|frames| frames.bytes().len()).sum::<usize>() + self.last.size()
+        self.full.iter().map(|frames| frames.size()).sum::<usize>() + self.last.size()
     }
 
     pub(super) fn freeze(mut self) -> Buffers {
@@ -108,7 +89,7 @@ impl Buffers {
 
     /// How many bytes there are in all.
     pub(super) fn size(&self) -> usize {
-        self.0.iter().map(|frames| frames.bytes().len()).sum()
+        self.0.iter().map(|frames| frames.size()).sum()
     }
 }
 
@@ -120,7 +101,7 @@ impl<'a> Splice<'a> {
     /// Adds a frame.
     pub(super) fn push(&mut self, buffers: &'a Buffers, place: Place) {
         let frames = &buffers.0[place.buffer];
-        self.size += frames.slice(place.frame..place.frame + 1).len();
+        self.size += frames.size_of(&(place.frame..place.frame + 1));
         if let Some((last, range)) = &mut self.range
             && std::ptr::eq(*last, frames)
             && range.end == place.frame
@@ -152,7 +133,7 @@ impl<'a> Splice<'a> {
     }
 
     fn copy(&mut self, frames: &Frames, range: Range<usize>) {
-        let is_large = frames.slice(range.clone()).len() >= LARGE;
+        let is_large = frames.size_of(&range) >= LARGE;
         if is_large || self.copies.size() >= LARGE {
             self.send_copies();
         }
