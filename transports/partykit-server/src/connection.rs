@@ -1,7 +1,7 @@
-//! One WebSocket connection: whoever sends on it writes to the socket directly, and queues only what that does not take.
+//! One WebSocket connection. A sender writes to the socket directly, and queues only what the socket does not take.
 //!
-//! A [`Connection`] is shared by its room, which sends, and by the task that [serves](serve) it: that one reads, goes on
-//! writing where the socket was full, and closes. Both hold its lock only while they poll the socket.
+//! A [`Connection`] is shared by its room, which sends, and by the task that [serves](serve()) it. The task
+//! reads, resumes writing when a full socket has space again, and closes. Both hold the lock only while they poll the socket.
 
 use std::{
     fmt,
@@ -42,7 +42,7 @@ pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// A connection as its room and its task share it.
+/// The part of a connection that its room and its task share.
 pub(crate) struct Connection {
     id: ConnectionId,
     bounds: Bounds,
@@ -50,9 +50,9 @@ pub(crate) struct Connection {
 }
 
 struct State {
-    /// `None` before the handshake is done, and after the end.
+    /// `None` before [`Connection::attach`] and after [`Connection::end`].
     io: Option<Box<dyn Io>>,
-    /// Wakes the connection's task. `None` until that has been polled; until then everything is queued.
+    /// Wakes the connection's task. `None` until the task has been polled; until then every frame is queued.
     waker: Option<Waker>,
     queue: Queue,
     flow: Flow,
@@ -63,19 +63,19 @@ struct State {
     /// The socket may hold back what it has taken.
     unflushed: bool,
     /// When the last bytes arrived.
-    heard: Instant,
+    received: Instant,
     /// How the room wants the connection closed.
     close: Option<CloseFrame>,
     notices: Option<Arc<Notices>>,
 }
 
-/// What becomes of the room's frames.
+/// Whether the room's frames are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
     Open,
-    /// One did not fit into the queue, so none that follows is sent until the room begins anew.
+    /// A frame did not fit into the queue. It and all that follow are dropped until [`Connection::resume`].
     Behind,
-    /// What was queued has been written, and the room has been notified.
+    /// As [`Flow::Behind`], but what was queued has been written, and the room has been notified of that.
     CaughtUp,
     /// No frame is sent any more.
     Closed,
@@ -93,7 +93,7 @@ pub(crate) enum Work {
 }
 
 impl Connection {
-    /// A connection before its handshake. What is sent until [`Connection::attach`] is queued.
+    /// Makes a connection whose handshake is not complete. Frames that are sent before [`Connection::attach`] are queued.
     pub(crate) fn new(id: ConnectionId, bounds: Bounds) -> Arc<Self> {
         let state = State {
             io: None,
@@ -103,7 +103,7 @@ impl Connection {
             blocked: false,
             took: false,
             unflushed: false,
-            heard: Instant::now(),
+            received: Instant::now(),
             close: None,
             notices: None,
         };
@@ -114,13 +114,15 @@ impl Connection {
         self.id
     }
 
-    /// Names where the room is notified that the connection is behind, and has caught up.
+    /// Sets where the connection notifies its room that it is behind, and that it has caught up.
     pub(crate) fn notify(&self, notices: Arc<Notices>) {
         self.state().notices = Some(notices);
     }
 
-    /// Sends frames: writes what the socket takes, and queues the rest. Frames that do not fit into the queue, and those
-    /// that follow until [`Connection::resume`], are dropped; the room is notified.
+    /// Sends frames: writes what the socket takes, and queues the rest.
+    ///
+    /// A frame that does not fit into the queue, and all that follow until [`Connection::resume`], are dropped. The room is
+    /// notified.
     pub(crate) fn send(&self, frames: &Frames, range: Range<usize>) {
         let mut state = self.state();
         if state.flow == Flow::Open && !state.send(frames, range, self.bounds) {
@@ -129,7 +131,7 @@ impl Connection {
         }
     }
 
-    /// Sends what the room may do without: drops it where it does not fit.
+    /// Sends control frames, or drops them if they do not fit into the queue.
     pub(crate) fn send_or_drop(&self, frames: &Frames) {
         let mut state = self.state();
         if matches!(state.flow, Flow::Open | Flow::Behind | Flow::CaughtUp) {
@@ -137,7 +139,7 @@ impl Connection {
         }
     }
 
-    /// Sends the room's frames again.
+    /// Sends the room's frames again after the connection was behind.
     pub(crate) fn resume(&self) {
         let mut state = self.state();
         if matches!(state.flow, Flow::Behind | Flow::CaughtUp) {
@@ -145,7 +147,7 @@ impl Connection {
         }
     }
 
-    /// Closes the connection, whatever is still queued. Only the first reason counts.
+    /// Closes the connection. What is still queued is dropped. Only the first call has an effect.
     pub(crate) fn close(&self, frame: CloseFrame) {
         let mut state = self.state();
         if matches!(state.flow, Flow::Open | Flow::Behind | Flow::CaughtUp) {
@@ -155,14 +157,16 @@ impl Connection {
         }
     }
 
-    /// Begins to read and write. The next poll of [`Connection::work`] has to be the task's.
+    /// Begins to read from and write to a socket.
     pub(crate) fn attach(&self, io: Box<dyn Io>) {
         let mut state = self.state();
         state.io = Some(io);
-        state.heard = Instant::now();
+        state.received = Instant::now();
     }
 
-    /// Writes what is queued whenever the socket takes it, until there is something else to do.
+    /// Writes what is queued when the socket takes it, and returns when the task has something else to do.
+    ///
+    /// From the first poll on, senders wake the task that polled last.
     pub(crate) async fn work(&self) -> Work {
         poll_fn(|context| {
             let mut state = self.state();
@@ -184,7 +188,7 @@ impl Connection {
         .await
     }
 
-    /// Sends nothing more but what has been begun, and `last`.
+    /// Drops every queued frame that is not partly written, and sends `last` as the last frame.
     pub(crate) fn finish(&self, last: impl Into<Bytes>) {
         let mut state = self.state();
         state.flow = Flow::Closed;
@@ -201,30 +205,30 @@ impl Connection {
         .await
     }
 
-    /// Forgets the socket and what is queued.
+    /// Drops the socket and what is queued.
     pub(crate) fn end(&self) {
         let mut state = self.state();
         state.flow = Flow::Closed;
         state.queue = Queue::default();
         (state.waker, state.notices) = (None, None);
-        // Closing a socket is work for the operating system, and nobody need wait for it.
+        // Closing a socket takes a while, and a sender need not wait for it.
         let io = state.io.take();
         drop(state);
         drop(io);
     }
 
-    /// Reads; nothing at the end.
+    /// Reads from the socket. No bytes are the end.
     fn poll_read(&self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state();
         let Some(io) = &mut state.io else { return Poll::Ready(Ok(())) };
         ready!(Pin::new(io).poll_read(context, buffer))?;
-        state.heard = Instant::now();
+        state.received = Instant::now();
         Poll::Ready(Ok(()))
     }
 
     /// When bytes last arrived.
-    fn heard(&self) -> Instant {
-        self.state().heard
+    fn received(&self) -> Instant {
+        self.state().received
     }
 
     /// Whether the network has become full, or has taken more when it was full, since this was last asked.
@@ -242,7 +246,7 @@ impl Connection {
 }
 
 impl State {
-    /// Returns `false` if not all of it fits into the queue.
+    /// Returns `false` if not all frames fit into the queue.
     fn send(&mut self, frames: &Frames, range: Range<usize>, bounds: Bounds) -> bool {
         let mut taken = 0;
         if self.queue.is_empty() && self.waker.is_some() {
@@ -289,7 +293,7 @@ impl State {
         Ok(taken)
     }
 
-    /// Goes on writing what is queued.
+    /// Writes what is queued.
     fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { io: Some(io), queue, blocked, took, unflushed, .. } = self else { return Poll::Ready(Ok(())) };
         while !queue.is_empty() {
@@ -314,7 +318,7 @@ impl State {
         Poll::Ready(Ok(()))
     }
 
-    /// Has whoever sends wake the task that polls just now.
+    /// From now on, senders wake the task of this context.
     fn register(&mut self, context: &Context<'_>) {
         if self.waker.as_ref().is_none_or(|waker| !waker.will_wake(context.waker())) {
             self.waker = Some(context.waker().clone());

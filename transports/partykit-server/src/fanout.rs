@@ -1,8 +1,8 @@
-//! Broadcasting: what a room sends goes to its connections at the cost of the writes.
+//! Sends a room's frames to its connections, at the cost of the writes.
 //!
-//! [`Fanout::send`] and its siblings only note what is to be sent, and [`Fanout::flush`] sends it: each frame is encoded
-//! once for all, and what gathered between two flushes is one write for each connection. Each connection is sent everything
-//! in the order in which it was noted.
+//! [`Fanout::send`] and its siblings add to a batch, and [`Fanout::flush`] sends it. Each frame is encoded once for all
+//! connections, and a batch is one write for each connection. A connection is sent everything in the order in which it was
+//! added.
 //!
 //! A small room writes to the sockets from its own task. A large one has a task for each worker thread, its *shards*, with a
 //! part of the connections each.
@@ -31,7 +31,7 @@ use shards::{Lost, Shards};
 #[derive(Debug)]
 pub(crate) struct Fanout {
     connections: HashMap<ConnectionId, Arc<Connection>>,
-    /// What has been looked up since the last connection came or went.
+    /// Audiences whose connections have been looked up since a connection last joined or left.
     rosters: Vec<Arc<Roster>>,
     batch: Batch,
     notices: Arc<Notices>,
@@ -52,20 +52,20 @@ impl Fanout {
         }
     }
 
-    /// Adds a connection. It is sent what is noted from now on.
+    /// Adds a connection. It is sent what is added from now on.
     pub(crate) fn join(&mut self, connection: Arc<Connection>) {
         connection.notify(Arc::clone(&self.notices));
         self.rosters.clear();
         self.connections.insert(connection.id(), connection);
     }
 
-    /// Forgets a connection. What has been noted for it is sent nevertheless.
+    /// Forgets a connection. What has been added for it is sent nevertheless.
     pub(crate) fn leave(&mut self, connection: ConnectionId) {
         self.rosters.clear();
         self.connections.remove(&connection);
     }
 
-    /// Notes a text frame for an audience. The payload has to be UTF-8.
+    /// Adds a text frame for an audience. The payload has to be UTF-8.
     ///
     /// Members that are not here, or not any more, are passed over.
     pub(crate) fn send(&mut self, to: &Audience, payload: &Bytes) {
@@ -83,21 +83,21 @@ impl Fanout {
         }
     }
 
-    /// Notes a ping that carries a token.
+    /// Adds a ping that carries a token.
     pub(crate) fn ping(&mut self, connection: ConnectionId, token: u64) {
         if let Some(connection) = self.connections.get(&connection) {
             self.batch.ping(connection, token);
         }
     }
 
-    /// Notes that a connection that was behind is sent frames again from now on.
+    /// Adds that a connection that was behind is sent frames again from now on.
     pub(crate) fn resume(&mut self, connection: ConnectionId) {
         if let Some(connection) = self.connections.get(&connection) {
             self.batch.resume(connection);
         }
     }
 
-    /// Notes that a connection is to be closed, and forgets it.
+    /// Adds that a connection is closed, and forgets the connection.
     pub(crate) fn close(&mut self, connection: ConnectionId, frame: CloseFrame) {
         if let Some(connection) = self.connections.get(&connection) {
             self.batch.close(connection, frame);
@@ -105,25 +105,25 @@ impl Fanout {
         self.leave(connection);
     }
 
-    /// Sends what has been noted. Waits while the shards are busy with what was sent before, and for nobody's network.
+    /// Sends the batch. Waits for the shards to finish earlier batches, but never for a client to read.
     pub(crate) async fn flush(&mut self) {
         if self.batch.is_empty() {
             return;
         }
         let batch = mem::take(&mut self.batch).seal();
         if let Err(Lost) = self.shards.deliver(batch, self.connections.len()).await {
-            // Nobody knows what has been sent, so nobody may go on from there.
+            // What has been sent is unknown, so no connection may go on from there.
             error!("a task of the fan-out has ended, and all connections of its room are closed");
             self.close_all(&GONE);
         }
     }
 
-    /// How many bytes have been noted and not sent yet. Flush before that becomes much: it is memory.
+    /// How many bytes the batch has. Flush before it becomes large.
     pub(crate) fn size(&self) -> usize {
         self.batch.size()
     }
 
-    /// What connections have notified the room of since the last time, in order.
+    /// What connections notify the room of.
     pub(crate) fn notices(&self) -> &Arc<Notices> {
         &self.notices
     }

@@ -1,4 +1,4 @@
-//! The opening handshake of a WebSocket connection, answered so that the socket itself is ours afterwards.
+//! The opening handshake of a WebSocket connection. axum's own does not hand out the socket.
 
 use axum::{
     body::Body,
@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::connection::Io;
 
-/// A client's wish to open a connection that can be granted.
+/// A request to open a WebSocket connection that can be accepted.
 #[derive(Debug)]
 pub(crate) struct Handshake {
     accept: HeaderValue,
@@ -21,7 +21,11 @@ pub(crate) struct Handshake {
 }
 
 impl Handshake {
-    /// Checks a request as axum's own extractor does; fails with its answer.
+    /// Checks a request with axum's own extractor.
+    ///
+    /// # Errors
+    ///
+    /// Returns the response that rejects it.
     pub(crate) async fn from_request_parts(parts: &mut Parts) -> Result<Self, Response> {
         let upgrade = parts.extensions.get::<OnUpgrade>().cloned();
         let _checked = WebSocketUpgrade::from_request_parts(parts, &()).await.map_err(IntoResponse::into_response)?;
@@ -31,7 +35,7 @@ impl Handshake {
         let Ok(accept) = derive_accept_key(key.as_bytes()).try_into() else {
             return Err(StatusCode::BAD_REQUEST.into_response());
         };
-        // A browser that offers protocols accepts no answer without one.
+        // A browser that offers protocols fails if none is selected.
         let protocol = parts.headers.get(header::SEC_WEBSOCKET_PROTOCOL).and_then(|offered| {
             let first = offered.as_bytes().split(|byte| *byte == b',').next()?.trim_ascii();
             HeaderValue::from_bytes(first).ok()
@@ -39,7 +43,7 @@ impl Handshake {
         Ok(Self { accept, protocol, upgrade })
     }
 
-    /// The answer that grants it, and the socket once the client has it.
+    /// The response that accepts it, and the socket once the response is sent.
     pub(crate) fn accept(self) -> (Response, impl Future<Output = hyper::Result<Box<dyn Io>>> + Send) {
         let Self { accept, protocol, upgrade } = self;
         let mut response = Response::new(Body::empty());

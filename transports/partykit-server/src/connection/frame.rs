@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::{
 /// Encoded frames, one after the other.
 #[derive(Clone, Debug)]
 pub(crate) struct Frames {
-    /// The header of a single frame whose payload are the bytes; nothing where those are all of the frames.
+    /// The header of a single frame whose payload is `bytes`. Empty if `bytes` has the headers as well.
     header: Bytes,
     bytes: Bytes,
     /// Where each frame ends.
@@ -25,7 +25,7 @@ pub(crate) struct FramesMut {
     ends: Vec<usize>,
 }
 
-/// A heartbeat's ping. The pings of a room carry a token.
+/// The ping of the heartbeat. Pings of a room carry a token.
 pub(crate) const PING: [u8; 2] = [0x89, 0];
 
 impl Frames {

@@ -1,4 +1,4 @@
-//! What a socket has not taken yet, within bounds. No I/O.
+//! The bounded queue of what a socket has not taken yet. No I/O.
 
 use std::{
     collections::VecDeque,

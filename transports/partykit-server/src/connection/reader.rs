@@ -1,4 +1,4 @@
-//! Reading from a connection, without a buffer of its own while nothing arrives.
+//! Reading from a connection. A connection on which nothing arrives has no read buffer.
 
 use std::{
     cell::RefCell,
@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::{
 
 use super::Connection;
 
-/// The reading half of the WebSocket protocol, on bytes that are handed to it.
+/// The reading half of the WebSocket protocol. Takes bytes, and does no I/O itself.
 #[derive(Debug)]
 pub(crate) struct Reader {
     protocol: WebSocketContext,
@@ -24,15 +24,15 @@ pub(crate) struct Reader {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
     Text(Utf8Bytes),
-    /// The answer to the room's ping that carried this token.
+    /// The pong to the room's ping with this token.
     Pong(u64),
 }
 
-/// What came of some bytes.
+/// What some bytes contained.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
     pub(crate) arrivals: Vec<Arrival>,
-    /// Encoded frames to be sent: pongs, and a close frame if the other end has closed.
+    /// Encoded frames to be sent: pongs, and a close frame if the other end closed.
     pub(crate) replies: Vec<u8>,
     pub(crate) end: Option<End>,
 }
@@ -40,27 +40,27 @@ pub(crate) struct Received {
 /// Why there is nothing more to read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The other end is gone without a word.
+    /// The connection ended without a close frame.
     Gone,
-    /// Both sides have said that they close, with the last reply.
+    /// Both sides have sent a close frame, if the replies are sent.
     Closed,
-    /// What arrived breaks the protocol or a limit, so nothing after it can be understood.
+    /// What arrived breaks the protocol or a limit, so what follows cannot be parsed.
     Failed(CloseFrame),
 }
 
-/// How much is read at once.
+/// How many bytes are read at once.
 const CHUNK: usize = 16 << 10;
 
-/// What the protocol allocates when a connection opens, and the pieces in which it copies long messages.
+/// The size of the buffer that tungstenite allocates for each connection, and of the pieces in which it copies messages.
 const BUFFER: usize = 1 << 10;
 
 thread_local! {
-    /// Where all connections read into, one after the other.
+    /// The read buffer of all connections that are polled on this thread.
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
 }
 
 impl Reader {
-    /// A reader of messages of up to `max_size` bytes.
+    /// Makes a reader that accepts messages of up to `max_size` bytes.
     pub(crate) fn new(max_size: usize) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER)
@@ -70,7 +70,7 @@ impl Reader {
         Self { protocol: WebSocketContext::new(Role::Server, Some(config)) }
     }
 
-    /// Reads until something has come of it.
+    /// Reads until there is something to return.
     pub(crate) fn poll_receive(&mut self, connection: &Connection, context: &mut Context<'_>) -> Poll<Received> {
         SCRATCH.with_borrow_mut(|scratch| {
             loop {
@@ -87,7 +87,7 @@ impl Reader {
         })
     }
 
-    /// Reads and forgets, until the other end is gone.
+    /// Reads and drops everything, until the connection ends.
     pub(crate) fn poll_discard(connection: &Connection, context: &mut Context<'_>) -> Poll<()> {
         SCRATCH.with_borrow_mut(|scratch| {
             loop {
@@ -100,15 +100,15 @@ impl Reader {
         })
     }
 
-    /// Begins the closing handshake. Returns the frame to be sent.
+    /// Begins the closing handshake, and returns the encoded close frame.
     pub(crate) fn close(&mut self, frame: CloseFrame) -> Vec<u8> {
         let mut replies = Vec::new();
-        // It fails if the other end has closed meanwhile: then there is nothing to say.
+        // It fails if the other end has closed meanwhile: then nothing is to be sent.
         let _closed_already = self.protocol.close(&mut Pipe { input: &[], output: &mut replies }, Some(frame));
         replies
     }
 
-    /// Takes bytes that have arrived.
+    /// Parses bytes that have arrived.
     fn receive(&mut self, bytes: &[u8]) -> Received {
         let mut received = Received::default();
         let mut pipe = Pipe { input: bytes, output: &mut received.replies };
@@ -116,11 +116,11 @@ impl Reader {
             match self.protocol.read(&mut pipe) {
                 Ok(Message::Text(text)) => received.arrivals.push(Arrival::Text(text)),
                 Ok(Message::Pong(payload)) => {
-                    // Those of the heartbeat are empty.
+                    // Pongs to the heartbeat are empty.
                     let token = payload[..].try_into().map(u64::from_be_bytes);
                     received.arrivals.extend(token.map(Arrival::Pong));
                 }
-                // Binary messages are nobody's. The protocol answers a ping or a close the next time that it is read from.
+                // Binary messages are ignored. tungstenite replies to a ping or a close at the next read.
                 Ok(Message::Binary(_) | Message::Ping(_) | Message::Close(_) | Message::Frame(_)) => {}
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return received,
                 Err(error) => {
@@ -145,7 +145,7 @@ impl From<Error> for End {
     }
 }
 
-/// Bytes that have arrived, and those that answer them.
+/// Bytes that have arrived, and the replies to them.
 #[derive(Debug)]
 struct Pipe<'a> {
     input: &'a [u8],

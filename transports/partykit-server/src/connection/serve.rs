@@ -17,12 +17,12 @@ use super::{
 };
 use crate::{config::ServerConfig, host::Command, rooms::Membership};
 
-/// What stands for a heartbeat of no time.
+/// The shortest heartbeat; a shorter one is set to it.
 const SHORTEST: Duration = Duration::from_millis(1);
-/// What stands for one that is longer: ten years.
+/// The longest heartbeat, ten years; a longer one is set to it.
 const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// How many arrivals the room takes as one.
+/// How many arrivals are handed to the room as one command.
 const ARRIVALS: usize = 32;
 
 /// Why a connection is closed whose room has ended.
@@ -38,7 +38,7 @@ const fn away(reason: &'static str) -> CloseFrame {
 /// How a connection ends.
 #[derive(Debug)]
 enum Ending {
-    /// There is nobody to write to.
+    /// The other end is gone.
     Gone,
     /// The server closes.
     Close(CloseFrame),
@@ -67,13 +67,13 @@ pub(crate) async fn serve(
         // Last, since there may always be something to read.
         ending = read(&connection, &mut reader, &membership) => ending,
     };
-    // The room has no use for the connection any more; the ending may take a while.
+    // The room forgets the connection now; the closing handshake may take a while.
     drop(membership);
     let _too_late = timeout(config.close_timeout, end(&connection, &mut reader, ending)).await;
     connection.end();
 }
 
-/// Hands in what arrives, until nothing more does.
+/// Hands what arrives to the room, and returns when nothing more will.
 async fn read(connection: &Connection, reader: &mut Reader, membership: &Membership) -> Ending {
     loop {
         let mut received = poll_fn(|context| reader.poll_receive(connection, context)).await;
@@ -99,14 +99,14 @@ async fn read(connection: &Connection, reader: &mut Reader, membership: &Members
     }
 }
 
-/// Pings every now and then, and returns when the other end has shown no life for two intervals.
+/// Pings once an interval, and returns when the other end has shown no sign of life for two intervals.
 ///
-/// It does by what it sends, and by what it takes where the network is full: what it says, an answer to a ping too, may wait
-/// until it has read a content that takes a while to get through. From when the network becomes full it has as long again.
+/// A sign of life is a byte that arrives, or one that is taken while the network is full: a client that reads a large content
+/// answers pings only after it. When the network becomes full, two intervals begin anew.
 async fn silence(connection: &Connection, interval: Duration) {
     let (mut alive, mut next_ping) = (Instant::now(), Instant::now() + interval);
     loop {
-        alive = alive.max(connection.heard());
+        alive = alive.max(connection.received());
         let now = Instant::now();
         if alive + interval.saturating_mul(2) <= now {
             if !connection.took() {
@@ -116,7 +116,7 @@ async fn silence(connection: &Connection, interval: Duration) {
         }
         if next_ping <= now {
             next_ping = now + interval;
-            // What the network is full of tells as much.
+            // While something is queued, taking it is the sign of life.
             if connection.is_idle() {
                 connection.send_or_drop(&Frames::one(&PING[..]));
             }
@@ -125,7 +125,7 @@ async fn silence(connection: &Connection, interval: Duration) {
     }
 }
 
-/// Says what there is to say in parting.
+/// Closes the connection.
 async fn end(connection: &Connection, reader: &mut Reader, ending: Ending) {
     let (Ending::Close(frame) | Ending::Fail(frame)) = &ending else {
         if let Ending::Closed { reply } = ending {

@@ -41,7 +41,7 @@ async fn what_is_sent_before_the_handshake_is_done_waits_for_it() {
 }
 
 #[tokio::test]
-async fn frames_are_written_by_who_sends_them_at_once_and_together() {
+async fn frames_are_written_at_once_and_together_by_the_sender() {
     let (connection, recorder) = record(ID).await;
     let frames = texts(["a", "b", "c"]);
     connection.send(&frames, 0..2);
@@ -50,7 +50,7 @@ async fn frames_are_written_by_who_sends_them_at_once_and_together() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_is_behind_once_and_hears_everything_from_where_the_room_resumes() {
+async fn a_slow_reader_is_behind_once_and_receives_everything_from_where_the_room_resumes() {
     let bounds = Bounds { frames: 3, bytes: 100 };
     let (connection, mut client) = connect(ID, bounds, 8).await;
     let notices = Arc::new(Notices::default());
@@ -84,7 +84,7 @@ async fn a_slow_reader_is_behind_once_and_hears_everything_from_where_the_room_r
 }
 
 #[tokio::test]
-async fn r8_pongs_that_nobody_reads_take_no_more_than_the_bounds_of_the_queue() {
+async fn r8_pongs_that_are_not_read_take_no_more_than_the_bounds_of_the_queue() {
     let (connection, _client) = connect(ID, Bounds { frames: 4, bytes: 100 }, 2).await;
     send(&connection, &texts(["begun", "queued"]));
     for _ in 0..1000 {

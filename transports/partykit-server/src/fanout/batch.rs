@@ -1,7 +1,8 @@
-//! What is sent between two flushes.
+//! What is sent by one flush.
 //!
-//! Most connections are sent every frame of one audience and nothing else: that lies side by side in one buffer, and is one
-//! write. The others, an author or one that is pinged, are *apart*: for them the batch is gone through in order.
+//! Most connections are sent every frame of one audience and nothing else. Those frames are in one buffer, which is one write.
+//! The other connections, such as authors and those that are pinged, are *apart*: for each of them the batch is gone through
+//! in order.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -76,10 +77,10 @@ enum Item {
     Close(CloseFrame),
 }
 
-/// Who is sent something.
+/// A connection that is sent something.
 #[derive(Clone, Copy, Debug)]
 enum Target<'a> {
-    /// All of a run.
+    /// It is sent all of a run.
     Plain(&'a Run<Buffers>, &'a Connection),
     Apart(&'a Apart),
 }
@@ -102,7 +103,7 @@ impl Batch {
         self.broadcasts.is_empty() && self.apart.is_empty()
     }
 
-    /// How many bytes have been noted.
+    /// How many bytes there are.
     pub(super) fn size(&self) -> usize {
         self.runs.iter().map(|run| run.buffers.size()).sum::<usize>() + self.singles.size()
     }

@@ -17,8 +17,8 @@ pub(crate) enum Notice {
     CaughtUp(ConnectionId),
 }
 
-/// The notices of a room's connections, in order. There are at most two of each connection: it is behind, and has caught
-/// up; then it waits for the room.
+/// The notices of a room's connections, in order. There are at most two for each connection: that it is behind, and that it
+/// has caught up. No other follows before the room resumes the connection.
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
     list: Mutex<Vec<Notice>>,

@@ -17,18 +17,18 @@ pub(super) struct Shards {
     pending: Arc<AtomicUsize>,
 }
 
-/// A shard has come to a sudden end. What it was sent may be lost.
+/// A shard's task ended early. What it was sent may be lost.
 #[derive(Debug)]
 pub(super) struct Lost;
 
-/// From how many connections on a room has shards.
+/// The number of connections from which on a room has shards.
 const LARGE: usize = 128;
 
-/// How many batches may wait for a shard. While it writes one, what follows gathers in the next.
+/// How many batches may wait for a shard. While they wait, what the room sends gathers in the next batch.
 const PENDING: usize = 1;
 
 impl Shards {
-    /// Sends a batch to a room of so many connections, or has that done.
+    /// Sends a batch in a room of `connections` connections, or hands it to the shards.
     pub(super) async fn deliver(&mut self, batch: Sealed, connections: usize) -> Result<(), Lost> {
         self.resize(connections);
         if self.tasks.is_empty() {
@@ -52,6 +52,12 @@ impl Shards {
         while self.pending.load(Ordering::Acquire) > 0 {
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Ends the tasks as a panic would.
+    #[cfg(test)]
+    pub(super) fn lose(&mut self) {
+        self.tasks = vec![mpsc::channel(PENDING).0];
     }
 
     /// Starts or ends the tasks where the room has become large or small.

@@ -58,7 +58,7 @@ async fn what_gathers_between_two_flushes_is_one_write_for_each_connection() {
 }
 
 #[tokio::test]
-async fn a_large_content_is_sent_between_small_frames_to_each_who_is_to_have_it() {
+async fn a_large_content_for_single_connections_is_sent_between_small_frames() {
     let (mut fanout, recorders) = fanout(50).await;
     let (members, content) = (ids(0..50), payload("x".repeat(1 << 20)));
     for id in 0..50 {
@@ -123,6 +123,22 @@ async fn all_connections_of_a_room_that_ends_are_closed() {
     drop(fanout);
     let Work::Close(close) = connection.work().await else { panic!("it works on") };
     assert_eq!(close, GONE);
+}
+
+#[tokio::test]
+async fn connections_are_closed_when_what_they_were_sent_is_lost_and_those_that_follow_are_not() {
+    let (mut fanout, _recorders) = fanout(100).await;
+    let connection = Arc::clone(&fanout.connections[&ConnectionId(0)]);
+    fanout.shards.lose();
+    fanout.send(&all(&ids(0..100), None), &payload("lost"));
+    fanout.flush().await;
+    let Work::Close(close) = connection.work().await else { panic!("it works on") };
+    assert_eq!(close, GONE);
+    let (connection, recorder) = record(ConnectionId(100)).await;
+    fanout.join(connection);
+    fanout.send(&all(&ids(0..101), None), &payload("sent"));
+    fanout.flush().await;
+    assert_eq!(recorder.frames(), [text("sent")]);
 }
 
 #[derive(Clone, Debug)]

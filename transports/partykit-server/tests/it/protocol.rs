@@ -63,7 +63,7 @@ async fn a_handshake_that_is_none_is_refused_and_leaves_no_connection() {
 }
 
 #[tokio::test]
-async fn frames_that_come_with_the_handshake_are_heard() {
+async fn frames_that_come_with_the_handshake_are_received() {
     let server = serve(uncured()).await;
     put(&server, "/party/r/store", "[{},{}]").await;
     let mut bob = Socket::open(&server, "/party/r").await;
@@ -74,7 +74,7 @@ async fn frames_that_come_with_the_handshake_are_heard() {
 }
 
 #[tokio::test]
-async fn r8_what_breaks_the_protocol_is_closed_with_a_code_and_nobody_else_notices() {
+async fn r8_a_client_that_breaks_the_protocol_is_closed_with_a_code_and_no_other_notices() {
     let server = serve(uncured()).await;
     put(&server, "/party/r/store", "[{},{}]").await;
     let mut bob = Socket::open(&server, "/party/r").await;
