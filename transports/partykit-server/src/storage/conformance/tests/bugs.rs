@@ -213,7 +213,7 @@ impl Storage for Buggy {
         epochs.push(present.clone());
         match self.bug {
             Bug::OpeningWrites if present.number == 1 => {
-                let record = Record { number: 1, seq: 0, author: None, decided: None, event: Event::Refused };
+                let record = Record { number: 1, seq: 0, author: None, decided: None, event: Event::Nothing };
                 self.rooms.commit(&[Commit { room: room.clone(), epoch: present, time: now, records: vec![record] }]);
             }
             Bug::NoNewEpoch if !before.is_empty() => {
