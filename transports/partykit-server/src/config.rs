@@ -11,6 +11,7 @@ pub struct ServerConfig {
     /// `None` is any.
     pub(crate) parties: Option<BTreeSet<String>>,
     pub(crate) heartbeat: Duration,
+    pub(crate) policy_timeout: Duration,
     pub(crate) body_timeout: Duration,
     pub(crate) close_timeout: Duration,
     pub(crate) max_rooms: usize,
@@ -28,6 +29,7 @@ impl ServerConfig {
             room: RoomConfig::new(),
             parties: Some([MAIN_PARTY.to_owned()].into()),
             heartbeat: Duration::from_secs(20),
+            policy_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(3),
             max_rooms: 100_000,
@@ -61,6 +63,13 @@ impl ServerConfig {
     /// twice as long, and takes nothing of what it is sent, is ended.
     pub fn with_heartbeat(mut self, interval: Duration) -> Self {
         self.heartbeat = interval;
+        self
+    }
+
+    /// Sets how long the policy may take to let a connection or a request in. Defaults to 10 s. Then the client is answered
+    /// with 503.
+    pub fn with_policy_timeout(mut self, timeout: Duration) -> Self {
+        self.policy_timeout = timeout;
         self
     }
 

@@ -31,13 +31,13 @@ use crate::{
 /// What is asked of a room.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Let a connection in. The answer is the refusal, if it is one.
+    /// Let a connection in, which the policy allows. The answer is why it is not in, if the room is not available.
     Connect { connection: Arc<Connection>, context: Context, answer: oneshot::Sender<Option<Response>> },
     /// Forget a connection.
     Close { connection: ConnectionId },
     /// Take messages and answers to pings, in order.
     Arrived { connection: ConnectionId, arrivals: Vec<Arrival> },
-    /// Answer a request.
+    /// Answer a request, which the policy allows.
     Request { context: Context, body: Bytes, answer: oneshot::Sender<Response> },
     /// Apply changes, or make this the content, without asking the policy.
     Edit { author: Option<Arc<str>>, edit: HostEdit, answer: oneshot::Sender<Result<Edited>> },
@@ -78,7 +78,6 @@ pub(crate) struct Host {
     fanout: Fanout,
     /// Who waits for the answer to a request, an edit or a reading.
     waiting: HashMap<RequestId, Waiting>,
-    refusals: HashMap<ConnectionId, oneshot::Sender<Option<Response>>>,
     watchers: Vec<mpsc::Sender<Record>>,
     /// The outcome of the commit that is in flight.
     commit: Option<oneshot::Receiver<Result<()>>>,
@@ -139,7 +138,6 @@ impl Host {
             place,
             fanout: Fanout::new(),
             waiting: HashMap::new(),
-            refusals: HashMap::new(),
             watchers: Vec::new(),
             commit: None,
             jobs: FuturesUnordered::new(),
@@ -259,12 +257,7 @@ impl Host {
                 let id = connection.id();
                 self.fanout.join(connection);
                 self.hand_in(Input::Connect { connection: id, context });
-                // One that is not in the room is refused as soon as what comes before that is stored.
-                if self.room.room().has(id) {
-                    let _gone_meanwhile = answer.send(None);
-                } else {
-                    self.refusals.insert(id, answer);
-                }
+                let _gone_meanwhile = answer.send(None);
             }
             Command::Close { connection } => {
                 self.fanout.leave(connection);
@@ -396,12 +389,6 @@ impl Host {
                 }
                 _ => {}
             },
-            Output::Refuse { connection, response } => {
-                self.fanout.leave(connection);
-                if let Some(answer) = self.refusals.remove(&connection) {
-                    let _gone_meanwhile = answer.send(Some(response));
-                }
-            }
             Output::Close { connection, code, reason } => {
                 debug!(connection = connection.0, code, reason, "closing");
                 self.fanout.close(connection, CloseFrame { code: code.into(), reason: Utf8Bytes::from_static(reason) });

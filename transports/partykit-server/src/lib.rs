@@ -27,32 +27,43 @@
 //!
 //! A [`Policy`] decides who may connect, who may request the store over HTTP, and what of a change is accepted; it allows
 //! what it does not refuse. A client brings a token in a header of all its requests, or in the query of its socket, which
-//! those of the store over HTTP do not have.
+//! those of the store over HTTP do not have. Who is let in may be asked of a database; what the database says is attached to
+//! the connection, for the methods that decide on its changes.
 //!
 //! ```
-//! use roommate_server::{Asker, Cell, Id, Policy, RoomConfig, Server, ServerConfig};
+//! use async_trait::async_trait;
+//! use roommate_server::{Asker, Cell, Context, Id, Policy, Result, RoomConfig, Server, ServerConfig};
 //!
 //! #[derive(Debug)]
 //! struct Members;
 //!
+//! #[derive(Clone)]
+//! struct IsOwner(bool);
+//!
+//! #[async_trait]
 //! impl Policy for Members {
 //!     /// WebSockets.
-//!     fn can_connect(&self, asker: Asker<'_>) -> bool {
-//!         is_member(asker)
+//!     async fn can_connect(&self, context: &mut Context) -> Result<bool> {
+//!         let Some(token) = context.header("authorization") else { return Ok(false) };
+//!         let is_owner = look_up(token).await?;
+//!         context.extensions.insert(IsOwner(is_owner));
+//!         Ok(true)
 //!     }
 //!
 //!     /// The store over HTTP: GET reads all of it, and the first PUT makes it.
-//!     fn can_request(&self, asker: Asker<'_>) -> bool {
-//!         is_member(asker)
+//!     async fn can_request(&self, context: &mut Context) -> Result<bool> {
+//!         self.can_connect(context).await
 //!     }
 //!
-//!     fn can_set_value(&self, value_id: &Id, _: &Cell, _: Option<&Cell>, _: Asker<'_>) -> bool {
-//!         value_id != "owner"
+//!     fn can_set_value(&self, value_id: &Id, _: &Cell, _: Option<&Cell>, asker: Asker<'_>) -> bool {
+//!         let is_owner = asker.context.extensions.get().is_some_and(|IsOwner(is_owner)| *is_owner);
+//!         is_owner || value_id != "title"
 //!     }
 //! }
 //!
-//! fn is_member(asker: Asker<'_>) -> bool {
-//!     asker.context.header("authorization") == Some("Bearer secret")
+//! async fn look_up(token: &str) -> Result<bool> {
+//!     // ...
+//! #   Ok(token == "Bearer secret")
 //! }
 //!
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -62,6 +73,7 @@
 //! # }).unwrap();
 //! ```
 
+mod admission;
 mod answer;
 mod config;
 mod connection;

@@ -5,12 +5,13 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::{ConnectInfo, Request, State},
+    extract::{ConnectInfo, OriginalUri, Request, State},
     http::{HeaderMap, HeaderValue, header, request::Parts},
     response::Response as Answer,
     routing::any,
 };
 use futures_util::StreamExt;
+use hyper::upgrade::OnUpgrade;
 use roommate_partykit::proto::{Context, Headers, Limits, Response, RoomPath};
 use tokio::{
     sync::oneshot,
@@ -19,6 +20,7 @@ use tokio::{
 use tracing::debug;
 
 use crate::{
+    admission::{Door, admit},
     answer::{add_headers, answer},
     connection::{self, Bounds, Connection, Reader},
     handshake::Handshake,
@@ -38,6 +40,7 @@ pub(crate) fn not_found(headers: &Headers) -> Answer {
 async fn visit(State(rooms): State<Rooms>, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
     let headers = rooms.config().room.response_headers();
+    // Below the path at which the routes are nested.
     let path = parts.uri.path().to_owned();
     let Some(path) = RoomPath::parse(&path) else {
         return not_found(headers);
@@ -45,41 +48,34 @@ async fn visit(State(rooms): State<Rooms>, request: Request) -> Answer {
     if !rooms.config().has_party(path.party) {
         return answer(Response::party_not_found(path.party, headers));
     }
-    let lease = match rooms.lease(path.into()) {
-        Ok(lease) => lease,
-        Err(NoRoom::TooMany) => return answer(Response::text(503, headers, "there are too many rooms")),
-        Err(NoRoom::Stopping) => return unavailable(headers),
+    let answered = match wants_websocket(&parts.headers) {
+        true => connect(&rooms, path, parts).await,
+        false => request_room(&rooms, path, parts, body).await,
     };
-    let context = context(&parts, path);
-    if wants_websocket(&parts.headers) {
-        connect(&rooms, lease, context, parts).await
-    } else {
-        request_room(&rooms, &lease, context, body).await
-    }
+    answered.unwrap_or_else(|answer| answer)
 }
 
 /// Opens a WebSocket connection into the room.
 ///
 /// The room has let the connection in, and sends to it, before the client learns that it is open.
-async fn connect(rooms: &Rooms, lease: Lease, context: Context, mut parts: Parts) -> Answer {
+async fn connect(rooms: &Rooms, path: RoomPath<'_>, mut parts: Parts) -> Result<Answer, Answer> {
     let config = rooms.config();
     let headers = config.room.response_headers();
-    let handshake = match Handshake::from_request_parts(&mut parts).await {
-        Ok(handshake) => handshake,
-        Err(mut rejection) => {
-            add_headers(&mut rejection, headers);
-            return rejection;
-        }
-    };
-    let membership = rooms.membership(lease);
+    let handshake = Handshake::from_request_parts(&mut parts).await.map_err(|mut rejection| {
+        add_headers(&mut rejection, headers);
+        rejection
+    })?;
+    let mut context = context(parts, path);
+    admit(rooms, &mut context, Door::Connection).await?;
+    let membership = rooms.membership(lease(rooms, path)?);
     let bounds = Bounds { frames: config.max_queued_frames, bytes: config.max_queued_bytes };
     let connection = Connection::new(membership.connection(), bounds);
     let (let_in, refusal) = oneshot::channel();
     membership.send(Command::Connect { connection: Arc::clone(&connection), context, answer: let_in }).await;
     match refusal.await {
         Ok(None) => {}
-        Ok(Some(refusal)) => return answer(refusal),
-        Err(_gone) => return unavailable(headers),
+        Ok(Some(refusal)) => return Err(answer(refusal)),
+        Err(_gone) => return Err(unavailable(headers)),
     }
     // Larger messages than the room takes are read all the same, up to a point, so that it can say so in good order: to any
     // client that keeps to PartyKit's limit, for one.
@@ -95,35 +91,41 @@ async fn connect(rooms: &Rooms, lease: Lease, context: Context, mut parts: Parts
             Err(error) => debug!(connection = connection.id().0, %error, "the upgrade failed"),
         }
     });
-    answer
+    Ok(answer)
 }
 
-/// Answers an HTTP request.
-async fn request_room(rooms: &Rooms, lease: &Lease, context: Context, body: Body) -> Answer {
+/// Answers an HTTP request. What the policy refuses opens no room, and its body is not read.
+async fn request_room(rooms: &Rooms, path: RoomPath<'_>, parts: Parts, body: Body) -> Result<Answer, Answer> {
     let config = rooms.config();
     let headers = config.room.response_headers();
+    let mut context = context(parts, path);
+    admit(rooms, &mut context, Door::Request).await?;
+    let lease = lease(rooms, path)?;
     let body = if context.method == "PUT" {
         let read = read_body(body, config.room.max_body_size(), config.body_timeout);
         let read = tokio::select! {
             read = read => read,
-            () = rooms.stop().cancelled() => return unavailable(headers),
+            () = rooms.stop().cancelled() => return Err(unavailable(headers)),
         };
-        match read {
-            Ok(body) => body,
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                return answer(Response::text(408, headers, "the body took too long to arrive"));
-            }
-            Err(error) => return answer(Response::text(400, headers, error.to_string())),
-        }
+        read.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => answer(Response::text(408, headers, "the body took too long to arrive")),
+            _ => answer(Response::text(400, headers, error.to_string())),
+        })?
     } else {
         Bytes::new()
     };
     let (reply, response) = oneshot::channel();
     lease.send(Command::Request { context, body, answer: reply }).await;
-    match response.await {
-        Ok(response) => answer(response),
-        Err(_gone) => unavailable(headers),
-    }
+    response.await.map(answer).map_err(|_gone| unavailable(headers))
+}
+
+/// The way to a room, which is opened if it is not.
+fn lease(rooms: &Rooms, path: RoomPath<'_>) -> Result<Lease, Answer> {
+    let headers = rooms.config().room.response_headers();
+    rooms.lease(path.into()).map_err(|why| match why {
+        NoRoom::TooMany => answer(Response::text(503, headers, "there are too many rooms")),
+        NoRoom::Stopping => unavailable(headers),
+    })
 }
 
 /// How many bytes of a body a second have to arrive at least, once it has taken its time.
@@ -155,7 +157,7 @@ async fn read_body(body: Body, max_size: usize, patience: Duration) -> io::Resul
     Ok(body.into())
 }
 
-fn unavailable(headers: &Headers) -> Answer {
+pub(crate) fn unavailable(headers: &Headers) -> Answer {
     answer(Response::text(503, headers, "the room is shutting down: try again"))
 }
 
@@ -163,16 +165,21 @@ fn wants_websocket(headers: &HeaderMap) -> bool {
     headers.get(header::UPGRADE).is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
-fn context(parts: &Parts, path: RoomPath<'_>) -> Context {
+fn context(parts: Parts, path: RoomPath<'_>) -> Context {
+    let Parts { method, uri, headers, mut extensions, .. } = parts;
+    // The socket is the connection's.
+    extensions.remove::<OnUpgrade>();
+    let uri = extensions.get().map_or(uri, |OriginalUri(whole)| whole.clone());
     let mut context = Context::default();
     context.party = path.party.to_owned();
     context.room = path.room.to_owned();
-    context.method = parts.method.as_str().to_owned();
-    context.path = parts.uri.path().to_owned();
-    context.query = parts.uri.query().unwrap_or_default().to_owned();
+    context.method = method.as_str().to_owned();
+    context.path = uri.path().to_owned();
+    context.query = uri.query().unwrap_or_default().to_owned();
     // A character for each byte, as JavaScript's `Headers` has them.
     let text = |value: &HeaderValue| value.as_bytes().iter().copied().map(char::from).collect();
-    context.headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
-    context.peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    context.headers = headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+    context.peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    context.extensions = extensions;
     context
 }

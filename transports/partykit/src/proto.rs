@@ -3,6 +3,7 @@
 //! Nothing below this line does I/O: no socket, clock, randomness, task or lock. What decides here is driven by the
 //! client, by the mock and by the room server alike.
 
+mod admission;
 mod dialect;
 mod durable;
 mod epochs;
@@ -25,6 +26,8 @@ mod storage;
 mod store;
 mod wire;
 
+pub use ::http::Extensions;
+pub use admission::Rejection;
 pub use dialect::{
     ClientMessage, DIALECT_HEADER, DIALECT_PARAMETER, DIALECT_VERSION, Dialect, Entry, Join, MALFORMED, MAX_CLIENT_ID,
     MAX_SAFE_INTEGER, OFFER_HEADER, Offer, Position, REPLACED, ServerMessage, Standing, UNACKNOWLEDGED,

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
+use async_trait::async_trait;
 use reqwest::Method;
-use roommate_partykit::proto::{Asker, Policy, RoomConfig};
-use roommate_server::ServerConfig;
+use roommate_server::{Context, Policy, Result, RoomConfig, ServerConfig};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -73,13 +73,14 @@ async fn there_may_be_any_party() {
 #[derive(Debug)]
 struct Token;
 
+#[async_trait]
 impl Policy for Token {
-    fn can_connect(&self, asker: Asker<'_>) -> bool {
-        assert!(asker.context.peer.is_some());
-        asker.context.query_parameter("token") == Some("secret")
+    async fn can_connect(&self, context: &mut Context) -> Result<bool> {
+        assert!(context.peer.is_some());
+        Ok(context.query_parameter("token") == Some("secret"))
     }
-    fn can_request(&self, asker: Asker<'_>) -> bool {
-        asker.context.header("authorization") == Some("Bearer secret")
+    async fn can_request(&self, context: &mut Context) -> Result<bool> {
+        Ok(context.header("authorization") == Some("Bearer secret"))
     }
 }
 

@@ -3,6 +3,7 @@
 mod bounds;
 mod dialect;
 mod http;
+mod policies;
 mod program;
 mod protocol;
 mod sockets;

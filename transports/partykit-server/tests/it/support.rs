@@ -61,7 +61,10 @@ pub(crate) struct Socket(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
     pub(crate) async fn open(server: &RunningServer, path: &str) -> Self {
-        let url = format!("ws://{}{path}", server.local_addr());
+        Self::open_url(&format!("ws://{}{path}", server.local_addr())).await
+    }
+
+    pub(crate) async fn open_url(url: &str) -> Self {
         let (socket, _) = connect_async(url.into_client_request().unwrap()).await.unwrap();
         Self(socket)
     }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use futures_channel::oneshot;
+use futures_util::FutureExt;
 use roommate::{Content, Payload};
 
 use crate::proto::{
@@ -220,9 +221,13 @@ impl Network {
                     return None;
                 };
                 let path = format!("/parties/main/room{}", self.config.store_path());
-                let context = Context { method: (*method).to_owned(), path, ..self.context() };
+                let mut context = Context { method: (*method).to_owned(), path, ..self.context() };
                 let body = body.clone();
-                self.handle(Input::Request { request: id, context, body: body.as_bytes() });
+                let admitted = self.config.admit_request(&mut context).now_or_never();
+                match admitted.unwrap_or_else(|| Err(self.config.policy_timed_out(&context))) {
+                    Ok(()) => self.handle(Input::Request { request: id, context, body: body.as_bytes() }),
+                    Err(rejection) => self.respond(id, rejection.response),
+                }
                 Some(None)
             }
             Channel::Answer(id) => match self.requests.remove(&id)? {
@@ -240,9 +245,16 @@ impl Network {
     fn take(&mut self, id: ConnectionId, up: Up) {
         match up {
             Up::Connect => {
-                let context = self.context();
-                self.send_down(id, Down::Opened);
-                self.handle(Input::Connect { connection: id, context });
+                let mut context = self.context();
+                // Nothing here goes on by itself, so a policy that waits has not answered in time.
+                let admitted = self.config.admit_connection(&mut context).now_or_never();
+                match admitted.unwrap_or_else(|| Err(self.config.policy_timed_out(&context))) {
+                    Ok(()) => {
+                        self.send_down(id, Down::Opened);
+                        self.handle(Input::Connect { connection: id, context });
+                    }
+                    Err(rejection) => self.send_down(id, Down::Refused(rejection.response)),
+                }
             }
             Up::Frame(frame) => self.handle(Input::Message { connection: id, text: &frame }),
             Up::Ping(check) => self.send_down(id, Down::Pong(check)),
@@ -307,21 +319,16 @@ impl Network {
                 }
             }
             Output::Ping { connection, token } => self.send_down(connection, Down::Ping(token)),
-            Output::Respond { request, response } => {
-                let sent = self.next();
-                if let Some(request) = self.requests.get_mut(&request) {
-                    request.sent = sent;
-                    request.stage = Stage::Answered(response);
-                }
-            }
-            Output::Refuse { connection, response } => {
-                // In place of the news that it is open.
-                if let Some(connection) = self.connections.get_mut(&connection) {
-                    connection.down.clear();
-                }
-                self.send_down(connection, Down::Refused(response));
-            }
+            Output::Respond { request, response } => self.respond(request, response),
             Output::Close { connection, .. } => self.send_down(connection, Down::Closed),
+        }
+    }
+
+    fn respond(&mut self, request: RequestId, response: Response) {
+        let sent = self.next();
+        if let Some(request) = self.requests.get_mut(&request) {
+            request.sent = sent;
+            request.stage = Stage::Answered(response);
         }
     }
 

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use roommate::{Cell, Changes, Content, Error, ErrorKind, Id, Persister, Save, Saved, block_on};
 
 use super::*;
-use crate::proto::{Asker, Policy};
+use crate::proto::{Asker, Context, Policy};
 
 mod follower;
 
@@ -159,9 +159,10 @@ fn a_request_that_fails_is_an_error_that_passes() {
 fn who_is_not_let_in_is_told_why() {
     #[derive(Debug)]
     struct Nobody;
+    #[async_trait::async_trait]
     impl Policy for Nobody {
-        fn can_connect(&self, _: Asker<'_>) -> bool {
-            false
+        async fn can_connect(&self, _: &mut Context) -> roommate::Result<bool> {
+            Ok(false)
         }
     }
     let room = MockRoom::new(stock().with_policy(Nobody));

@@ -2,7 +2,9 @@
 
 use std::{fmt::Debug, net::SocketAddr};
 
-use roommate::{Cell, Id};
+use async_trait::async_trait;
+use http::Extensions;
+use roommate::{Cell, Id, Result};
 
 use super::dialect::{DIALECT_PARAMETER, DIALECT_VERSION};
 
@@ -11,7 +13,7 @@ use super::dialect::{DIALECT_PARAMETER, DIALECT_VERSION};
 pub struct ConnectionId(pub u64);
 
 /// What is known of a request or a connection: the HTTP request that it is or that opened it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Context {
     /// The party, percent-encoded as it came.
@@ -28,6 +30,9 @@ pub struct Context {
     pub headers: Vec<(String, String)>,
     /// The other end, where there is one.
     pub peer: Option<SocketAddr>,
+    /// Values by their types: what middleware attached to the request, and what [`Policy::can_connect`] and
+    /// [`Policy::can_request`] add. They stay with a connection until it ends, so let them be small or shared.
+    pub extensions: Extensions,
 }
 
 /// Who asks.
@@ -39,28 +44,86 @@ pub struct Asker<'a> {
     pub connection: Option<ConnectionId>,
 }
 
-/// Decides who may connect, request, and change what.
+/// Decides who may connect, request, and change what. Everything is allowed unless a method says otherwise.
 ///
-/// The last eight methods are TinyBase's hooks under their names in snake case, and nest as there:
+/// # The two methods that wait
+///
+/// [`can_connect`](Self::can_connect) and [`can_request`](Self::can_request) are asked by the host before the room learns
+/// of the request, and before its body is read. They may take their time, ask a database say, and several run at once. They
+/// see the whole request with what middleware attached to it, and can attach what they find out to
+/// [`Context::extensions`], for the methods below.
+///
+/// `false` is answered with 401, an error or a panic with 500, and no answer in time with 503.
+///
+/// # The eight methods that do not
+///
+/// They are TinyBase's hooks under their names in snake case, and nest as there:
 ///
 /// * A cell is set if the table, the row and the cell may be set; deleted, if the table and the row may be set and the
 ///   cell may be deleted.
 /// * A row is deleted if its table may be set and the row may be deleted.
 /// * A table is deleted if it may be deleted; a value is set or deleted if it may be.
 ///
-/// A part that is refused is left out, and the rest is accepted. Everything is allowed unless a method says otherwise.
+/// A part that is refused is left out, and the rest is accepted.
 ///
-/// The methods are called in the order of the room's inputs, never two at once for one room, and must not block: the
-/// room waits. A method that panics makes the input fail as a whole, and nothing else.
+/// The room calls them where the change stands in its order (R1), never two at once for one room, and decides nothing else
+/// until they have answered. So they must not block: what they need to know is looked up before, and is in
+/// [`Context::extensions`], or in memory that the policy shares. A method that panics makes the input fail as a whole, and
+/// nothing else.
+///
+/// ```
+/// use std::{collections::BTreeSet, sync::Arc};
+///
+/// use async_trait::async_trait;
+/// use roommate::{Id, Result};
+/// use roommate_partykit::proto::{Asker, Context, Policy};
+///
+/// /// The tables that a client may write.
+/// #[derive(Clone)]
+/// struct Writes(Arc<BTreeSet<String>>);
+///
+/// #[derive(Debug)]
+/// struct Members;
+///
+/// #[async_trait]
+/// impl Policy for Members {
+///     async fn can_connect(&self, context: &mut Context) -> Result<bool> {
+///         let Some(token) = context.query_parameter("token") else { return Ok(false) };
+///         let tables = look_up(token).await?;
+///         context.extensions.insert(Writes(Arc::new(tables)));
+///         Ok(true)
+///     }
+///
+///     fn can_set_table(&self, table_id: &Id, asker: Asker<'_>) -> bool {
+///         let writes = asker.context.extensions.get::<Writes>();
+///         writes.is_some_and(|writes| writes.0.contains(table_id.as_str()))
+///     }
+/// }
+///
+/// async fn look_up(token: &str) -> Result<BTreeSet<String>> {
+///     // ...
+/// #   let _ = token;
+/// #   Ok(["pets".to_owned()].into())
+/// }
+/// ```
+#[async_trait]
 pub trait Policy: Debug + Send + Sync + 'static {
-    /// Whether somebody may open a connection. Whoever may not is answered with 401.
-    fn can_connect(&self, _asker: Asker<'_>) -> bool {
-        true
+    /// Whether a client may open a connection.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be found out. The client is answered with 500, and the host logs the error.
+    async fn can_connect(&self, _context: &mut Context) -> Result<bool> {
+        Ok(true)
     }
 
-    /// Whether somebody may request anything of the room by HTTP. Whoever may not is answered with 401.
-    fn can_request(&self, _asker: Asker<'_>) -> bool {
-        true
+    /// Whether a client may request anything of the room by HTTP: to read its store, or to make it.
+    ///
+    /// # Errors
+    ///
+    /// As [`can_connect`](Self::can_connect).
+    async fn can_request(&self, _context: &mut Context) -> Result<bool> {
+        Ok(true)
     }
 
     /// Whether anything in a table may be set, or any of its rows deleted.

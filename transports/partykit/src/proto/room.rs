@@ -195,25 +195,17 @@ impl Room {
     }
 
     fn connect(&mut self, connection: ConnectionId, context: Context) -> Vec<Output> {
-        let asker = Asker { context: &context, connection: Some(connection) };
-        let response = match caught(|| self.config.policy().can_connect(asker)) {
-            Ok(true) => {
-                if let Some(extended) = &mut self.extended {
-                    extended.connect(connection, &context);
-                }
-                self.connections.insert(connection, context);
-                self.stock = None;
-                let is_stock = self.is_stock(connection);
-                return self.cure(|cures, _, outputs| {
-                    if is_stock {
-                        cures.connected(connection, outputs);
-                    }
-                });
+        if let Some(extended) = &mut self.extended {
+            extended.connect(connection, &context);
+        }
+        self.connections.insert(connection, context);
+        self.stock = None;
+        let is_stock = self.is_stock(connection);
+        self.cure(|cures, _, outputs| {
+            if is_stock {
+                cures.connected(connection, outputs);
             }
-            Ok(false) => self.unauthorised(),
-            Err(Panicked) => self.failed(),
-        };
-        vec![Output::Refuse { connection, response }]
+        })
     }
 
     fn message(&mut self, connection: ConnectionId, text: &str) -> Vec<Output> {

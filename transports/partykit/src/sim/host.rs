@@ -352,7 +352,6 @@ impl World {
             }
             Output::Ping { connection, token } => self.send_down(connection.0 as usize, Down::Ping(token)),
             Output::Respond { request, response } => self.respond(request.0, response),
-            Output::Refuse { connection, .. } => self.send_down(connection.0 as usize, Down::Refused),
             Output::Close { connection, code, .. } => {
                 self.conns[connection.0 as usize].server_has = false;
                 self.send_down(connection.0 as usize, Down::End(code));

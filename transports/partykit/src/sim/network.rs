@@ -50,7 +50,6 @@ pub(super) enum Down {
     Opened,
     /// The connection was not to be.
     Failed,
-    Refused,
     Frame(Arc<str>),
     Pong(Option<CheckId>),
     /// What the answer is to carry.
@@ -187,8 +186,7 @@ impl World {
         }
         match down {
             Down::Opened => self.socket_opened(conn),
-            Down::Failed => self.socket_failed(conn, false),
-            Down::Refused => self.socket_failed(conn, true),
+            Down::Failed => self.socket_failed(conn),
             Down::Frame(frame) => self.socket_heard(conn, &frame),
             Down::Pong(payload) => self.socket_ponged(conn, payload),
             Down::Ping(token) => self.send_up(conn, Up::Pong(token)),

@@ -84,7 +84,7 @@ impl World {
 
     pub(super) fn connect_timed_out(&mut self, conn: usize) {
         if self.conns[conn].client_has && !self.conns[conn].is_open {
-            self.socket_failed(conn, false);
+            self.socket_failed(conn);
         }
     }
 
@@ -108,12 +108,12 @@ impl World {
         self.client_opened(peer, side);
     }
 
-    pub(super) fn socket_failed(&mut self, conn: usize, refused: bool) {
+    pub(super) fn socket_failed(&mut self, conn: usize) {
         let (peer, side) = (self.conns[conn].peer, self.conns[conn].side);
         self.hang_up(conn);
         let Some(socket) = self.socket_of(conn) else { return };
         socket.conn = None;
-        let fate = socket.state.failed(socket.turn, refused, socket.random.fraction());
+        let fate = socket.state.failed(socket.turn, false, socket.random.fraction());
         self.connect_again(peer, side, fate);
     }
 
@@ -121,7 +121,7 @@ impl World {
         let now = self.now;
         let (peer, side) = (self.conns[conn].peer, self.conns[conn].side);
         if !self.conns[conn].is_open {
-            return self.socket_failed(conn, false);
+            return self.socket_failed(conn);
         }
         self.hang_up(conn);
         let Some(socket) = self.socket_of(conn) else { return };

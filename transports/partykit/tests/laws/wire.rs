@@ -137,7 +137,6 @@ impl Session {
                     told = true;
                     assert!([201, 205, 400].contains(&response.status), "{}", response.status);
                 }
-                Output::Refuse { .. } => panic!("nobody is refused here"),
                 Output::Ping { .. } => panic!("nobody is set right here"),
                 Output::Close { connection, code, .. } => {
                     assert!([AUTHOR, STRANGER].contains(&connection), "{connection:?}");

@@ -14,7 +14,7 @@ use futures_util::{Stream, StreamExt};
 use roommate::{Cell, Changes, Content, Error, Id, Notice, Persister, Receipt, Result};
 use roommate_partykit::{
     Heartbeat, PartyKitConfig, PartyKitPersister, PartySocket, PartySocketOptions,
-    proto::{Asker, Policy, RoomConfig},
+    proto::{Asker, Context, Policy, RoomConfig},
 };
 use roommate_server::{RunningServer, Server, ServerConfig};
 use tokio::{
@@ -61,13 +61,14 @@ pub(crate) fn content(changes: &Changes) -> Content {
 #[derive(Debug)]
 struct House;
 
+#[async_trait::async_trait]
 impl Policy for House {
-    fn can_connect(&self, asker: Asker<'_>) -> bool {
-        asker.context.party != "locked"
+    async fn can_connect(&self, context: &mut Context) -> roommate::Result<bool> {
+        Ok(context.party != "locked")
     }
 
-    fn can_request(&self, asker: Asker<'_>) -> bool {
-        asker.context.party != "locked"
+    async fn can_request(&self, context: &mut Context) -> roommate::Result<bool> {
+        Ok(context.party != "locked")
     }
 
     fn can_set_value(&self, value_id: &Id, _: &Cell, _: Option<&Cell>, _: Asker<'_>) -> bool {

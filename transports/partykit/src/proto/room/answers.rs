@@ -5,7 +5,7 @@ use std::{str, sync::Arc};
 use roommate::{Changes, Content, Decoded};
 
 use super::{
-    Output, Panicked, Room,
+    Output, Room,
     accept::{Verdict, accept},
     caught,
 };
@@ -26,14 +26,7 @@ impl Room {
 
     fn answer(&mut self, context: &Context, body: &[u8]) -> (Vec<Output>, Response) {
         let asker = Asker { context, connection: None };
-        let allowed = match caught(|| self.config.policy().can_request(asker)) {
-            Ok(allowed) => allowed,
-            Err(Panicked) => return (Vec::new(), self.failed()),
-        };
         let response = match &*context.method {
-            // A browser's preflight carries no credentials, and without an answer the page's request never comes.
-            "OPTIONS" if !allowed => self.empty(200),
-            _ if !allowed => self.unauthorised(),
             _ if !context.path.ends_with(self.config.store_path()) => self.empty(404),
             "PUT" if body.len() > self.config.max_body_size() => self.empty(413),
             "PUT" => return self.put(asker, body),
@@ -82,11 +75,7 @@ impl Room {
         Response::empty(status, self.headers())
     }
 
-    pub(super) fn unauthorised(&self) -> Response {
-        Response::text(401, self.headers(), "Unauthorised")
-    }
-
-    pub(super) fn failed(&self) -> Response {
+    fn failed(&self) -> Response {
         Response::text(500, self.headers(), "the room's policy failed")
     }
 }

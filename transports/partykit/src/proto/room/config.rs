@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::proto::{
+    dialect::{DIALECT_HEADER, DIALECT_VERSION},
     http::{Headers, cors_headers},
     policy::{AllowAll, Policy},
     refusals::{MOST_REFUSED, Tally},
@@ -146,6 +147,16 @@ impl RoomConfig {
     /// The headers of every answer.
     pub fn response_headers(&self) -> &Headers {
         &self.response_headers
+    }
+
+    /// The headers of answers to requests for the store, which say whether the dialect is spoken.
+    pub(in crate::proto) fn store_headers(&self) -> Headers {
+        if !self.extended {
+            return Arc::clone(&self.response_headers);
+        }
+        let dialect = [(DIALECT_HEADER, DIALECT_VERSION), ("access-control-expose-headers", DIALECT_HEADER)];
+        let dialect = dialect.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.response_headers.iter().cloned().chain(dialect).collect()
     }
 
     /// Who may do what.

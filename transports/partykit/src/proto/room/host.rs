@@ -19,14 +19,18 @@ use crate::proto::{
 pub struct RequestId(pub u64);
 
 /// What happens to a room.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Input<'a> {
-    /// Somebody wants to open a connection. Unless [`Output::Refuse`] follows they are in the room and hear it from
-    /// now on, so the host hands this in before it tells the client that the connection is open.
+    /// A connection is opened. It is in the room from now on, and sent what happens, so the host hands this in before it
+    /// answers the client that the connection is open.
+    ///
+    /// The room trusts the host: the policy was asked before, by [`RoomConfig::admit_connection`].
+    ///
+    /// [`RoomConfig::admit_connection`]: super::RoomConfig::admit_connection
     Connect {
         /// The new connection.
         connection: ConnectionId,
-        /// The request that opens it.
+        /// The request that opens it, with what the policy attached to it.
         context: Context,
     },
     /// A connection ended. One that is not in the room is no error.
@@ -66,6 +70,10 @@ pub enum Input<'a> {
         connection: ConnectionId,
     },
     /// An HTTP request arrived. Exactly one [`Output::Respond`] follows.
+    ///
+    /// The room trusts the host: the policy was asked before, by [`RoomConfig::admit_request`].
+    ///
+    /// [`RoomConfig::admit_request`]: super::RoomConfig::admit_request
     Request {
         /// The name that the answer will carry.
         request: RequestId,
@@ -165,13 +173,6 @@ pub enum Output {
         seq: u64,
         /// The content then; `None` while the room has no store.
         content: Option<Content>,
-    },
-    /// Answer the request that would have opened a connection. It is not in the room.
-    Refuse {
-        /// Which.
-        connection: ConnectionId,
-        /// The answer.
-        response: Response,
     },
     /// Close a connection. It is not in the room any more.
     Close {

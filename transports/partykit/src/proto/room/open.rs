@@ -1,12 +1,11 @@
 //! A room out of what is stored of it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use roommate::{Changes, Content, Decoded, Error, ErrorKind, Result};
 
 use super::{Cures, Extended, Room, RoomConfig, Snapshots};
 use crate::proto::{
-    dialect::{DIALECT_HEADER, DIALECT_VERSION},
     epochs::Epochs,
     record::{Event, Record},
     snapshot::Snapshot,
@@ -48,12 +47,7 @@ impl Room {
     pub(super) fn vacant(config: RoomConfig, epochs: Epochs) -> Self {
         let wire = Wire::new(config.message_prefix());
         let extended = config.extended().then(|| Extended::new(&config, epochs));
-        let mut store_headers = Arc::clone(config.response_headers());
-        if extended.is_some() {
-            let dialect = [(DIALECT_HEADER, DIALECT_VERSION), ("access-control-expose-headers", DIALECT_HEADER)];
-            let dialect = dialect.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            store_headers = store_headers.iter().cloned().chain(dialect).collect();
-        }
+        let store_headers = config.store_headers();
         let cures = config.cures().then(Cures::default);
         let snapshots = Snapshots::new(config.snapshot_after());
         Self {

@@ -94,16 +94,3 @@ fn stored(records: &[Record], before: &[(&str, u64)], present: (&str, u64)) -> O
     };
     Opened { epochs: Epochs::new(before, present), snapshot: None, log: records.iter().map(commit).collect() }
 }
-
-/// Lets nobody in.
-#[derive(Debug)]
-struct Nobody;
-
-impl Policy for Nobody {
-    fn can_connect(&self, _: Asker<'_>) -> bool {
-        false
-    }
-    fn can_request(&self, _: Asker<'_>) -> bool {
-        false
-    }
-}
