@@ -31,7 +31,7 @@ use super::{
 /// let name = RoomName::main("r");
 /// let mut room = DurableRoom::open(RoomConfig::new(), name.clone(), storage.open(&name, "random", 0)?)?;
 /// let edit = Edit::Replace(&Content::new());
-/// room.handle(Input::Edit { request: RequestId(1), author: None, edit });
+/// room.handle(Input::Edit { request: RequestId(1), author: None, change: None, edit });
 /// assert_eq!(room.poll(), None, "nothing is put out before it is stored");
 /// let commit = room.commit(0).expect("the store was made");
 /// storage.commit(&[commit]).remove(0)?;
@@ -49,10 +49,12 @@ pub struct DurableRoom {
     /// Records that are not handed to the storage yet.
     gathered: Vec<Record>,
     gathered_bytes: usize,
-    /// The number of the last record that the storage was handed and has not answered for.
-    in_flight: Option<u64>,
+    /// The number of the last record that the storage was handed and has not answered for, and the time of that.
+    in_flight: Option<(u64, u64)>,
     /// The number of the last record that is stored.
     stored: u64,
+    /// When it was committed, if that was since the room was opened.
+    stored_at: Option<u64>,
 }
 
 impl DurableRoom {
@@ -68,6 +70,7 @@ impl DurableRoom {
             name,
             epoch,
             stored: room.number(),
+            stored_at: None,
             room,
             outputs: VecDeque::new(),
             gathered: Vec::new(),
@@ -90,9 +93,14 @@ impl DurableRoom {
     /// What to do next, until `None`. A [`Output::Commit`] says here that its record is stored.
     #[must_use = "what is put out has to be done, in order"]
     pub fn poll(&mut self) -> Option<Output> {
-        let stored = self.stored;
+        let (stored, stored_at) = (self.stored, self.stored_at);
         self.outputs.pop_front_if(|output| match output {
             Output::Commit(record) => record.number <= stored,
+            Output::Snapshot(snapshot) => {
+                // Its records are stored by now.
+                snapshot.time = stored_at;
+                true
+            }
             _ => true,
         })
     }
@@ -103,7 +111,7 @@ impl DurableRoom {
         if self.in_flight.is_some() {
             return None;
         }
-        self.in_flight = Some(self.gathered.last()?.number);
+        self.in_flight = Some((self.gathered.last()?.number, now));
         self.gathered_bytes = 0;
         let records = mem::take(&mut self.gathered);
         Some(Commit { room: self.name.clone(), epoch: self.epoch.clone(), time: now, records })
@@ -111,8 +119,8 @@ impl DurableRoom {
 
     /// The storage has stored what it was handed last.
     pub fn committed(&mut self) {
-        if let Some(number) = self.in_flight.take() {
-            self.stored = number;
+        if let Some((number, time)) = self.in_flight.take() {
+            (self.stored, self.stored_at) = (number, Some(time));
         }
     }
 
@@ -168,7 +176,12 @@ mod tests {
     fn set(room: &mut DurableRoom, request: u64, value: i32) {
         let mut changes = Changes::new();
         changes.set_value("v", value.into());
-        room.handle(Input::Edit { request: RequestId(request), author: None, edit: Edit::Apply(&changes) });
+        room.handle(Input::Edit {
+            request: RequestId(request),
+            author: None,
+            change: None,
+            edit: Edit::Apply(&changes),
+        });
     }
 
     fn edited(room: &mut DurableRoom) -> Vec<u64> {
@@ -212,7 +225,12 @@ mod tests {
     #[test]
     fn what_needs_no_storage_waits_for_nothing() {
         let mut room = DurableRoom::open(RoomConfig::new(), RoomName::main("r"), Opened::new("a")).unwrap();
-        room.handle(Input::Edit { request: RequestId(1), author: None, edit: Edit::Apply(&Changes::new()) });
+        room.handle(Input::Edit {
+            request: RequestId(1),
+            author: None,
+            change: None,
+            edit: Edit::Apply(&Changes::new()),
+        });
         assert_eq!(edited(&mut room), [1]);
         assert!(room.commit(0).is_none());
     }

@@ -88,8 +88,8 @@ enum Author {
     Stock(ConnectionId),
     /// A client of the dialect, by its connection, and what is decided of its change.
     Client(ConnectionId, Arc<str>, Decided),
-    /// The program that hosts the room, under a name or none.
-    Host(Option<Arc<str>>),
+    /// The program that hosts the room, under a name or none, and its change if that is to be taken once.
+    Host(Option<Arc<str>>, Option<OwnChange>),
 }
 
 /// WebSocket's close code for "try again later".
@@ -130,8 +130,8 @@ impl Room {
                 outputs.push(Output::Respond { request, response });
                 outputs
             }
-            Input::Edit { request, author, edit } => {
-                let mut outputs = self.edit(author, edit);
+            Input::Edit { request, author, change, edit } => {
+                let mut outputs = self.edit(author, change, edit);
                 let is_recorded = !outputs.is_empty();
                 outputs.push(Output::Edited { request, seq: self.seq, is_recorded });
                 outputs
@@ -262,7 +262,10 @@ impl Room {
         let (except, name, decided) = match author {
             Author::Stock(connection) => (None, self.name_of(connection), None),
             Author::Client(connection, client, decided) => (Some(connection), Some(client), Some(decided)),
-            Author::Host(name) => (None, name, None),
+            Author::Host(name, own) => {
+                let extended = self.extended.as_mut();
+                (None, name, own.and_then(|own| Some(extended?.decide(&own))))
+            }
         };
         let record = self.log(name, decided, Event::Changed(changes));
         let mut outputs = Vec::with_capacity(4);
@@ -315,20 +318,27 @@ impl Room {
     }
 
     /// Does what the program that hosts the room wants.
-    fn edit(&mut self, author: Option<Arc<str>>, edit: Edit<'_>) -> Vec<Output> {
+    fn edit(&mut self, author: Option<Arc<str>>, change: Option<u64>, edit: Edit<'_>) -> Vec<Output> {
+        let own = author.clone().zip(change).map(|(author, change)| OwnChange::whole(author, change));
+        if let (Some(extended), Some(own)) = (&self.extended, &own)
+            && extended.has_decided(own)
+        {
+            return Vec::new();
+        }
         let diff;
         let changes = match edit {
-            Edit::Apply(changes) => changes,
-            Edit::Replace(content) => {
+            Edit::Apply(changes) | Edit::Update(changes) => changes,
+            Edit::Replace(content) | Edit::Create(content) => {
                 diff = self.content.diff(content);
                 &diff
             }
         };
-        let makes = matches!(edit, Edit::Replace(_)) || cures::sets(changes);
-        match self.exists {
-            true => self.apply(Author::Host(author), changes),
-            false if makes => self.create(None, author, None, changes),
-            false => Vec::new(),
+        match edit {
+            Edit::Create(_) if self.exists => Vec::new(),
+            _ if self.exists => self.apply(Author::Host(author, own), changes),
+            Edit::Apply(_) if !cures::sets(changes) => Vec::new(),
+            Edit::Update(_) => Vec::new(),
+            _ => self.create(None, author, own, changes),
         }
     }
 
@@ -356,11 +366,12 @@ impl Room {
         self.snapshots.begins().then(|| Output::Snapshot(self.snapshot()))
     }
 
-    /// What the room is now, to be stored.
+    /// What the room is now, to be stored. The room does not know the time.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             number: self.number,
             seq: self.seq,
+            time: None,
             content: self.exists.then(|| self.content.clone()),
             clients: self.extended.as_ref().map(Extended::known_clients).unwrap_or_default(),
         }
@@ -430,7 +441,7 @@ impl Author {
     fn connection(&self) -> Option<ConnectionId> {
         match self {
             Self::Stock(connection) | Self::Client(connection, ..) => Some(*connection),
-            Self::Host(_) => None,
+            Self::Host(..) => None,
         }
     }
 }

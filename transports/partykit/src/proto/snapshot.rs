@@ -18,6 +18,8 @@ pub struct Snapshot {
     pub number: u64,
     /// The room's sequence number then.
     pub seq: u64,
+    /// When that record was committed, or a little later, in milliseconds since the Unix epoch; `None` if that is not known.
+    pub time: Option<u64>,
     /// The content; `None` while the room has no store.
     pub content: Option<Content>,
     /// The clients of whom a change was decided, by when that was.
@@ -39,6 +41,8 @@ pub struct KnownClient {
 struct Stored<'a> {
     number: u64,
     seq: u64,
+    #[serde(default)]
+    time: Option<u64>,
     #[serde(borrow)]
     clients: Vec<StoredClient<'a>>,
     #[serde(borrow)]
@@ -55,7 +59,11 @@ impl Snapshot {
         let content = self.content.as_ref().map(Content::to_json);
         let content = content.as_deref().unwrap_or("null");
         let mut out = String::with_capacity(content.len() + 64 * self.clients.len() + 64);
-        let _infallible = write!(out, r#"{{"number":{},"seq":{},"clients":["#, self.number, self.seq);
+        let _infallible = write!(out, r#"{{"number":{},"seq":{},"#, self.number, self.seq);
+        if let Some(time) = self.time {
+            let _infallible = write!(out, r#""time":{time},"#);
+        }
+        out.push_str(r#""clients":["#);
         for (index, KnownClient { client, last, refused }) in self.clients.iter().enumerate() {
             out.push_str(if index > 0 { ",[" } else { "[" });
             push_json(&mut out, client);
@@ -76,7 +84,7 @@ impl Snapshot {
     ///
     /// [`ErrorKind::Corrupt`] if the text is no snapshot.
     pub fn decode(text: &str) -> Result<Self> {
-        let Stored { number, seq, clients, content } = serde_json::from_str(text)
+        let Stored { number, seq, time, clients, content } = serde_json::from_str(text)
             .map_err(|error| Error::with_source(ErrorKind::Corrupt, "a stored snapshot cannot be read", error))?;
         let content = match content.get() {
             "null" => None,
@@ -90,7 +98,7 @@ impl Snapshot {
             last,
             refused: refused.into_iter().map(|(id, refused)| (id, refused.get().into())).collect(),
         });
-        Ok(Self { number, seq, content, clients: clients.collect() })
+        Ok(Self { number, seq, time, content, clients: clients.collect() })
     }
 }
 
@@ -110,8 +118,11 @@ mod tests {
         let refused = [(5, "[{},{\"v\":1},1]"), (7, "[{},{\"w\":\"\\n\"},1]")];
         for content in [None, Some(Content::new()), Some(content)] {
             for clients in [vec![], vec![client("a\"b", &refused), client("", &[])]] {
-                let snapshot = Snapshot { number: 12, seq: 9, content: content.clone(), clients };
-                assert_eq!(Snapshot::decode(&snapshot.encode()).unwrap(), snapshot);
+                for time in [None, Some(1_700_000_000_000)] {
+                    let (content, clients) = (content.clone(), clients.clone());
+                    let snapshot = Snapshot { number: 12, seq: 9, time, content, clients };
+                    assert_eq!(Snapshot::decode(&snapshot.encode()).unwrap(), snapshot);
+                }
             }
         }
     }

@@ -23,6 +23,7 @@ pub mod sql;
 #[cfg(any(test, feature = "mock"))]
 pub use faulty::{Faulty, Hold, WriteFault};
 pub use head::Head;
+pub(super) use key::is_truthy;
 pub use key::{StorageKey, content_of_storage};
 pub use memory::Memory;
 

@@ -63,11 +63,11 @@ struct House;
 
 #[async_trait::async_trait]
 impl Policy for House {
-    async fn can_connect(&self, context: &mut Context) -> roommate::Result<bool> {
+    async fn can_connect(&self, context: &mut Context) -> Result<bool> {
         Ok(context.party != "locked")
     }
 
-    async fn can_request(&self, context: &mut Context) -> roommate::Result<bool> {
+    async fn can_request(&self, context: &mut Context) -> Result<bool> {
         Ok(context.party != "locked")
     }
 

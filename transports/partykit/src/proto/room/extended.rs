@@ -200,6 +200,11 @@ impl Extended {
         answer.into_iter().chain(self.broadcast(record, None)).collect()
     }
 
+    /// Whether a change was decided before.
+    pub(super) fn has_decided(&self, change: &OwnChange) -> bool {
+        self.clients.last(&change.client) >= Some(change.id)
+    }
+
     /// What is the client's own of an offered content: changes that were not decided before.
     pub(super) fn own_of(&self, offer: Offer, refused: &Changes) -> Option<OwnChange> {
         let refused = (!refused.is_empty()).then(|| refused.to_json().into());
@@ -285,6 +290,11 @@ impl Extended {
 }
 
 impl OwnChange {
+    /// A change of which nothing is refused.
+    pub(super) fn whole(client: Arc<str>, id: u64) -> Self {
+        Self { client, id, refused: None }
+    }
+
     /// Whose change it is.
     pub(super) fn client(&self) -> Arc<str> {
         Arc::clone(&self.client)

@@ -88,6 +88,9 @@ pub enum Input<'a> {
         request: RequestId,
         /// The author that the record names, if any.
         author: Option<Arc<str>>,
+        /// The author's number for the edit, higher than all before, if the room is to take it once however often it is handed
+        /// in (R7). For that the room has to speak the extended dialect, whose memory of clients it uses.
+        change: Option<u64>,
         /// What to do.
         edit: Edit<'a>,
     },
@@ -117,6 +120,10 @@ pub enum Edit<'a> {
     Apply(&'a Changes),
     /// Make this the content, by the changes that lead to it. Makes the store if there is none.
     Replace(&'a Content),
+    /// Apply these changes to the store. Does nothing while there is none: then the sequence number is 0.
+    Update(&'a Changes),
+    /// Make the store with this content. Does nothing if there is one.
+    Create(&'a Content),
 }
 
 /// What a host does for a room.
@@ -162,7 +169,7 @@ pub enum Output {
         request: RequestId,
         /// The sequence number.
         seq: u64,
-        /// Whether there is a record of it. An edit that names nothing has none.
+        /// Whether there is a record of it. An edit that does nothing has none, nor one that was taken before.
         is_recorded: bool,
     },
     /// Answer a reading by the host.

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use roommate::{Changes, Content, Decoded, Error, ErrorKind, Result};
+use roommate::{Changes, Content, Error, ErrorKind, Result};
 
 use super::{Cures, Extended, Room, RoomConfig, Snapshots};
 use crate::proto::{
     epochs::Epochs,
+    history::whole,
     record::{Event, Record},
     snapshot::Snapshot,
     storage::Opened,
@@ -23,7 +24,7 @@ impl Room {
     pub fn open(config: RoomConfig, opened: Opened) -> Result<Self> {
         let mut room = Self::vacant(config, opened.epochs);
         if let Some(text) = &opened.snapshot {
-            let Snapshot { number, seq, content, clients } = Snapshot::decode(text)?;
+            let Snapshot { number, seq, content, clients, .. } = Snapshot::decode(text)?;
             (room.number, room.seq) = (number, seq);
             room.exists = content.is_some();
             room.content = content.unwrap_or_default();
@@ -90,13 +91,5 @@ impl Room {
         }
         (self.number, self.seq) = (record.number, record.seq);
         Ok(())
-    }
-}
-
-/// What was stored has nothing that a cell cannot hold.
-fn whole<T>(read: Decoded<T>) -> Result<T> {
-    match read {
-        Decoded { value, unrepresentable: 0 } => Ok(value),
-        Decoded { .. } => Err(Error::new(ErrorKind::Corrupt, "a stored record has what no cell can hold")),
     }
 }

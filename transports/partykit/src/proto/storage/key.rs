@@ -1,6 +1,8 @@
 //! The storage of TinyBase's PartyKit server, to take rooms over from it.
 
-use roommate::{Cell, Changes, Content, Id};
+use roommate::{Cell, Content, Id};
+
+use crate::proto::import::Import;
 
 /// What one key of a stock room's storage holds.
 ///
@@ -55,7 +57,7 @@ impl StorageKey {
 }
 
 /// The content of a stock room's storage; `None` if no store was ever saved there. Keys that do not fit belong to somebody
-/// else and are passed over.
+/// else and are passed over; [`Import`] lists them.
 ///
 /// ```
 /// use roommate::Cell;
@@ -67,22 +69,11 @@ impl StorageKey {
 /// assert_eq!(content.to_json(), r#"[{"pets":{"fido":{"age":4}}},{"open":true}]"#);
 /// ```
 pub fn content_of_storage(prefix: &str, storage: impl IntoIterator<Item = (String, Cell)>) -> Option<Content> {
-    let (mut exists, mut all) = (false, Changes::new());
-    for (key, cell) in storage {
-        match StorageKey::decode(prefix, &key) {
-            Some(StorageKey::HasStore) => exists = is_truthy(&cell),
-            Some(StorageKey::Cell(table_id, row_id, cell_id)) => all.set_cell(table_id, row_id, cell_id, cell),
-            Some(StorageKey::Value(value_id)) => all.set_value(value_id, cell),
-            None => {}
-        }
-    }
-    let mut content = Content::new();
-    content.apply(&all);
-    exists.then_some(content)
+    Import::from_storage(storage, prefix).ok().map(|import| import.content)
 }
 
 /// Whether JavaScript takes the cell for true.
-fn is_truthy(cell: &Cell) -> bool {
+pub(in crate::proto) fn is_truthy(cell: &Cell) -> bool {
     match cell {
         Cell::Null => false,
         Cell::Bool(bool) => *bool,

@@ -111,7 +111,7 @@ fn what_the_host_edits_is_sent_to_all_and_makes_the_store() {
     let mut room = Room::new(stock(), "e");
     join(&mut room, ALICE);
     let edit = |room: &mut Room, edit: Edit<'_>| {
-        room.handle(Input::Edit { request: RequestId(3), author: Some("host".into()), edit })
+        room.handle(Input::Edit { request: RequestId(3), author: Some("host".into()), change: None, edit })
     };
     let mut changes = Changes::new();
     changes.del_value("v");
@@ -133,4 +133,48 @@ fn what_the_host_edits_is_sent_to_all_and_makes_the_store() {
     assert_eq!(get(&mut room), CONTENT);
     let again = edit(&mut room, Edit::Replace(&Content::from_json(CONTENT).unwrap().value));
     assert_eq!(again, [Output::Edited { request: RequestId(3), seq: 3, is_recorded: false }], "it is so already");
+}
+
+#[test]
+fn the_host_can_make_a_store_only_where_there_is_none_and_change_only_one_that_is_there() {
+    let mut room = Room::new(stock(), "e");
+    let edit = |room: &mut Room, edit: Edit<'_>| {
+        let outputs = room.handle(Input::Edit { request: RequestId(3), author: None, change: None, edit });
+        let Some(&Output::Edited { seq, is_recorded, .. }) = outputs.last() else { panic!("{outputs:?}") };
+        (seq, is_recorded)
+    };
+    let mut changes = Changes::new();
+    changes.set_value("v", 1.into());
+    assert_eq!(edit(&mut room, Edit::Update(&changes)), (0, false));
+    assert!(!room.exists());
+    assert_eq!(edit(&mut room, Edit::Create(&Content::new())), (1, true));
+    assert_eq!(edit(&mut room, Edit::Create(&Content::from_json(CONTENT).unwrap().value)), (1, false));
+    assert_eq!(edit(&mut room, Edit::Update(&changes)), (2, true));
+    assert_eq!(get(&mut room), r#"[{},{"v":1}]"#);
+}
+
+#[test]
+fn r7_a_numbered_edit_of_the_host_is_taken_once_also_by_a_room_that_was_opened_again() {
+    let mut room = Room::new(RoomConfig::new(), "e");
+    let edit = |room: &mut Room, change, edit: Edit<'_>| {
+        room.handle(Input::Edit { request: RequestId(3), author: Some("host".into()), change: Some(change), edit })
+    };
+    let mut changes = Changes::new();
+    changes.set_value("v", 1.into());
+    let mut log = records(&edit(&mut room, 4, Edit::Create(&Content::new())));
+    log.extend(records(&edit(&mut room, 7, Edit::Update(&changes))));
+    assert_eq!(log.iter().map(|record| record.seq).collect::<Vec<_>>(), [1, 2]);
+    changes.set_value("v", 2.into());
+    let by_another = Input::Edit { request: RequestId(3), author: None, change: None, edit: Edit::Update(&changes) };
+    log.extend(records(&room.handle(by_another)));
+
+    let mut opened = Room::open(RoomConfig::new(), stored(&log, &[("e", 0)], ("f", 3))).unwrap();
+    changes.set_value("v", 1.into());
+    for room in [&mut room, &mut opened] {
+        for change in [4, 7] {
+            let again = edit(room, change, Edit::Update(&changes));
+            assert_eq!(again, [Output::Edited { request: RequestId(3), seq: 3, is_recorded: false }]);
+        }
+        assert_eq!(get(room), r#"[{},{"v":2}]"#);
+    }
 }
