@@ -25,6 +25,7 @@ use crate::{
     connection::{Arrival, Connection},
     events::RoomEvent,
     fanout::{Fanout, Notice},
+    room::feed::FeedSender,
     rooms::Place,
 };
 
@@ -39,21 +40,30 @@ pub(crate) enum Command {
     Arrived { connection: ConnectionId, arrivals: Vec<Arrival> },
     /// Answer a request, which the policy allows.
     Request { context: Context, body: Bytes, answer: oneshot::Sender<Response> },
-    /// Apply changes, or make this the content, without asking the policy.
-    Edit { author: Option<Arc<str>>, edit: HostEdit, answer: oneshot::Sender<Result<Edited>> },
+    /// Edit the content, without asking the policy.
+    Edit { author: Author, edit: HostEdit, answer: oneshot::Sender<Result<Edited>> },
     /// Tell the content.
     Read { answer: oneshot::Sender<Result<Reading>> },
     /// Tell the content, and from there on each record as soon as it is stored.
-    Watch { records: mpsc::Sender<Record>, answer: oneshot::Sender<Result<Reading>> },
+    Watch { feed: FeedSender, answer: oneshot::Sender<Result<Reading>> },
     /// Store what there is, close all connections, and end.
     End { answer: oneshot::Sender<()> },
 }
 
-/// An edit by the program.
+/// Who edits, of the program: a name, and the number of the edit if it is to be taken once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Author {
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) change: Option<u64>,
+}
+
+/// An edit by the program: an [`Edit`] that has what it edits.
 #[derive(Debug)]
 pub(crate) enum HostEdit {
     Apply(Changes),
+    Update(Changes),
     Replace(Content),
+    Create(Content),
 }
 
 /// What became of an edit: the room's sequence number after it, and whether there is a record of it.
@@ -63,12 +73,8 @@ pub(crate) struct Edited {
     pub(crate) is_recorded: bool,
 }
 
-/// A room's content at a sequence number; `None` while it has no store.
-#[derive(Clone, Debug)]
-pub(crate) struct Reading {
-    pub(crate) seq: u64,
-    pub(crate) content: Option<Content>,
-}
+/// A room's content; `None` while it has no store.
+pub(crate) type Reading = Option<Content>;
 
 /// Drives one [`DurableRoom`]: hands it what arrives, stores what it wants stored, and does the rest of what it says.
 #[derive(Debug)]
@@ -78,7 +84,7 @@ pub(crate) struct Host {
     fanout: Fanout,
     /// Who waits for the answer to a request, an edit or a reading.
     waiting: HashMap<RequestId, Waiting>,
-    watchers: Vec<mpsc::Sender<Record>>,
+    feeds: Vec<FeedSender>,
     /// The outcome of the commit that is in flight.
     commit: Option<oneshot::Receiver<Result<()>>>,
     /// What the storage is asked beside commits.
@@ -93,7 +99,7 @@ enum Waiting {
     Request(oneshot::Sender<Response>),
     Edit(oneshot::Sender<Result<Edited>>),
     Read(oneshot::Sender<Result<Reading>>),
-    Watch(mpsc::Sender<Record>, oneshot::Sender<Result<Reading>>),
+    Watch(FeedSender, oneshot::Sender<Result<Reading>>),
 }
 
 /// What a thread has done for the room.
@@ -138,7 +144,7 @@ impl Host {
             place,
             fanout: Fanout::new(),
             waiting: HashMap::new(),
-            watchers: Vec::new(),
+            feeds: Vec::new(),
             commit: None,
             jobs: FuturesUnordered::new(),
             requests: 0,
@@ -238,7 +244,7 @@ impl Host {
 
     /// Whether nobody needs the room just now, and nothing of it is under way.
     fn is_idle(&self) -> bool {
-        self.room.room().is_idle() && self.room.is_settled() && self.jobs.is_empty() && self.watchers.is_empty()
+        self.room.room().is_idle() && self.room.is_settled() && self.jobs.is_empty()
     }
 
     /// How long the room stays when nobody needs it.
@@ -279,16 +285,19 @@ impl Host {
                 let request = self.wait(Waiting::Edit(answer));
                 let edit = match &edit {
                     HostEdit::Apply(changes) => Edit::Apply(changes),
+                    HostEdit::Update(changes) => Edit::Update(changes),
                     HostEdit::Replace(content) => Edit::Replace(content),
+                    HostEdit::Create(content) => Edit::Create(content),
                 };
-                self.hand_in(Input::Edit { request, author, edit });
+                let Author { name: author, change } = author;
+                self.hand_in(Input::Edit { request, author, change, edit });
             }
             Command::Read { answer } => {
                 let request = self.wait(Waiting::Read(answer));
                 self.hand_in(Input::Read { request });
             }
-            Command::Watch { records, answer } => {
-                let request = self.wait(Waiting::Watch(records, answer));
+            Command::Watch { feed, answer } => {
+                let request = self.wait(Waiting::Watch(feed, answer));
                 self.hand_in(Input::Read { request });
             }
             // Whoever reads the inbox takes this one out.
@@ -380,12 +389,12 @@ impl Host {
                     let _gone_meanwhile = answer.send(Ok(Edited { seq, is_recorded }));
                 }
             }
-            Output::Read { request, seq, content } => match self.waiting.remove(&request) {
-                Some(Waiting::Read(answer)) => drop(answer.send(Ok(Reading { seq, content }))),
-                Some(Waiting::Watch(records, answer)) => {
-                    if answer.send(Ok(Reading { seq, content })).is_ok() {
-                        self.watchers.push(records);
-                    }
+            Output::Read { request, content, .. } => match self.waiting.remove(&request) {
+                Some(Waiting::Read(answer)) => drop(answer.send(Ok(content))),
+                Some(Waiting::Watch(feed, answer)) => {
+                    // One that is gone meanwhile is let go with the next record.
+                    self.feeds.push(feed);
+                    let _gone_meanwhile = answer.send(Ok(content));
                 }
                 _ => {}
             },
@@ -396,12 +405,12 @@ impl Host {
         }
     }
 
-    /// A record is stored: tells those in this program who watch. One that does not keep up is let go, and watches again.
+    /// A record is stored: sends it to those in this program that watch.
     fn stored(&mut self, record: Record) {
         if self.place.has_subscribers() {
             self.place.notify(RoomEvent::Changed { room: self.room.name().clone(), seq: record.seq });
         }
-        self.watchers.retain(|watcher| watcher.try_send(record.clone()).is_ok());
+        self.feeds.retain(|feed| feed.send(record.clone()));
     }
 }
 

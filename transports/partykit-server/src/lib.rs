@@ -90,10 +90,11 @@ mod writer;
 
 pub use config::ServerConfig;
 pub use events::{RoomEvent, RoomEvents};
-pub use room::Room;
+pub use room::{Imported, LiveStore, Room, RoomPersister};
 pub use roommate::{Cell, Changes, Content, Error, Id, Result};
 pub use roommate_partykit::proto::{
-    AllowAll, Asker, ConnectionId, Context, Memory, Policy, RoomConfig, RoomInfo, RoomName, Storage,
+    AllowAll, Asker, Change, ConnectionId, Context, Extensions, Happened, Import, Memory, Policy, RoomConfig, RoomInfo,
+    RoomName, Storage,
 };
 #[cfg(feature = "testing")]
 pub use roommate_partykit::proto::{Faulty, Hold, WriteFault};

@@ -4,15 +4,23 @@ use std::sync::Arc;
 
 use roommate::{Changes, Content, Error, ErrorKind, Result};
 use roommate_partykit::proto::{RoomInfo, RoomName};
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::spawn_blocking,
-};
+use tokio::{sync::oneshot, task::spawn_blocking};
 
 use crate::{
-    host::{Command, Edited, HostEdit, Reading},
-    rooms::{Lease, NoRoom, Rooms},
+    host::{Author, Command, Edited, HostEdit, Reading},
+    rooms::{Claim, Lease, NoRoom, Rooms},
 };
+
+pub(crate) mod feed;
+mod history;
+mod import;
+mod live;
+mod persister;
+
+use feed::FeedSender;
+pub use import::Imported;
+pub use live::LiveStore;
+pub use persister::RoomPersister;
 
 /// One room of a server, for the program that hosts it. Clones are the same room.
 ///
@@ -68,7 +76,7 @@ impl Room {
     /// [`ErrorKind::Unavailable`] if the room cannot be opened just now, [`ErrorKind::Corrupt`] if what is stored of it
     /// cannot be read, [`ErrorKind::Closed`] if the rooms were shut down.
     pub async fn content(&self) -> Result<Option<Content>> {
-        Ok(self.read().await?.content)
+        self.read().await
     }
 
     /// Applies changes, and returns the room's sequence number when they are stored. Changes that set something make the
@@ -80,7 +88,7 @@ impl Room {
     ///
     /// As [`content`](Self::content). After [`ErrorKind::Unavailable`] the changes may be stored or not.
     pub async fn apply(&self, changes: Changes) -> Result<u64> {
-        Ok(self.edit(None, HostEdit::Apply(changes)).await?.seq)
+        Ok(self.edit(Author::default(), HostEdit::Apply(changes)).await?.seq)
     }
 
     /// Makes this the content, by the changes that lead to it, and returns the room's sequence number when they are stored.
@@ -89,7 +97,7 @@ impl Room {
     ///
     /// As [`apply`](Self::apply).
     pub async fn replace(&self, content: Content) -> Result<u64> {
-        Ok(self.edit(None, HostEdit::Replace(content)).await?.seq)
+        Ok(self.edit(Author::default(), HostEdit::Replace(content)).await?.seq)
     }
 
     /// What is known of the room without opening it; `None` if it is not stored.
@@ -130,21 +138,22 @@ impl Room {
         Ok(deleted)
     }
 
-    pub(crate) async fn edit(&self, author: Option<Arc<str>>, edit: HostEdit) -> Result<Edited> {
-        self.ask(|answer| Command::Edit { author, edit, answer }).await
+    async fn edit(&self, author: Author, edit: HostEdit) -> Result<Edited> {
+        self.ask(&self.lease()?, |answer| Command::Edit { author, edit, answer }).await
     }
 
-    pub(crate) async fn read(&self) -> Result<Reading> {
-        self.ask(|answer| Command::Read { answer }).await
+    async fn read(&self) -> Result<Reading> {
+        self.ask(&self.lease()?, |answer| Command::Read { answer }).await
     }
 
-    /// The content, and from there on each record in the channel.
-    pub(crate) async fn watch(&self, records: mpsc::Sender<roommate_partykit::proto::Record>) -> Result<Reading> {
-        self.ask(|answer| Command::Watch { records, answer }).await
-    }
-
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T>>) -> Command) -> Result<T> {
+    /// Sends each record that is stored from now on to `feed`, while the room is open.
+    async fn watch(&self, feed: FeedSender) -> Result<Claim> {
         let lease = self.lease()?;
+        self.ask(&lease, |answer| Command::Watch { feed, answer }).await?;
+        Ok(lease.into_claim())
+    }
+
+    async fn ask<T>(&self, lease: &Lease, command: impl FnOnce(oneshot::Sender<Result<T>>) -> Command) -> Result<T> {
         let (answer, answered) = oneshot::channel();
         lease.send(command(answer)).await;
         answered.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Unavailable, "the room was closed: try again")))

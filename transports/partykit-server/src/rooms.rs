@@ -44,7 +44,7 @@ struct Inner {
     connections: AtomicU64,
     /// Tells this server's epochs from those of any other, and of itself at another time.
     nonce: u128,
-    epochs: AtomicU64,
+    names: AtomicU64,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -72,6 +72,12 @@ struct Entry {
 #[derive(Debug)]
 pub(crate) struct Lease {
     inbox: mpsc::Sender<Command>,
+    claim: Claim,
+}
+
+/// Keeps a room open, but for a shutdown.
+#[derive(Debug)]
+pub(crate) struct Claim {
     /// `None` only while it is dropped.
     lease: Option<Arc<()>>,
     released: Arc<Notify>,
@@ -134,7 +140,7 @@ impl Rooms {
             rooms: Mutex::default(),
             connections: AtomicU64::new(0),
             nonce: u128::from_ne_bytes(nonce),
-            epochs: AtomicU64::new(0),
+            names: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         })))
@@ -181,6 +187,16 @@ impl Rooms {
         &self.0.shared.storage
     }
 
+    /// A name that nothing else has.
+    pub(crate) fn unique_name(&self) -> String {
+        self.0.unique_name()
+    }
+
+    /// What tells these rooms from others of this process.
+    pub(crate) fn address(&self) -> impl fmt::Debug + use<> {
+        Arc::as_ptr(&self.0)
+    }
+
     pub(crate) fn event_sender(&self) -> &broadcast::Sender<RoomEvent> {
         &self.0.shared.events
     }
@@ -220,7 +236,7 @@ impl Rooms {
             released: Arc::clone(&entry.released),
         };
         rooms.insert(name, entry);
-        self.0.tasks.spawn(open(place, self.0.epoch(), commands));
+        self.0.tasks.spawn(open(place, self.0.unique_name(), commands));
         Ok(lease)
     }
 
@@ -277,9 +293,9 @@ impl Inner {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A name under which no room was ever opened.
-    fn epoch(&self) -> String {
-        format!("{:032x}.{}", self.nonce, self.epochs.fetch_add(1, Ordering::Relaxed))
+    /// A name that nothing else has, in this process or another.
+    fn unique_name(&self) -> String {
+        format!("{:032x}.{}", self.nonce, self.names.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -355,7 +371,8 @@ impl Place {
 
 impl Entry {
     fn lease(&self) -> Lease {
-        Lease { inbox: self.inbox.clone(), lease: Some(Arc::clone(&self.leases)), released: Arc::clone(&self.released) }
+        let claim = Claim { lease: Some(Arc::clone(&self.leases)), released: Arc::clone(&self.released) };
+        Lease { inbox: self.inbox.clone(), claim }
     }
 }
 
@@ -364,9 +381,14 @@ impl Lease {
     pub(crate) async fn send(&self, command: Command) -> bool {
         self.inbox.send(command).await.is_ok()
     }
+
+    /// Gives up asking, and keeps the room open.
+    pub(crate) fn into_claim(self) -> Claim {
+        self.claim
+    }
 }
 
-impl Drop for Lease {
+impl Drop for Claim {
     fn drop(&mut self) {
         // First the count, then the notice: the room counts when it hears of it.
         drop(self.lease.take());

@@ -67,7 +67,7 @@ async fn connect(rooms: &Rooms, path: RoomPath<'_>, mut parts: Parts) -> Result<
     })?;
     let mut context = context(parts, path);
     admit(rooms, &mut context, Door::Connection).await?;
-    let membership = rooms.membership(lease(rooms, path)?);
+    let membership = rooms.membership(lease(rooms, path).map_err(answer)?);
     let bounds = Bounds { frames: config.max_queued_frames, bytes: config.max_queued_bytes };
     let connection = Connection::new(membership.connection(), bounds);
     let (let_in, refusal) = oneshot::channel();
@@ -100,7 +100,7 @@ async fn request_room(rooms: &Rooms, path: RoomPath<'_>, parts: Parts, body: Bod
     let headers = config.room.response_headers();
     let mut context = context(parts, path);
     admit(rooms, &mut context, Door::Request).await?;
-    let lease = lease(rooms, path)?;
+    let lease = lease(rooms, path).map_err(answer)?;
     let body = if context.method == "PUT" {
         let read = read_body(body, config.room.max_body_size(), config.body_timeout);
         let read = tokio::select! {
@@ -120,13 +120,15 @@ async fn request_room(rooms: &Rooms, path: RoomPath<'_>, parts: Parts, body: Bod
 }
 
 /// The way to a room, which is opened if it is not.
-fn lease(rooms: &Rooms, path: RoomPath<'_>) -> Result<Lease, Answer> {
+fn lease(rooms: &Rooms, path: RoomPath<'_>) -> Result<Lease, Response> {
     let headers = rooms.config().room.response_headers();
     rooms.lease(path.into()).map_err(|why| match why {
-        NoRoom::TooMany => answer(Response::text(503, headers, "there are too many rooms")),
-        NoRoom::Stopping => unavailable(headers),
+        NoRoom::TooMany => Response::text(503, headers, "there are too many rooms"),
+        NoRoom::Stopping => Response::text(503, headers, STOPPING),
     })
 }
+
+const STOPPING: &str = "the room is shutting down: try again";
 
 /// How many bytes of a body a second have to arrive at least, once it has taken its time.
 const SLOWEST_BODY: usize = 16 << 10;
@@ -158,7 +160,7 @@ async fn read_body(body: Body, max_size: usize, patience: Duration) -> io::Resul
 }
 
 pub(crate) fn unavailable(headers: &Headers) -> Answer {
-    answer(Response::text(503, headers, "the room is shutting down: try again"))
+    answer(Response::text(503, headers, STOPPING))
 }
 
 fn wants_websocket(headers: &HeaderMap) -> bool {

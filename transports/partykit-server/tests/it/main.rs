@@ -2,9 +2,12 @@
 
 mod bounds;
 mod dialect;
+mod history;
 mod http;
+mod live;
 mod policies;
 mod program;
 mod protocol;
+mod rooms;
 mod sockets;
 mod support;
