@@ -1,7 +1,8 @@
 //! Two stores in one room: an edit on each side, and everybody ends equal.
 //!
 //! `cargo run --release --example sync` brings its own room server; with `--host 127.0.0.1:1999 --room my_room` it joins
-//! that one, whoever serves it. Exits with 0 only if both stores and the room end equal.
+//! that one, whoever serves it; for a host that needs TLS add `--features tls` before `--example`. Exits with 0 only if both
+//! stores and the room end equal.
 
 use std::{error::Error, process::ExitCode, time::Duration};
 

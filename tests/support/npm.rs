@@ -34,7 +34,10 @@ fn node_20() -> Result<(), String> {
 
 /// Runs `npm ci` where what is installed is not what the lock says. One process at a time: test binaries run side by side.
 fn install() -> PathBuf {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
+    // The examples are a package in a directory of the root package.
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let directory = packages.map(|package| package.join("tests/interop")).find(|directory| directory.is_dir());
+    let directory = directory.expect("tests/interop is part of the repository");
     // Cargo tells it to tests, and to examples not.
     let temporary = option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
     let guard = File::create(temporary.join("npm-ci.lock")).expect("a lock file");

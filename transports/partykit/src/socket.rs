@@ -4,8 +4,11 @@ mod connect;
 mod connection;
 mod events;
 mod metered;
+#[cfg(any(test, not(feature = "tls")))]
+mod no_tls;
 mod run;
 mod shared;
+#[cfg(feature = "tls")]
 mod tls;
 
 use std::{fmt, sync::Arc};
@@ -15,8 +18,10 @@ use roommate::{Error, ErrorKind, Result};
 use tokio::{sync::mpsc, time::Instant};
 
 pub use self::events::SocketEvents;
+#[cfg(not(feature = "tls"))]
+use self::no_tls as tls;
 use self::{events::Subscribers, run::Task, shared::Shared};
-pub(crate) use self::{shared::random_id, tls::tls_config};
+pub(crate) use self::{shared::random_id, tls::for_http};
 use crate::proto::socket::{Goodbye, Message, PartySocketOptions, ReadyState, SendOutcome};
 
 /// A WebSocket to a PartyKit room that connects again by itself: partysocket's `PartySocket`.
@@ -68,10 +73,11 @@ impl PartySocket {
     /// A socket on the current tokio runtime.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for options that cannot be taken, [`ErrorKind::Unsupported`] outside of a tokio runtime.
+    /// [`ErrorKind::Invalid`] for options that cannot be taken, [`ErrorKind::Unsupported`] outside of a tokio runtime, and for a host
+    /// that needs TLS in a build without the feature `tls`.
     pub fn new(options: PartySocketOptions) -> Result<Self> {
         options.validate()?;
-        tls_config(&options)?;
+        tls::check(&options)?;
         let runtime = tokio::runtime::Handle::try_current().map_err(|error| {
             let message = "a PartySocket needs a tokio runtime with I/O and time: make it inside of one";
             Error::with_source(ErrorKind::Unsupported, message, error)

@@ -13,7 +13,7 @@ use tracing::warn;
 use super::PartyKitConfig;
 use crate::{
     proto::{DIALECT_HEADER, OFFER_HEADER, Put, Spoken, StoreAnswer},
-    socket::{PartySocket, tls_config},
+    socket::{PartySocket, for_http},
 };
 
 /// How many bytes of a body a second have to get through at least. What is slower cannot be told from a server that is gone:
@@ -39,8 +39,7 @@ impl Endpoint {
             None => options.effective_protocol().http(),
         };
         let url = options.http_url(protocol, &config.store_path)?;
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls_config(&options)?)
+        let client = for_http(Client::builder(), &url, &options)?
             .connect_timeout(config.request_timeout)
             // The socket uses none either: both are to speak to one server.
             .no_proxy()

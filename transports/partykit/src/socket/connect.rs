@@ -10,7 +10,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
+    MaybeTlsStream, WebSocketStream,
     tungstenite::{
         self,
         client::IntoClientRequest,
@@ -22,7 +22,7 @@ use tokio_tungstenite::{
 
 use super::{
     metered::{Metered, Vitals},
-    tls_config,
+    tls,
 };
 use crate::proto::socket::{PartySocketOptions, Target};
 
@@ -79,10 +79,7 @@ async fn upgrade(request: Request, options: &PartySocketOptions, vitals: Arc<Vit
     })?;
     // A failure costs some delay, no more.
     let _ = stream.set_nodelay(true);
-    let connector = match is_tls {
-        true => Connector::Rustls(Arc::new(tls_config(options).map_err(not_opened)?)),
-        false => Connector::Plain,
-    };
+    let connector = tls::connector(options).map_err(not_opened)?;
     let max = options.max_message_size;
     let config = WebSocketConfig::default()
         .write_buffer_size(WRITE_BUFFER)
@@ -90,8 +87,8 @@ async fn upgrade(request: Request, options: &PartySocketOptions, vitals: Arc<Vit
         .max_write_buffer_size(WRITE_BUFFER.saturating_add(max).saturating_add(64))
         .max_message_size(Some(max))
         .max_frame_size(Some(max));
-    match client_async_tls_with_config(request, Metered::new(stream, vitals), Some(config), Some(connector)).await {
-        Ok((socket, _)) => Ok(socket),
+    match tls::upgrade(request, Metered::new(stream, vitals), config, connector).await {
+        Ok(socket) => Ok(socket),
         Err(error) => Err(failure(error, &options.host)),
     }
 }

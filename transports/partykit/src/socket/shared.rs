@@ -10,7 +10,7 @@ use bytes::Bytes;
 use roommate::{Error, ErrorKind, Result};
 use tokio::{sync::Notify, time::Instant};
 
-use super::{metered::Vitals, tls_config};
+use super::{metered::Vitals, tls};
 use crate::proto::socket::{
     Fate, Goodbye, Message, Next, PartySocketOptions, ReadyState, SendOutcome, State, Target, Waiting, uuid_v4,
 };
@@ -111,7 +111,7 @@ impl Shared {
             let before = self.lock().options.clone();
             let after = change(before.as_ref().clone());
             after.validate()?;
-            tls_config(&after)?;
+            tls::check(&after)?;
             let mut state = self.lock();
             if Arc::ptr_eq(&state.options, &before) {
                 state.update(after)?;

@@ -7,6 +7,7 @@ mod heartbeats;
 mod moves;
 mod sending;
 mod subscribing;
+#[cfg(feature = "tls")]
 mod tls;
 
 use std::time::Duration;

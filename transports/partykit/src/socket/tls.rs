@@ -2,15 +2,51 @@
 
 use std::sync::Arc;
 
+use reqwest::ClientBuilder;
 use roommate::{Error, ErrorKind, Result};
 use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider, pki_types::CertificateDer};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    Connector, client_async_tls_with_config,
+    tungstenite::{self, handshake::client::Request, protocol::WebSocketConfig},
+};
 
-use crate::proto::socket::PartySocketOptions;
+use super::{connect::WebSocket, metered::Metered};
+use crate::proto::socket::{PartySocketOptions, SocketProtocol};
+
+/// Fails if no connection can be made with these options.
+pub(crate) fn check(options: &PartySocketOptions) -> Result<()> {
+    tls_config(options).map(drop)
+}
+
+/// How a socket with these options connects.
+pub(super) fn connector(options: &PartySocketOptions) -> Result<Connector> {
+    Ok(match options.effective_protocol() {
+        SocketProtocol::Wss => Connector::Rustls(Arc::new(tls_config(options)?)),
+        SocketProtocol::Ws => Connector::Plain,
+    })
+}
+
+/// Encrypts the connection if the options say so, and makes it a WebSocket.
+pub(super) async fn upgrade(
+    request: Request,
+    stream: Metered<TcpStream>,
+    config: WebSocketConfig,
+    connector: Connector,
+) -> tungstenite::Result<WebSocket> {
+    let (socket, _) = client_async_tls_with_config(request, stream, Some(config), Some(connector)).await?;
+    Ok(socket)
+}
+
+/// Has an HTTP client connect to `url` as a socket with these options does.
+pub(crate) fn for_http(client: ClientBuilder, _url: &str, options: &PartySocketOptions) -> Result<ClientBuilder> {
+    Ok(client.tls_backend_preconfigured(tls_config(options)?))
+}
 
 /// Trusts Mozilla's roots and the options', and uses the program's crypto provider if it has installed one.
 ///
 /// The provider is named rather than left to rustls, which panics when a program was built with several and chose none.
-pub(crate) fn tls_config(options: &PartySocketOptions) -> Result<ClientConfig> {
+fn tls_config(options: &PartySocketOptions) -> Result<ClientConfig> {
     let provider = CryptoProvider::get_default()
         .cloned()
         .unwrap_or_else(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
