@@ -28,7 +28,10 @@ impl Serve {
         let mut command = Command::new("node");
         command.current_dir(directory).arg("until-closed.mjs").arg(executable());
         let folder = TempDir::new().expect("a folder for the rooms");
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.path().join("rooms.db")).args(arguments);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(folder.path().join("rooms.db"))
+            .args(arguments);
         let (program, until_closed, stdout) = Kept::spawn(&mut command);
         let mut line = String::new();
         let _ = BufReader::new(stdout).read_line(&mut line);

@@ -145,7 +145,7 @@ fn openings(folder: &Path) -> Result {
         |row: usize| (0..5).map(|cell| format!("\"c{cell}\":\"x{}\"", row * cell)).collect::<Vec<_>>().join(",");
     let rows: Vec<_> = (0..20_000).map(|row| format!("\"r{row}\":{{{}}}", cells(row))).collect();
     let content = Content::from_json(&format!("[{{\"t\":{{{}}}}},{{}}]", rows.join(",")))?.value;
-    let text = Snapshot { number: 1, seq: 1, content: Some(content), clients: Vec::new() }.encode();
+    let text = Snapshot { number: 1, seq: 1, time: None, content: Some(content), clients: Vec::new() }.encode();
     let size = text.len();
     let start = Instant::now();
     storage

@@ -136,6 +136,6 @@ fn commit(room: &RoomName, epoch: &Epoch, last: &mut u64, records: u64) -> Commi
 }
 
 fn snapshot(room: &RoomName, epoch: &Epoch, number: u64) -> StoredSnapshot {
-    let text = Snapshot { number, seq: number, content: None, clients: Vec::new() }.encode();
+    let text = Snapshot { number, seq: number, time: None, content: None, clients: Vec::new() }.encode();
     StoredSnapshot { room: room.clone(), epoch: epoch.clone(), number, seq: number, text }
 }

@@ -72,7 +72,7 @@ pub(super) fn record(number: u64, seq: u64, text: &str) -> Record {
 }
 
 pub(super) fn snapshot_text(number: u64, seq: u64) -> String {
-    Snapshot { number, seq, content: None, clients: Vec::new() }.encode()
+    Snapshot { number, seq, time: None, content: None, clients: Vec::new() }.encode()
 }
 
 /// The numbers of the records in commits, all of which are to be as [`record`] makes them.
