@@ -6,9 +6,10 @@ use std::{
 };
 
 use roommate::{Cell, Changes, Content, Engine, ErrorKind, Store, conformance};
+use roommate_partykit::proto::{Faulty, WriteFault};
 use roommate_server::{Memory, Room, Rooms, RunningServer, ServerConfig};
 
-use crate::support::{Fault, Faulty, Socket, eventually, get, serve};
+use crate::support::{Socket, eventually, get, serve};
 
 const STORE: &str = "/party/r/store";
 
@@ -145,22 +146,23 @@ async fn a_store_brings_back_a_room_that_was_deleted() {
 
 #[tokio::test]
 async fn r4_what_is_edited_while_the_storage_fails_is_stored_when_it_works_again() {
-    let storage = Faulty::default();
+    let storage = Faulty::new(Memory::new());
     let server = serve(ServerConfig::new().with_storage(storage.clone())).await;
     let store = room(&server).store().await.unwrap();
-    storage.set(Some(Fault::Lost));
+    storage.every(WriteFault::fail());
+    let before = storage.writes();
     store.set_value("v", 1).unwrap();
-    eventually(async || storage.faults() > 2).await;
+    eventually(async || storage.writes() > before + 4).await;
     store.set_value("w", 1).unwrap();
     assert!(!store.engine().unconfirmed().is_empty());
-    storage.set(None);
+    storage.clear();
     store.flush().await.unwrap();
     eventually(async || get(&server, STORE).await == r#"[{},{"v":1,"w":1}]"#).await;
 }
 
 #[tokio::test]
 async fn r7_an_edit_that_is_stored_and_reported_as_failed_takes_effect_once() {
-    let storage = Faulty::default();
+    let storage = Faulty::new(Memory::new());
     let server = serve(ServerConfig::new().with_storage(storage.clone())).await;
     let store = Store::new();
     let delay = Duration::from_millis(200);
@@ -168,10 +170,10 @@ async fn r7_an_edit_that_is_stored_and_reported_as_failed_takes_effect_once() {
     engine.start_auto_persisting(None).await.unwrap();
     store.set_value("v", 0).unwrap();
     engine.flush().await.unwrap();
-    storage.set(Some(Fault::Stored));
+    storage.nth(1, WriteFault::tear());
+    let before = storage.writes();
     store.set_value("v", 1).unwrap();
-    eventually(async || storage.faults() == 1).await;
-    storage.set(None);
+    eventually(async || storage.writes() > before).await;
     // Somebody sees it, and changes it, before it is sent again.
     assert_eq!(get(&server, STORE).await, r#"[{},{"v":1}]"#);
     room(&server).apply(value("v", 2)).await.unwrap();

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod dialect;
+mod example;
 mod history;
 mod http;
 mod live;

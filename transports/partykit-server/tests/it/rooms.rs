@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use roommate::{Cell, Changes, Content, ErrorKind};
-use roommate_server::{Import, RoomEvent, RoomName, Rooms, ServerConfig};
+use roommate_server::{Import, Memory, RoomEvent, RoomName, Rooms, ServerConfig};
 
+use roommate_partykit::proto::{Faulty, WriteFault};
 use tokio_tungstenite::tungstenite;
 
-use crate::support::{Fault, Faulty, Socket, eventually, get, put, serve};
+use crate::support::{Socket, eventually, get, put, serve};
 
 const STORE: &str = "/party/r/store";
 
@@ -121,15 +122,15 @@ async fn a_room_that_is_deleted_is_gone_and_begins_anew() {
 
 #[tokio::test]
 async fn r6_an_edit_that_cannot_be_stored_is_an_error_and_nobody_is_sent_it() {
-    let storage = Faulty::default();
+    let storage = Faulty::new(Memory::new());
     let server = serve(ServerConfig::new().with_storage(storage.clone())).await;
     let room = server.rooms().room("main", "r");
     room.apply(value("v", 1)).await.unwrap();
     let mut page = Socket::open(&server, "/party/r").await;
-    storage.set(Some(Fault::Lost));
+    storage.every(WriteFault::fail());
     let error = room.apply(value("v", 2)).await.unwrap_err();
     assert_eq!((error.kind(), error.to_string().contains("full")), (ErrorKind::Unavailable, true));
-    storage.set(None);
+    storage.clear();
     loop {
         match page.next().await {
             Some(tungstenite::Message::Text(text)) => assert!(!text.contains(r#""v":2"#), "{text}"),

@@ -1,20 +1,10 @@
 //! A server to talk to, and clients to talk with.
 
-use std::{
-    sync::{
-        Arc, LazyLock, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::LazyLock, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use reqwest::{Client, Method, Response};
-use roommate::ErrorKind;
-use roommate_partykit::proto::{Commit, Opened, StoredCommit, StoredSnapshot};
-use roommate_server::{
-    Error, Memory, Result, RoomConfig, RoomInfo, RoomName, RunningServer, Server, ServerConfig, Storage,
-};
+use roommate_server::{RoomConfig, RunningServer, Server, ServerConfig};
 use tokio::{
     net::TcpStream,
     time::{sleep, timeout},
@@ -111,80 +101,5 @@ impl Socket {
                 Some(_) => {}
             }
         }
-    }
-}
-
-/// How a storage fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// It stores nothing.
-    Lost,
-    /// It stores what it says that it could not.
-    Stored,
-}
-
-/// A storage in memory whose commits can be made to fail. Clones are the same storage.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Faulty(Arc<FaultyInner>);
-
-#[derive(Debug, Default)]
-struct FaultyInner {
-    memory: Memory,
-    fault: Mutex<Option<Fault>>,
-    faults: AtomicUsize,
-}
-
-impl Faulty {
-    /// From now on each commit fails so, or none does.
-    pub(crate) fn set(&self, fault: Option<Fault>) {
-        *self.0.fault.lock().unwrap() = fault;
-    }
-
-    /// How often it has failed.
-    pub(crate) fn faults(&self) -> usize {
-        self.0.faults.load(Ordering::SeqCst)
-    }
-}
-
-impl Storage for Faulty {
-    fn open(&self, room: &RoomName, epoch: &str, now: u64) -> Result<Opened> {
-        self.0.memory.open(room, epoch, now)
-    }
-
-    fn commit(&self, commits: &[Commit]) -> Vec<Result<()>> {
-        let fault = *self.0.fault.lock().unwrap();
-        let outcomes = match fault {
-            Some(Fault::Lost) => commits.iter().map(|_| Ok(())).collect(),
-            Some(Fault::Stored) | None => self.0.memory.commit(commits),
-        };
-        if fault.is_none() {
-            return outcomes;
-        }
-        self.0.faults.fetch_add(1, Ordering::SeqCst);
-        outcomes.iter().map(|_| Err(Error::new(ErrorKind::Unavailable, "the disk is full"))).collect()
-    }
-
-    fn snapshot(&self, snapshot: &StoredSnapshot, keep_since: u64) -> Result<()> {
-        self.0.memory.snapshot(snapshot, keep_since)
-    }
-
-    fn log(&self, room: &RoomName, after: u64, max_bytes: usize) -> Result<Vec<StoredCommit>> {
-        self.0.memory.log(room, after, max_bytes)
-    }
-
-    fn snapshot_at(&self, room: &RoomName, seq: u64) -> Result<Option<String>> {
-        self.0.memory.snapshot_at(room, seq)
-    }
-
-    fn describe(&self, room: &RoomName) -> Result<Option<RoomInfo>> {
-        self.0.memory.describe(room)
-    }
-
-    fn list(&self, after: Option<&RoomName>, max: usize) -> Result<Vec<RoomInfo>> {
-        self.0.memory.list(after, max)
-    }
-
-    fn delete(&self, room: &RoomName) -> Result<bool> {
-        self.0.memory.delete(room)
     }
 }
