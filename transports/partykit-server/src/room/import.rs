@@ -28,7 +28,7 @@ impl Room {
     ///
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// # let rooms = Rooms::new(ServerConfig::new())?;
-    /// let import = Import::from_json(r#"{"hasStore":1,"t\"pets\",\"fido\",\"age\"":4,"visits":7}"#)?;
+    /// let import = Import::from_json(r#"{"hasStore":1,"t\"pets\",\"fido\",\"age\"":4,"counter":7}"#)?;
     /// if !import.foreign_keys.is_empty() {
     ///     println!("not the store's: {:?}", import.foreign_keys);
     /// }
@@ -63,10 +63,10 @@ impl Room {
     ///
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// # let rooms = Rooms::new(ServerConfig::new())?;
-    /// let storage = [("hasStore", Cell::from(1)), ("vopen", Cell::from(true)), ("visits", Cell::from(7))];
+    /// let storage = [("hasStore", Cell::from(1)), ("vopen", Cell::from(true)), ("counter", Cell::from(7))];
     /// let storage = storage.map(|(key, cell)| (key.to_owned(), cell));
     /// let imported = rooms.room("main", "lobby").import_storage(storage, "").await?;
-    /// assert_eq!((imported.seq, imported.foreign_keys), (1, vec!["visits".to_owned()]));
+    /// assert_eq!((imported.seq, imported.foreign_keys), (1, vec!["counter".to_owned()]));
     /// # Ok::<(), roommate_server::Error>(())
     /// # }).unwrap();
     /// ```

@@ -129,7 +129,7 @@ async fn r6_an_edit_that_cannot_be_stored_is_an_error_and_nobody_is_sent_it() {
     let mut page = Socket::open(&server, "/party/r").await;
     storage.every(WriteFault::fail());
     let error = room.apply(value("v", 2)).await.unwrap_err();
-    assert_eq!((error.kind(), error.to_string().contains("full")), (ErrorKind::Unavailable, true));
+    assert_eq!((error.kind(), error.to_string().contains("a write that fails")), (ErrorKind::Unavailable, true));
     storage.clear();
     loop {
         match page.next().await {

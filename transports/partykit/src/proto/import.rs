@@ -14,7 +14,8 @@ use super::storage::{StorageKey, is_truthy};
 /// What a room of another server has.
 ///
 /// Nothing is lost in silence: what no cell can hold is an error, and the keys of a storage that are not TinyBase's are
-/// listed.
+/// listed. (Behind the prefix every key that begins with `v` is a value's, as in TinyBase: a server that stores `visits`
+/// beside the store, and has no prefix, has a value `isits`.)
 ///
 /// ```
 /// use roommate_partykit::proto::Import;
@@ -23,10 +24,10 @@ use super::storage::{StorageKey, is_truthy};
 /// let import = Import::from_json(r#"[{"pets":{"fido":{"age":4}}},{"open":true}]"#)?;
 ///
 /// // What a PartyKit room has in its storage.
-/// let storage = r#"{"hasStore":1,"t\"pets\",\"fido\",\"age\"":4,"vopen":true,"visits":7}"#;
+/// let storage = r#"{"hasStore":1,"t\"pets\",\"fido\",\"age\"":4,"vopen":true,"counter":7}"#;
 /// let from_storage = Import::from_json(storage)?;
 /// assert_eq!(from_storage.content, import.content);
-/// assert_eq!(from_storage.foreign_keys, ["visits"]);
+/// assert_eq!(from_storage.foreign_keys, ["counter"]);
 /// # Ok::<(), roommate::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
