@@ -23,6 +23,12 @@
 //! Rooms are stored in what [`ServerConfig::with_storage`] says: [`Sqlite`] for a file, else [`Memory`], and then they end
 //! with the process. A change is stored before any client is sent it.
 //!
+//! # Rooms in a program
+//!
+//! [`Rooms::router`] nests below any path of an axum server. [`Rooms::room`] is a room for the program itself: it reads and
+//! edits the content, has a [live store](Room::store) in sync with it, and goes back in its [history](Room::history).
+//! [`Rooms::list`] lists what is stored, and [`Rooms::events`] says what happens. The example `app` does most of that.
+//!
 //! # Who may do what
 //!
 //! A [`Policy`] decides who may connect, who may request the store over HTTP, and what of a change is accepted; it allows

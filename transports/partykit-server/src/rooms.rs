@@ -146,8 +146,25 @@ impl Rooms {
         })))
     }
 
-    /// The routes to the rooms, `/parties/<party>/<room>` and `/party/<room>`, for an axum server.
+    /// The routes to the rooms, `/parties/<party>/<room>` and `/party/<room>`, for an axum server. They nest below any path.
     ///
+    /// What middleware attaches to a request, the policy finds in [`Context::extensions`].
+    ///
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use roommate_server::{Rooms, ServerConfig};
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let rooms = Rooms::new(ServerConfig::new())?;
+    /// let app: Router = Router::new().route("/", get("hello")).nest("/sync", rooms.router());
+    /// // A room is at /sync/party/<room> now. Serve the app until it is to end, and then:
+    /// rooms.shutdown().await;
+    /// # drop(app);
+    /// # Ok::<(), roommate_server::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// [`Context::extensions`]: roommate_partykit::proto::Context::extensions
     /// Serve it with connection information if the policy asks for [`Context::peer`]. Call [`Rooms::shutdown`] in the
     /// end: axum does not wait for WebSocket connections.
     ///
