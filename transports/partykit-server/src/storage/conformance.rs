@@ -1,7 +1,7 @@
 //! The suite that any [`Storage`] can be put through.
 //!
 //! Each check has the words of a sentence of [`Storage`]'s contract for its name, and panics where it does not hold. What a
-//! crash of the operating system or of the power leaves behind, no check here can see.
+//! crash of the operating system or of the power leaves, no check here can see.
 //!
 //! Turn it on for your tests alone: `roommate-server = { ..., features = ["testing"] }` under `[dev-dependencies]`.
 //!
@@ -47,10 +47,10 @@ pub use snapshots::{
     a_room_is_opened_from_its_newest_snapshot_and_the_log_after_it, a_snapshot_has_stored_records_only,
     a_snapshot_is_never_replaced_by_an_older_one, a_snapshot_of_a_number_replaces_that_one,
     nothing_of_a_commit_that_goes_beyond_a_snapshot_is_removed,
-    the_content_at_each_time_that_is_kept_can_be_made_again, the_log_goes_on_from_a_snapshot,
-    what_is_older_than_is_kept_is_removed,
+    the_content_at_each_time_since_the_given_one_can_be_made_again, the_log_goes_on_from_a_snapshot,
+    what_is_older_than_the_given_time_is_removed,
 };
-pub use threads::{of_owners_that_compete_one_wins_each_place, rooms_are_written_and_read_from_many_threads};
+pub use threads::{of_owners_that_compete_one_wins_each_number, rooms_are_written_and_read_from_many_threads};
 
 /// Opens a storage: the one that the calls before opened, as after a restart of the process. No two are open at once.
 pub type Open<'a> = &'a dyn Fn() -> Arc<dyn Storage>;
@@ -83,8 +83,8 @@ checks![
     a_snapshot_of_a_number_replaces_that_one,
     a_snapshot_is_never_replaced_by_an_older_one,
     the_log_goes_on_from_a_snapshot,
-    the_content_at_each_time_that_is_kept_can_be_made_again,
-    what_is_older_than_is_kept_is_removed,
+    the_content_at_each_time_since_the_given_one_can_be_made_again,
+    what_is_older_than_the_given_time_is_removed,
     nothing_of_a_commit_that_goes_beyond_a_snapshot_is_removed,
     the_log_is_read_in_parts,
     a_room_is_described_as_it_was_committed,
@@ -94,7 +94,7 @@ checks![
     a_removed_room_begins_anew,
     random_histories_end_as_in_the_model,
     rooms_are_written_and_read_from_many_threads,
-    of_owners_that_compete_one_wins_each_place,
+    of_owners_that_compete_one_wins_each_number,
 ];
 
 /// Runs every check, each with a storage of its own.
@@ -104,7 +104,7 @@ checks![
 ///
 /// # Panics
 ///
-/// Where the storage does not keep the contract.
+/// Where the storage breaks the contract.
 pub fn storage<S: Storage, O: Fn() -> S>(new_storage: impl Fn() -> O) {
     for (_, check) in CHECKS {
         let open = new_storage();

@@ -59,18 +59,22 @@ pub fn a_commit_that_does_not_follow_is_invalid(open: Open<'_>) {
     const LINE: &str = "a commit is stored only if its first record's number follows that of the last one stored";
     let storage = open();
     let mut owner = Owner::open(&*storage, "r", "a");
-    let mut ahead = owner.clone();
-    ahead.next(1, &["skipped"]);
-    assert_eq!(commit(&*storage, &[ahead.next(1, &["x"])]), [Some(ErrorKind::Invalid)], "of a new room: {LINE}");
+    let mut skipping = owner.clone();
+    skipping.next(1, &["skipped"]);
+    assert_eq!(commit(&*storage, &[skipping.next(1, &["x"])]), [Some(ErrorKind::Invalid)], "of a new room: {LINE}");
     let again = owner.next(1, &["x", "y"]);
     assert_eq!(commit(&*storage, std::slice::from_ref(&again)), [None], "{LINE}");
     assert_eq!(commit(&*storage, std::slice::from_ref(&again)), [Some(ErrorKind::Invalid)], "again: {LINE}");
-    let mut ahead = owner.clone();
-    ahead.next(1, &["skipped"]);
-    assert_eq!(commit(&*storage, &[ahead.next(1, &["z"])]), [Some(ErrorKind::Invalid)], "a gap: {LINE}");
-    let mut behind = owner.clone();
-    (behind.last, behind.seq) = (1, 1);
-    assert_eq!(commit(&*storage, &[behind.next(1, &["y", "z"])]), [Some(ErrorKind::Invalid)], "an overlap: {LINE}");
+    let mut skipping = owner.clone();
+    skipping.next(1, &["skipped"]);
+    assert_eq!(commit(&*storage, &[skipping.next(1, &["z"])]), [Some(ErrorKind::Invalid)], "a gap: {LINE}");
+    let mut overlapping = owner.clone();
+    (overlapping.last, overlapping.seq) = (1, 1);
+    assert_eq!(
+        commit(&*storage, &[overlapping.next(1, &["y", "z"])]),
+        [Some(ErrorKind::Invalid)],
+        "an overlap: {LINE}"
+    );
     assert_eq!(numbers(&whole_log(&*storage, &owner.room)), [1, 2], "{LINE}");
     owner.commit(&*storage, 1, &["z"]);
 }

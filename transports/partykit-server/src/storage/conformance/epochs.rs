@@ -94,7 +94,7 @@ pub fn a_commit_under_an_older_epoch_is_refused(open: Open<'_>) {
     drop(storage);
     let storage = open();
     assert_eq!(commit(&*storage, &[first.next(2, &["z"])]), [Some(ErrorKind::Refused)], "after a restart: {LINE}");
-    // Nobody opened it since.
+    // It was not opened since.
     second.commit(&*storage, 3, &["z"]);
     second.epoch.number += 1;
     assert_eq!(commit(&*storage, &[second.next(3, &["w"])]), [Some(ErrorKind::Refused)], "one that never was: {LINE}");

@@ -82,7 +82,7 @@ pub fn the_log_goes_on_from_a_snapshot(open: Open<'_>) {
 }
 
 /// The content at each time since the one given can be made again.
-pub fn the_content_at_each_time_that_is_kept_can_be_made_again(open: Open<'_>) {
+pub fn the_content_at_each_time_since_the_given_one_can_be_made_again(open: Open<'_>) {
     const LINE: &str = "the content at each time since the one given can be made again";
     for keep_since in 0..=12 {
         let storage = open();
@@ -103,7 +103,7 @@ pub fn the_content_at_each_time_that_is_kept_can_be_made_again(open: Open<'_>) {
 
 /// Commits up to the newest snapshot without a record of a time since the one given are removed, and the snapshots before
 /// that one.
-pub fn what_is_older_than_is_kept_is_removed(open: Open<'_>) {
+pub fn what_is_older_than_the_given_time_is_removed(open: Open<'_>) {
     const LINE: &str = "commits up to the newest snapshot without a record of a time since the one given are removed";
     for (keep_since, log_from, first_snapshot) in [(0, 1, 2), (2, 1, 2), (3, 3, 2), (4, 4, 3), (7, 7, 6), (99, 10, 9)] {
         let storage = open();
@@ -130,7 +130,7 @@ pub fn nothing_of_a_commit_that_goes_beyond_a_snapshot_is_removed(open: Open<'_>
     owner.commit(&*storage, 2, &["x", "x", "x"]);
     storage.snapshot(&owner.snapshot(2), 0).expect(LINE);
     storage.snapshot(&owner.snapshot(4), 2).expect(LINE);
-    assert!(storage.snapshot_at(&owner.room, 2).expect(LINE).is_some(), "record 3 is of a time that is kept: {LINE}");
+    assert!(storage.snapshot_at(&owner.room, 2).expect(LINE).is_some(), "record 3 is not old: {LINE}");
     assert_eq!(numbers(&whole_log(&*storage, &owner.room)), [3, 4, 5], "{LINE}");
     storage.snapshot(&owner.snapshot(4), 3).expect(LINE);
     assert_eq!(storage.snapshot_at(&owner.room, 2).expect(LINE), None, "{LINE}");

@@ -1,4 +1,4 @@
-//! The storages that there are keep the contract, and each that does not is caught by the check of its name.
+//! All storages here fulfil the contract. A storage with a bug fails the check of the bug's name.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -10,7 +10,7 @@ mod bugs;
 use bugs::{Bug, Buggy};
 
 #[test]
-fn memory_keeps_the_contract() {
+fn memory_fulfils_the_contract() {
     storage(|| {
         let rooms = Memory::new();
         move || rooms.clone()
@@ -18,7 +18,7 @@ fn memory_keeps_the_contract() {
 }
 
 #[test]
-fn a_faulty_storage_without_faults_keeps_the_contract() {
+fn a_faulty_storage_without_faults_fulfils_the_contract() {
     storage(|| {
         let rooms = Memory::new();
         move || Faulty::new(rooms.clone())
@@ -27,7 +27,7 @@ fn a_faulty_storage_without_faults_keeps_the_contract() {
 
 #[cfg(feature = "sqlite")]
 #[test]
-fn sqlite_keeps_the_contract() {
+fn sqlite_fulfils_the_contract() {
     storage(|| {
         let folder = tempfile::tempdir().unwrap();
         // With a log so short that checkpoints come often.

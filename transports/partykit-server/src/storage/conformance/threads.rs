@@ -103,9 +103,9 @@ fn name(writer: usize, room: usize) -> String {
     format!("{writer}-{room}")
 }
 
-/// Of owners that compete for a room, one wins each place in its log, and what is stored is what was reported as stored.
-pub fn of_owners_that_compete_one_wins_each_place(open: Open<'_>) {
-    const LINE: &str = "of owners that compete for a room, one wins each place in its log";
+/// Of owners that compete for a room, one wins each number of its log, and what is stored is what was reported as stored.
+pub fn of_owners_that_compete_one_wins_each_number(open: Open<'_>) {
+    const LINE: &str = "of owners that compete for a room, one wins each number of its log";
     let storage = open();
     let storage = &*storage;
     let stored: Mutex<Vec<(u64, String)>> = Mutex::default();

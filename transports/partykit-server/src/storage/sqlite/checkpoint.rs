@@ -46,9 +46,9 @@ impl Checkpoints {
     pub(super) fn start(shared: Arc<Shared>, bytes: u64) -> Result<Self> {
         let open = || -> rusqlite::Result<_> {
             let connection = file::open_reader(&shared.path)?;
-            // Commits wait for a checkpoint, so it waits for nobody: another program may read for hours.
+            // Commits wait for a checkpoint, so it waits for no reader: another program may read for hours.
             connection.busy_timeout(Duration::ZERO)?;
-            // It does not know of the log before it has read something.
+            // A connection opens the log when it reads for the first time.
             connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
             let page_size: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
             Ok((connection, page_size))

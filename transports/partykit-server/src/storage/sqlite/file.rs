@@ -16,10 +16,10 @@ use super::{SqliteConfig, errors::Errors};
 /// How long a write waits for another program that has locked the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many prepared statements a connection keeps: more than there are.
+/// How many prepared statements a connection caches: more than there are.
 const STATEMENTS: usize = 40;
 
-/// Keeps other servers from the file while it lives.
+/// Locks the file against other servers while it lives.
 ///
 /// The lock is on a file of its own. SQLite locks parts of its file, and those locks would end if this process opened and
 /// closed the file by other means.

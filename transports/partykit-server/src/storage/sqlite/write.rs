@@ -206,7 +206,7 @@ fn old_until(transaction: &Transaction<'_>, room: i64, head: &Head, keep_since: 
 /// Checks that SQLite can store a text and numbers, so that one that it cannot store takes no other commit down.
 fn check_size(text: usize, numbers: &[u64]) -> Result<()> {
     if text > MAX_TEXT {
-        let message = format!("{text} bytes are more than SQLite stores in one place, {MAX_TEXT}");
+        let message = format!("{text} bytes are more than SQLite stores in one row, {MAX_TEXT}");
         return Err(Error::new(ErrorKind::Invalid, message));
     }
     match numbers.iter().find(|number| i64::try_from(**number).is_err()) {

@@ -1,4 +1,4 @@
-//! A storage that fails when it is told to.
+//! A storage of whose writes some fail.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! Rooms in a SQL database: the schema and the statements, for whoever runs them.
+//! Rooms in a SQL database: the schema and the statements, for any program that runs them.
 //!
 //! The SQL is SQLite's. Its statements have numbered parameters, which each constant's documentation lists in order.
 //! Integers are those of Rust's `u64`, which have to fit into an `i64`. What is decided about a room
@@ -13,7 +13,7 @@ use roommate::{Error, ErrorKind, Result};
 
 use super::super::epochs::MAX_EPOCHS;
 
-/// Says in a SQLite database that it is one of rooms: `PRAGMA application_id`. The letters `Room`.
+/// Marks a SQLite database as one of rooms: `PRAGMA application_id`. The letters `Room`.
 pub const APPLICATION_ID: i32 = 0x526f_6f6d;
 
 /// The schema: what is to be run, in order, in a database that has none of it yet.
@@ -141,7 +141,7 @@ pub const LAST_COMMIT_AT: &str = "SELECT last FROM log WHERE room = ?1 AND seq <
 pub const SNAPSHOT_AT: &str =
     "SELECT snapshot FROM snapshots WHERE room = ?1 AND seq <= ?2 ORDER BY number DESC LIMIT 1";
 
-/// Stores a snapshot, in place of one of the same number: id of the room, number, seq, snapshot.
+/// Stores a snapshot, replacing one of the same number: id of the room, number, seq, snapshot.
 pub const ADD_SNAPSHOT: &str = "INSERT OR REPLACE INTO snapshots (room, number, seq, snapshot) VALUES (?1, ?2, ?3, ?4)";
 
 /// Reads when commits were: id of the room. Rows of `last, time`, oldest first.
@@ -171,7 +171,7 @@ pub const LIST: &str = "SELECT party, room, seq, created, changed FROM rooms WHE
 /// Removes a room, but for its log, in one transaction: each has the id of the room.
 ///
 /// The log, which may be large, is removed by [`REMOVE_COMMITS`] in as many transactions as are good for the others that
-/// wait, and [`REMOVED`] ends the work. A crash between them leaves it to whoever opens the database ([`UNFINISHED`]).
+/// wait, and [`REMOVED`] ends the work. A crash between them leaves it to the next program that opens the database ([`UNFINISHED`]).
 pub const REMOVE: [&str; 4] = [
     "DELETE FROM rooms WHERE id = ?1",
     "DELETE FROM epochs WHERE room = ?1",

@@ -48,7 +48,7 @@ bugs! {
     NoNewEpoch => each_opening_of_a_stored_room_begins_an_epoch,
     /// Each epoch begins at 0.
     EpochsBeginAtZero => each_opening_of_a_stored_room_begins_an_epoch,
-    /// Epochs are kept in memory until a commit.
+    /// An epoch is in memory alone until a commit.
     EpochsInMemory => an_epoch_is_there_after_a_restart,
     /// Forgets the epochs before.
     NoList => an_epoch_is_there_after_a_restart,
@@ -72,12 +72,12 @@ bugs! {
     TrimmedBeforeStored => the_log_goes_on_from_a_snapshot,
     /// Removes a record more than the snapshot has.
     TrimmedOneTooFar => the_log_goes_on_from_a_snapshot,
-    /// Removes what is to be kept.
-    KeepSinceIgnored => the_content_at_each_time_that_is_kept_can_be_made_again,
+    /// Removes what is not old.
+    KeepSinceIgnored => the_content_at_each_time_since_the_given_one_can_be_made_again,
     /// Takes records of the time itself for old.
-    KeepAfterInsteadOfSince => what_is_older_than_is_kept_is_removed,
+    KeepAfterInsteadOfSince => what_is_older_than_the_given_time_is_removed,
     /// Removes nothing.
-    NeverTrims => what_is_older_than_is_kept_is_removed,
+    NeverTrims => what_is_older_than_the_given_time_is_removed,
     /// Removes commits that go beyond a snapshot.
     TrimsWholeCommits => nothing_of_a_commit_that_goes_beyond_a_snapshot_is_removed,
     /// Reads the log from the sequence number on, not beyond it.
@@ -105,7 +105,7 @@ bugs! {
     /// Reads a log in two steps, between which some of it may be removed.
     TornRead => rooms_are_written_and_read_from_many_threads,
     /// Checks a commit, lets others run, and stores it.
-    Race => of_owners_that_compete_one_wins_each_place,
+    Race => of_owners_that_compete_one_wins_each_number,
 }
 
 /// [`Memory`] with a bug.

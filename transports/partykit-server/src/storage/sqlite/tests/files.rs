@@ -72,7 +72,7 @@ fn an_empty_file_becomes_one_of_rooms() {
     Owner::open(&storage, "r").commit(&storage, 1).unwrap();
     drop(storage);
     let header = fs::read(&path).unwrap();
-    assert_eq!(&header[68..72], b"Room", "anybody can tell whose file it is");
+    assert_eq!(&header[68..72], b"Room", "the file says what it is");
     check_integrity(&path);
 }
 
@@ -93,6 +93,25 @@ fn a_file_of_the_first_version_is_read() {
     let left = "SELECT (SELECT count(*) FROM removed) + (SELECT count(*) FROM log WHERE room = 2)";
     let left = storage.shared.writer().query_row(left, [], |row| row.get(0));
     assert_eq!(left, Ok(0), "what a crash left of a removed room is removed");
+}
+
+#[test]
+fn a_file_of_the_first_version_has_the_tables_of_a_new_one() {
+    let (folder, path) = folder();
+    Connection::open(&path).unwrap().execute_batch(include_str!("fixtures/v1.sql")).unwrap();
+    let new = folder.path().join("new.db");
+    let [old, new] = [path, new].map(|path| {
+        let storage = open(&path);
+        let sql = "SELECT m.type, m.name, c.cid, c.name, c.type, c.\"notnull\", c.pk FROM sqlite_schema m \
+             LEFT JOIN pragma_table_info(m.name) c UNION ALL SELECT 'part of', m.name, i.seqno, i.name, '', 0, 0 \
+             FROM sqlite_schema m JOIN pragma_index_info(m.name) i ORDER BY 2, 3";
+        let writer = storage.shared.writer();
+        let mut statement = writer.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| (0..7).map(|n| row.get::<_, rusqlite::types::Value>(n)).collect());
+        rows.unwrap().collect::<rusqlite::Result<Vec<Vec<_>>>>().unwrap()
+    });
+    assert!(old.len() > 20, "{old:?}");
+    assert_eq!(old, new);
 }
 
 #[test]
