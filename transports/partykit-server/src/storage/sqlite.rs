@@ -28,8 +28,8 @@ use file::Lock;
 /// Stores rooms in a SQLite file.
 ///
 /// The file is in WAL mode and every commit is synced to the disk before it is reported as stored. Beside it are SQLite's
-/// files of the same name and `-wal` and `-shm`, and `-lock`, which is locked against a second server. Other programs may read it
-/// at any time: `sqlite3`'s shell, its `.backup` and `VACUUM INTO`, Litestream.
+/// files of the same name and `-wal` and `-shm`, and `-lock`, which is locked against a second server. Other programs
+/// may read it at any time: `sqlite3`'s shell, its `.backup` and `VACUUM INTO`, Litestream.
 ///
 /// Dropping it closes the file. What was stored is there even if the process is killed instead.
 ///

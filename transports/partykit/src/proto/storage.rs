@@ -73,7 +73,7 @@ pub trait Storage: Debug + Send + Sync + 'static {
     /// that is refused or invalid has no effect on the others.
     fn commit(&self, commits: &[Commit]) -> Vec<Result<()>>;
 
-    /// Stores a snapshot, and removes the part of the log that nobody needs any more.
+    /// Stores a snapshot, and removes the part of the log that is not needed any more.
     ///
     /// Removed are the commits up to the newest snapshot that has no record of a time since `keep_since`, and the
     /// snapshots before that one. So the log goes on from a snapshot, and the content at each time since `keep_since` can be

@@ -171,7 +171,8 @@ pub const LIST: &str = "SELECT party, room, seq, created, changed FROM rooms WHE
 /// Removes a room, but for its log, in one transaction: each has the id of the room.
 ///
 /// The log, which may be large, is removed by [`REMOVE_COMMITS`] in as many transactions as are good for the others that
-/// wait, and [`REMOVED`] ends the work. A crash between them leaves it to the next program that opens the database ([`UNFINISHED`]).
+/// wait, and [`REMOVED`] ends the work. A crash between them leaves it to the next
+/// program that opens the database ([`UNFINISHED`]).
 pub const REMOVE: [&str; 4] = [
     "DELETE FROM rooms WHERE id = ?1",
     "DELETE FROM epochs WHERE room = ?1",
