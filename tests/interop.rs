@@ -36,6 +36,8 @@ mod contention;
 mod example;
 #[path = "interop/frames.rs"]
 mod frames;
+#[path = "interop/hosted.rs"]
+mod hosted;
 #[path = "interop/large.rs"]
 mod large;
 #[path = "interop/matrix.rs"]

@@ -4,7 +4,7 @@ use std::{collections::HashMap, thread};
 
 use roommate::{Cell, Id};
 use roommate_partykit::proto::{Asker, Policy, RoomConfig};
-use roommate_server::{RunningServer, Server, ServerConfig};
+use roommate_server::{Rooms, RunningServer, Server, ServerConfig};
 use tokio::runtime::{Builder, Runtime};
 
 /// Servers inside this process, on a runtime of their own: each test has one that ends with it. One server sets all its
@@ -12,8 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 #[derive(Debug)]
 pub(crate) struct Roommate {
     /// By party, and whether stock clients are set right.
-    hosts: HashMap<(&'static str, bool), String>,
-    _servers: Vec<RunningServer>,
+    servers: HashMap<(&'static str, bool), RunningServer>,
     _runtime: Runtime,
 }
 
@@ -29,8 +28,17 @@ impl Roommate {
     }
 
     /// Where the server of `party` listens that sets stock clients right, or does not.
-    pub(crate) fn host(&self, party: &'static str, cures: bool) -> &str {
-        self.hosts.get(&(party, cures)).unwrap_or_else(|| &self.hosts[&("main", cures)])
+    pub(crate) fn host(&self, party: &'static str, cures: bool) -> String {
+        self.server(party, cures).local_addr().to_string()
+    }
+
+    /// The rooms of that server.
+    pub(crate) fn rooms(&self, party: &'static str, cures: bool) -> &Rooms {
+        self.server(party, cures).rooms()
+    }
+
+    fn server(&self, party: &'static str, cures: bool) -> &RunningServer {
+        self.servers.get(&(party, cures)).unwrap_or_else(|| &self.servers[&("main", cures)])
     }
 
     fn start_blocking() -> Self {
@@ -40,8 +48,7 @@ impl Roommate {
             .with_store_path("/my_tinybase")
             .with_message_prefix("tb_")
             .with_response_headers([header("Access-Control-Allow-Origin", "*"), header("X-Room-Kind", "prefixed")]);
-        let mut hosts = HashMap::new();
-        let mut servers = Vec::new();
+        let mut servers = HashMap::new();
         let configs = [
             ("main", RoomConfig::new()),
             ("bare", RoomConfig::new().with_store_path("/bare_store").with_response_headers([])),
@@ -55,10 +62,9 @@ impl Roommate {
             let server = runtime
                 .block_on(async { Ok::<_, roommate::Error>(Server::bind("127.0.0.1:0", config).await?.spawn()) })
                 .expect("a free port of the loopback interface");
-            hosts.insert((party, cures), server.local_addr().to_string());
-            servers.push(server);
+            servers.insert((party, cures), server);
         }
-        Self { hosts, _servers: servers, _runtime: runtime }
+        Self { servers, _runtime: runtime }
     }
 }
 

@@ -130,10 +130,18 @@ impl Rig {
         };
         let host = match self.hosts {
             Hosts::PartyKit(server) => server.host.clone(),
-            Hosts::Roommate(server) => server.host(party, self.server.cures()).to_owned(),
+            Hosts::Roommate(server) => server.host(party, self.server.cures()),
             Hosts::Serve(server) => server.host.clone(),
         };
         Room { host, party, name: self.id.clone(), store_path, message_prefix }
+    }
+
+    /// `room` as the program has it that hosts it: this one.
+    pub(crate) fn hosted(&self, room: &Room) -> roommate_server::Room {
+        match self.hosts {
+            Hosts::Roommate(server) => server.rooms(room.party, self.server.cures()).room(room.party, &room.name),
+            Hosts::PartyKit(_) | Hosts::Serve(_) => panic!("the rooms of {:?} are another process's", self.server),
+        }
     }
 
     /// A client of the language that the story's direction begins with, connected to `room`.

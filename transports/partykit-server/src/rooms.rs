@@ -46,6 +46,8 @@ struct Inner {
     nonce: u128,
     names: AtomicU64,
     tasks: TaskTracker,
+    /// Where the rooms run, whoever asks for one: the runtime in which they were made.
+    runtime: Option<Handle>,
     stop: CancellationToken,
 }
 
@@ -117,7 +119,7 @@ const EVENTS: usize = 1024;
 const UNLEASED: usize = 2;
 
 impl Rooms {
-    /// Rooms without a server.
+    /// Rooms without a server. They run in the tokio runtime in which this is called.
     ///
     /// # Errors
     ///
@@ -142,6 +144,7 @@ impl Rooms {
             nonce: u128::from_ne_bytes(nonce),
             names: AtomicU64::new(0),
             tasks: TaskTracker::new(),
+            runtime: Handle::try_current().ok(),
             stop: CancellationToken::new(),
         })))
     }
@@ -204,6 +207,11 @@ impl Rooms {
         &self.0.shared.storage
     }
 
+    /// Where the rooms run, if they were made in a runtime.
+    pub(crate) fn runtime(&self) -> Option<&Handle> {
+        self.0.runtime.as_ref()
+    }
+
     /// A name that nothing else has.
     pub(crate) fn unique_name(&self) -> String {
         self.0.unique_name()
@@ -253,7 +261,11 @@ impl Rooms {
             released: Arc::clone(&entry.released),
         };
         rooms.insert(name, entry);
-        self.0.tasks.spawn(open(place, self.0.unique_name(), commands));
+        let room = open(place, self.0.unique_name(), commands);
+        match &self.0.runtime {
+            Some(runtime) => self.0.tasks.spawn_on(room, runtime),
+            None => self.0.tasks.spawn(room),
+        };
         Ok(lease)
     }
 

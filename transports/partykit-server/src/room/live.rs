@@ -12,7 +12,8 @@ use super::Room;
 /// What it sets every client of the room is sent, and what clients set is in it, and its listeners are called. It holds the
 /// room open. A room that is closed is opened again, and what was set meanwhile is stored then.
 ///
-/// Dropped, it leaves edits behind that the room has not stored yet: [`close`](Self::close) it.
+/// Dropped, it leaves edits behind that the room has not stored yet: [`close`](Self::close) it. Until then it has hold of
+/// the [`Rooms`](crate::Rooms), and so of their storage: close it before a file is opened again in the same process.
 ///
 /// ```
 /// use roommate_server::{Rooms, ServerConfig};

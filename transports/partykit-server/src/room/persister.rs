@@ -68,11 +68,11 @@ pub struct RoomPersister {
 }
 
 impl Room {
-    /// A persister of this room, for an engine. Call it in the runtime that runs the rooms.
+    /// A persister of this room, for an engine. The engine runs where the rooms do.
     pub fn persister(&self) -> RoomPersister {
         RoomPersister {
             room: self.clone(),
-            runtime: Handle::try_current().ok(),
+            runtime: self.rooms.runtime().cloned().or_else(|| Handle::try_current().ok()),
             client: Mutex::new(self.rooms.unique_name().into()),
             feed: Mutex::default(),
             known: AtomicU64::new(0),

@@ -199,3 +199,45 @@ async fn r4_a_history_that_cannot_be_read_is_an_error() {
     assert_eq!(room.content_at(1).await.unwrap_err().kind(), ErrorKind::Corrupt);
     assert_eq!(room.content().await.unwrap_err().kind(), ErrorKind::Corrupt);
 }
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_rooms_history_outlives_its_server_and_a_live_store_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = async || {
+        // Threads of the server before may still have it.
+        let mut storage = None;
+        eventually(async || {
+            storage = roommate_server::Sqlite::open(folder.path().join("rooms.db")).ok();
+            storage.is_some()
+        })
+        .await;
+        let room = RoomConfig::new().with_snapshot_after(500);
+        ServerConfig::new().with_storage(storage.expect("it is open")).with_room(room)
+    };
+    for round in 0..3 {
+        let server = serve(config().await).await;
+        let room = server.rooms().room("main", "r");
+        let store = room.store().await.unwrap();
+        let before = store.value("v");
+        assert_eq!(before, (round > 0).then(|| (round * 100 - 1).into()));
+        for n in 0..100 {
+            store.set_value("v", round * 100 + n).unwrap();
+            store.flush().await.unwrap();
+        }
+        assert_eq!(store.engine().unconfirmed(), []);
+        store.close().await;
+        server.shutdown().await.unwrap();
+    }
+    let rooms = Rooms::new(config().await).unwrap();
+    let room = rooms.room("main", "r");
+    let history = room.history(0, 1000).await.unwrap();
+    let authors: std::collections::BTreeSet<_> = history.iter().map(|change| change.author.clone()).collect();
+    // An empty store is made by the first of them.
+    assert_eq!((history.len(), authors.len()), (301, 3));
+    for seq in [2, 101, 102, 201, 301] {
+        assert_eq!(room.content_at(seq).await.unwrap(), Some(v(seq as i64 - 2)));
+    }
+    assert_eq!(room.restore_to(2).await.unwrap(), 302);
+    assert_eq!(room.content().await.unwrap(), Some(v(0)));
+}
