@@ -33,9 +33,12 @@ struct Queue {
 #[derive(Debug, Default)]
 struct Waiting {
     commits: Vec<Commit>,
-    answers: Vec<oneshot::Sender<Result<()>>>,
+    answers: Answers,
     is_closed: bool,
 }
+
+/// Who waits for the outcomes of some commits, in their order.
+type Answers = Vec<oneshot::Sender<Result<()>>>;
 
 impl Writer {
     /// Starts the thread.
@@ -87,7 +90,7 @@ impl Queue {
     }
 
     /// Everything that waits, as soon as there is anything; `None` when nothing more can come.
-    fn next(&self) -> Option<(Vec<Commit>, Vec<oneshot::Sender<Result<()>>>)> {
+    fn next(&self) -> Option<(Vec<Commit>, Answers)> {
         let mut waiting = self.waiting();
         while waiting.commits.is_empty() {
             if waiting.is_closed {
