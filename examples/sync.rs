@@ -1,6 +1,6 @@
 //! Two stores in one room: an edit on each side, and everybody ends equal.
 //!
-//! `cargo run --release --example sync` brings its own room server; with `--host 127.0.0.1:1999 --room my_room` it joins
+//! `cargo run --release --example sync` brings its own room server, which stores the room in a temporary folder; with `--host 127.0.0.1:1999 --room my_room` it joins
 //! that one, whoever serves it; for a host that needs TLS add `--features tls` before `--example`. Exits with 0 only if both
 //! stores and the room end equal.
 
@@ -12,7 +12,7 @@ use roommate::{Engine, Persister, Store};
 use roommate_partykit::{
     PartyKitConfig, PartyKitPersister, PartySocket, PartySocketOptions, create_partykit_persister,
 };
-use roommate_server::{Server, ServerConfig};
+use roommate_server::{Server, ServerConfig, Sqlite};
 
 #[derive(Parser)]
 #[command(about = "Two stores in one room: an edit on each side, and everybody ends equal")]
@@ -56,7 +56,8 @@ async fn sync(host: &str, room: &str) -> Result<bool, Box<dyn Error>> {
 
 /// Waits for a change of the store that makes `done` true.
 async fn wait_until(store: &Store, done: impl Fn(&Store) -> bool) {
-    let mut changes = store.changes();
+    // In a transaction, so that none of another thread is half done.
+    let Ok(mut changes) = store.transaction(|store| Ok::<_, roommate::Error>(store.changes())) else { return };
     while !done(store) {
         changes.next().await;
     }
@@ -68,9 +69,11 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let (server, host) = match args.host {
         Some(host) => (None, host),
         None => {
-            let server = Server::bind("127.0.0.1:0", ServerConfig::new()).await?.spawn();
+            let folder = tempfile::tempdir()?;
+            let storage = Sqlite::open(folder.path().join("rooms.db"))?;
+            let server = Server::bind("127.0.0.1:0", ServerConfig::new().with_storage(storage)).await?.spawn();
             let host = server.local_addr().to_string();
-            (Some(server), host)
+            (Some((server, folder)), host)
         }
     };
     let syncing = tokio::time::timeout(Duration::from_secs(args.timeout), sync(&host, &args.room));
@@ -78,7 +81,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         let (room, seconds) = (&args.room, args.timeout);
         format!("{host} and the room {room} did not bring both stores together within {seconds} s (--timeout)")
     })??;
-    if let Some(server) = server {
+    if let Some((server, _folder)) = server {
         server.shutdown().await?;
     }
     println!("{}", if equal { "equal" } else { "NOT EQUAL" });

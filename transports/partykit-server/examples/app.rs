@@ -223,7 +223,8 @@ impl Client {
 
     /// Waits until the store shows something.
     async fn until(&self, shows: impl Fn(&Store) -> bool) {
-        let mut changes = self.store.changes();
+        // In a transaction, so that none of another thread is half done.
+        let Ok(mut changes) = self.store.transaction(|store| Ok::<_, Error>(store.changes())) else { return };
         while !shows(&self.store) {
             changes.next().await;
         }
