@@ -112,7 +112,7 @@ fn compare(args: &Args) -> io::Result<bool> {
     };
     let originals = if args.no_stock { None } else { npm::originals("the comparison with the originals") };
     let directory = servers::new_directory(args.directory.as_deref())
-        .map_err(|error| named(args.directory.as_deref().unwrap_or(Path::new("a directory")), error))?;
+        .map_err(|error| named(args.directory.as_deref().unwrap_or_else(|| Path::new("a directory")), error))?;
     let is_met = compare_in(&directory, program, originals, args);
     fs::remove_dir_all(&directory)?;
     is_met

@@ -148,9 +148,9 @@ mod tests {
             Row { title: "", unit: Unit::Milliseconds, targets: &[Target::AtMost(3.0), Target::AtMostOfFloor(1.5)] };
         let is_met = |floors: &[f64], ours: &[f64]| {
             let mut outcome = Outcome::default();
-            for round in 0..ours.len() {
+            for (round, figure) in ours.iter().enumerate() {
                 outcome.rounds.push(Round::default());
-                outcome.set(Side::Ours, vec![ours[round]]);
+                outcome.set(Side::Ours, vec![*figure]);
                 if let Some(floor) = floors.get(round) {
                     outcome.set(Side::Floor, vec![*floor]);
                 }
