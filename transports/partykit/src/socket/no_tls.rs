@@ -28,6 +28,7 @@ pub(super) fn connector(options: &PartySocketOptions) -> Result<Plain> {
 }
 
 /// Makes the connection a WebSocket.
+#[cfg_attr(feature = "tls", expect(dead_code, reason = "only the errors are tested beside TLS"))]
 pub(super) async fn upgrade(
     request: Request,
     stream: Metered<TcpStream>,
