@@ -41,7 +41,8 @@ pub struct RoomEvents(broadcast::Receiver<RoomEvent>);
 impl Rooms {
     /// Subscribes to what happens to the rooms from now on.
     ///
-    /// A subscriber that leaves more than 1024 events unread misses the oldest, and is told so by [`RoomEvent::Missed`].
+    /// A subscriber that leaves more than 1024 events unread misses the oldest, and gets
+    /// [`RoomEvent::Missed`] in their place.
     pub fn events(&self) -> RoomEvents {
         RoomEvents(self.event_sender().subscribe())
     }

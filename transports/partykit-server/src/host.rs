@@ -114,8 +114,8 @@ enum Done {
 pub(crate) enum Ending {
     /// Nobody can ask for anything any more.
     Unused,
-    /// It was told to end.
-    Told(oneshot::Sender<()>),
+    /// The program closes it.
+    Closed(oneshot::Sender<()>),
     /// Something could not be stored.
     Failed(Error),
 }
@@ -131,7 +131,7 @@ const GATHERED_BYTES: usize = 256 << 10;
 const HELD: usize = 16 * 1024;
 const HELD_BYTES: usize = 8 << 20;
 
-/// Why the connections of a room are closed that could not be stored, or that was told to end.
+/// Why the connections of a room are closed that could not be stored, or that the program closes.
 const RESTARTING: CloseFrame = CloseFrame {
     code: tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode::Restart,
     reason: Utf8Bytes::from_static("the room is opened again"),
@@ -155,14 +155,14 @@ impl Host {
     /// Runs until the room is not needed any more, or cannot go on.
     pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
         let ending = self.serve(&mut inbox).await;
-        // From here on nobody reaches this task: whoever asks next opens the room again.
+        // From here on no command reaches this task: the next request opens the room again.
         self.place.leave();
         let (why, answer) = match ending {
             Ending::Unused => {
                 debug!(room = %self.room.name(), "closed");
                 (None, None)
             }
-            Ending::Told(answer) => (None, Some(answer)),
+            Ending::Closed(answer) => (None, Some(answer)),
             Ending::Failed(why) => {
                 error!(room = %self.room.name(), %why, "cannot store the room, and closes its connections");
                 (Some(why), None)
@@ -184,7 +184,7 @@ impl Host {
         let notices = Arc::clone(self.fanout.notices());
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut told = None;
+        let mut closing = None;
         let mut unused_since = None;
         loop {
             self.handled = 0;
@@ -207,10 +207,10 @@ impl Host {
                 _ = ticks.tick(), if self.room.room().wants_ticks() => self.hand_in(Input::Tick),
                 Some(done) = self.jobs.next(), if !self.jobs.is_empty() => self.done(done),
                 () = notices.arrived() => {}
-                command = inbox.recv(), if told.is_none() && !self.is_full() => match command {
-                    Some(Command::End { answer }) => told = Some(answer),
+                command = inbox.recv(), if closing.is_none() && !self.is_full() => match command {
+                    Some(Command::End { answer }) => closing = Some(answer),
                     Some(command) => self.take(command),
-                    None => told = Some(oneshot::channel().0),
+                    None => closing = Some(oneshot::channel().0),
                 },
                 () = self.place.unused(unused_until), if unused_until.is_some() => {
                     if self.place.retire(inbox) {
@@ -220,9 +220,10 @@ impl Host {
                 }
             }
             // What has gathered meanwhile is one commit, and one write for each connection.
-            while told.is_none() && self.handled < GATHERED && self.fanout.size() < GATHERED_BYTES && !self.is_full() {
+            while closing.is_none() && self.handled < GATHERED && self.fanout.size() < GATHERED_BYTES && !self.is_full()
+            {
                 match inbox.try_recv() {
-                    Ok(Command::End { answer }) => told = Some(answer),
+                    Ok(Command::End { answer }) => closing = Some(answer),
                     Ok(command) => self.take(command),
                     Err(_) => break,
                 }
@@ -231,9 +232,9 @@ impl Host {
             self.go_on();
             self.fanout.flush().await;
             if self.room.is_settled()
-                && let Some(answer) = told.take()
+                && let Some(answer) = closing.take()
             {
-                return Ending::Told(answer);
+                return Ending::Closed(answer);
             }
             if self.handled >= GATHERED {
                 // There may be more at once, and others have work as well.
