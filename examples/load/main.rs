@@ -35,7 +35,6 @@ mod targets;
 
 use bench::Bench;
 use cases::{CASES, Case};
-use disk::Commits;
 use servers::Servers;
 use table::Outcome;
 use targets::Round;
@@ -135,15 +134,17 @@ fn compare_in(directory: &Path, program: PathBuf, originals: Option<&Path>, args
             "NOT DURABLE: {directory} is in memory: name one on a disk with --directory. No target counts as met."
         );
     }
-    let commits = disk::measure(directory, args.quick)?;
-    announce(&commits, is_durable, args.json);
-
+    if args.json {
+        println!("{}", json!({ "durable": is_durable, "rounds": args.rounds, "quick": args.quick }));
+    } else {
+        table::print_head();
+    }
     let mut bench = Bench::new(servers, args.quick, args.verbose);
     let cases: Vec<_> = if args.only.is_empty() { CASES.iter().collect() } else { args.only.clone() };
     let mut missed = Vec::new();
     for case in cases {
-        let outcome = measure(case, &mut bench, if args.quick { 1 } else { args.rounds });
-        if !table::print(case, &outcome, &commits, args.json) {
+        let outcome = measure(case, &mut bench, directory, args)?;
+        if !table::print(case, &outcome, args.json) {
             missed.push(case.name);
         }
     }
@@ -153,26 +154,14 @@ fn compare_in(directory: &Path, program: PathBuf, originals: Option<&Path>, args
     Ok(is_durable && missed.is_empty())
 }
 
-fn announce(commits: &Commits, is_durable: bool, as_json: bool) {
-    let Commits { busy, rested } = commits;
-    if as_json {
-        let of = |commit: &disk::Commit| json!({ "p50Ms": commit.p50, "p99Ms": commit.p99 });
-        println!("{}", json!({ "durable": is_durable, "commitBusy": of(busy), "commitRested": of(rested) }));
-        return;
-    }
-    println!(
-        "one commit of the disk (4 KiB and fdatasync), p50 / p99: {:.2} / {:.2} ms one after the other, \
-         {:.2} / {:.2} ms at 50/s",
-        busy.p50, busy.p99, rested.p50, rested.p99
-    );
-    table::print_head();
-}
-
 /// Measures a case on each of its servers. What fails is reported and stays without a figure.
-fn measure(case: &Case, bench: &mut Bench, rounds: u32) -> Outcome {
+fn measure(case: &Case, bench: &mut Bench, directory: &Path, args: &Args) -> io::Result<Outcome> {
     let mut outcome = Outcome::default();
-    for round in 0..rounds {
-        outcome.rounds.push(Round::default());
+    let mut targets = case.rows.iter().flat_map(|row| row.targets);
+    let needs_commits = targets.any(|target| target.refers_to_commits());
+    for round in 0..if args.quick { 1 } else { args.rounds } {
+        let commits = needs_commits.then(|| disk::measure(directory, args.quick)).transpose()?;
+        outcome.rounds.push(Round { commits, ..Round::default() });
         for &side in case.sides {
             if !bench.can_run(side) || (side.is_stock() && round > 0) {
                 continue;
@@ -187,5 +176,5 @@ fn measure(case: &Case, bench: &mut Bench, rounds: u32) -> Outcome {
         // The originals would only take memory and time from the others.
         bench.end();
     }
-    outcome
+    Ok(outcome)
 }

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use crate::{
     cases::{Case, Row},
-    disk::Commits,
     servers::Side,
     stats::median,
     targets::{Round, Verdict},
@@ -48,7 +47,7 @@ impl Outcome {
         *place = Some(figures);
     }
 
-    fn line<'a>(&self, row: &'a Row, index: usize, commits: &Commits) -> Line<'a> {
+    fn line<'a>(&self, row: &'a Row, index: usize) -> Line<'a> {
         let at = |figures: &Option<Vec<f64>>| figures.as_ref()?.get(index).copied();
         let over_rounds = |of: fn(&Round) -> &Option<Vec<f64>>| median(self.rounds.iter().filter_map(|r| at(of(r))));
         let of_floor = |round: &Round| Some(at(&round.ours)? / at(&round.floor)?);
@@ -60,7 +59,7 @@ impl Outcome {
             unrepaired: over_rounds(|round| &round.unrepaired),
             ours: over_rounds(|round| &round.ours),
             of_floor: median(self.rounds.iter().filter_map(of_floor)),
-            verdicts: row.targets.iter().map(|target| target.judge(index, &self.rounds, commits)).collect(),
+            verdicts: row.targets.iter().map(|target| target.judge(index, &self.rounds)).collect(),
         }
     }
 }
@@ -74,10 +73,10 @@ pub(crate) fn print_head() {
 }
 
 /// Prints the lines of a case, and returns whether each target is met.
-pub(crate) fn print(case: &Case, outcome: &Outcome, commits: &Commits, as_json: bool) -> bool {
+pub(crate) fn print(case: &Case, outcome: &Outcome, as_json: bool) -> bool {
     let mut all_met = true;
     for (index, row) in case.rows.iter().enumerate() {
-        let line = outcome.line(row, index, commits);
+        let line = outcome.line(row, index);
         all_met &= line.is_met();
         if as_json {
             println!("{}", line.json(case));
@@ -98,9 +97,12 @@ impl Line<'_> {
         let of_floor = self.of_floor.map_or_else(|| "-".to_owned(), |times| format!("{times:.2}x"));
         let targets = self.row.targets.iter().zip(&self.verdicts).map(|(target, verdict)| {
             let words = target.words(self.row.unit);
+            let limit = |verdict: &Verdict| {
+                if target.is_absolute() { String::new() } else { format!(" ({})", self.row.unit.show(verdict.limit)) }
+            };
             match verdict {
-                Some(verdict) if verdict.is_met() => words,
-                Some(verdict) => format!("{words}: MISSED by {:.0} %", -verdict.margin()),
+                Some(verdict) if verdict.is_met() => words + &limit(verdict),
+                Some(verdict) => format!("{words}{}: MISSED by {:.0} %", limit(verdict), -verdict.margin()),
                 None => format!("{words}: NOT MEASURED"),
             }
         });
@@ -121,6 +123,7 @@ impl Line<'_> {
             json!({
                 "target": target.words(self.row.unit),
                 "met": verdict.is_some_and(Verdict::is_met),
+                "limit": verdict.map(|verdict| verdict.limit),
                 "marginPercent": verdict.map(Verdict::margin),
             })
         });
@@ -135,15 +138,10 @@ impl Line<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        disk::Commit,
-        targets::{Target, Unit},
-    };
+    use crate::targets::{Target, Unit};
 
     #[test]
     fn a_row_is_met_only_if_each_target_is_and_nothing_is_missing() {
-        let commit = Commit { p50: 1.0, p99: 1.0 };
-        let commits = Commits { busy: commit, rested: commit };
         let row =
             Row { title: "", unit: Unit::Milliseconds, targets: &[Target::AtMost(3.0), Target::AtMostOfFloor(1.5)] };
         let is_met = |floors: &[f64], ours: &[f64]| {
@@ -155,7 +153,7 @@ mod tests {
                     outcome.set(Side::Floor, vec![*floor]);
                 }
             }
-            outcome.line(&row, 0, &commits).is_met()
+            outcome.line(&row, 0).is_met()
         };
         assert!(is_met(&[2.0, 2.0, 2.0], &[3.0, 9.0, 1.0]));
         assert!(!is_met(&[1.9], &[3.0]));

@@ -36,6 +36,8 @@ pub(crate) enum Target {
 /// The figures of one round, a figure for each row of the case.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Round {
+    /// What a commit took, where a target refers to it.
+    pub(crate) commits: Option<Commits>,
     pub(crate) floor: Option<Vec<f64>>,
     pub(crate) ours: Option<Vec<f64>>,
     pub(crate) unrepaired: Option<Vec<f64>>,
@@ -46,38 +48,50 @@ pub(crate) struct Round {
 pub(crate) struct Verdict {
     /// The median over the rounds of how many times the limit ours is.
     ratio: f64,
+    /// The median of the limits.
+    pub(crate) limit: f64,
     is_least: bool,
 }
 
 impl Target {
     /// Judges the rounds of the row `row`. `None` if a figure is missing.
-    pub(crate) fn judge(self, row: usize, rounds: &[Round], commits: &Commits) -> Option<Verdict> {
-        let ratios: Option<Vec<f64>> = rounds
-            .iter()
-            .map(|round| Some(round.ours.as_ref()?.get(row)? / self.limit(row, round, commits)?))
-            .collect();
-        Some(Verdict { ratio: median(ratios?)?, is_least: self.is_least() })
+    pub(crate) fn judge(self, row: usize, rounds: &[Round]) -> Option<Verdict> {
+        let limits: Vec<f64> = rounds.iter().map(|round| self.limit(row, round)).collect::<Option<_>>()?;
+        let ours: Vec<f64> =
+            rounds.iter().map(|round| round.ours.as_ref()?.get(row).copied()).collect::<Option<_>>()?;
+        let ratio = median(ours.iter().zip(&limits).map(|(ours, limit)| ours / limit))?;
+        Some(Verdict { ratio, limit: median(limits)?, is_least: self.is_least() })
     }
 
-    fn limit(self, row: usize, round: &Round, commits: &Commits) -> Option<f64> {
+    /// Whether a round has to measure commits.
+    pub(crate) fn refers_to_commits(self) -> bool {
+        matches!(self, Self::FloorAndBusyCommit | Self::FloorAndRestedCommit | Self::FloorAndRestedCommitP99)
+    }
+
+    fn limit(self, row: usize, round: &Round) -> Option<f64> {
         let of = |figures: &Option<Vec<f64>>, row: usize| figures.as_ref()?.get(row).copied();
         let floor = || of(&round.floor, row);
         Some(match self {
             Self::AtLeast(limit) | Self::AtMost(limit) => limit,
             Self::AtLeastOfFloor(times) | Self::AtMostOfFloor(times) => times * floor()?,
             Self::AtLeastOfUnrepaired(times) => times * of(&round.unrepaired, row)?,
-            Self::FloorAndBusyCommit => floor()? + commits.busy.p50,
-            Self::FloorAndRestedCommit => floor()? + commits.rested.p50,
-            Self::FloorAndRestedCommitP99 => floor()? + commits.rested.p99,
+            Self::FloorAndBusyCommit => floor()? + round.commits?.busy.p50,
+            Self::FloorAndRestedCommit => floor()? + round.commits?.rested.p50,
+            Self::FloorAndRestedCommitP99 => floor()? + round.commits?.rested.p99,
             Self::AtMostOfRow(other, times) => times * of(&round.ours, other)?,
         })
+    }
+
+    /// Whether the limit is the same on every machine.
+    pub(crate) fn is_absolute(self) -> bool {
+        matches!(self, Self::AtLeast(_) | Self::AtMost(_))
     }
 
     fn is_least(self) -> bool {
         matches!(self, Self::AtLeast(_) | Self::AtLeastOfFloor(_) | Self::AtLeastOfUnrepaired(_))
     }
 
-    /// The target in words; `first` is the title of the row that it refers to, if any.
+    /// The target in words.
     pub(crate) fn words(self, unit: Unit) -> String {
         match self {
             Self::AtLeast(limit) => format!("at least {}", unit.show(limit)),
@@ -149,24 +163,23 @@ mod tests {
     const COMMITS: Commits = Commits { busy: Commit { p50: 1.0, p99: 2.0 }, rested: Commit { p50: 3.0, p99: 4.0 } };
 
     fn round(floor: f64, ours: f64) -> Round {
-        Round { floor: Some(vec![floor]), ours: Some(vec![ours]), unrepaired: None }
+        Round { commits: Some(COMMITS), floor: Some(vec![floor]), ours: Some(vec![ours]), unrepaired: None }
     }
 
     #[test]
     fn each_round_is_compared_with_its_own_floor() {
         let rounds = [round(100.0, 80.0), round(10.0, 8.0), round(1_000.0, 300.0)];
-        let verdict = Target::AtLeastOfFloor(0.75).judge(0, &rounds, &COMMITS).expect("all figures are there");
+        let verdict = Target::AtLeastOfFloor(0.75).judge(0, &rounds).expect("all figures are there");
         assert!(verdict.is_met());
         assert!((verdict.margin() - 100.0 * (0.8 / 0.75 - 1.0)).abs() < 1e-9);
-        let verdict = Target::AtLeastOfFloor(0.9).judge(0, &rounds, &COMMITS).expect("all figures are there");
+        let verdict = Target::AtLeastOfFloor(0.9).judge(0, &rounds).expect("all figures are there");
         assert!(!verdict.is_met() && verdict.margin() < 0.0);
     }
 
     #[test]
     fn a_latency_is_met_below_its_limit() {
-        let judge = |target: Target, ours| {
-            target.judge(0, &[round(2.0, ours)], &COMMITS).expect("all figures are there").is_met()
-        };
+        let judge =
+            |target: Target, ours| target.judge(0, &[round(2.0, ours)]).expect("all figures are there").is_met();
         assert!(judge(Target::AtMostOfFloor(1.5), 3.0) && !judge(Target::AtMostOfFloor(1.5), 3.1));
         assert!(judge(Target::FloorAndBusyCommit, 3.0) && !judge(Target::FloorAndBusyCommit, 3.1));
         assert!(judge(Target::FloorAndRestedCommit, 5.0) && !judge(Target::FloorAndRestedCommit, 5.1));
@@ -177,16 +190,16 @@ mod tests {
     #[test]
     fn a_row_can_be_held_against_another_one() {
         let round = Round { ours: Some(vec![2.0, 2.9, 3.1]), ..Round::default() };
-        let judge = |row| Target::AtMostOfRow(0, 1.5).judge(row, std::slice::from_ref(&round), &COMMITS);
+        let judge = |row| Target::AtMostOfRow(0, 1.5).judge(row, std::slice::from_ref(&round));
         assert_eq!([1, 2].map(|row| judge(row).map(Verdict::is_met)), [Some(true), Some(false)]);
     }
 
     #[test]
     fn no_verdict_comes_from_a_figure_that_is_missing() {
         let rounds = [round(1.0, 1.0), Round { ours: Some(vec![1.0]), ..Round::default() }];
-        assert_eq!(Target::AtLeastOfFloor(0.5).judge(0, &rounds, &COMMITS), None);
-        assert_eq!(Target::AtLeastOfUnrepaired(0.5).judge(0, &rounds, &COMMITS), None);
-        assert_eq!(Target::AtMost(1.0).judge(0, &[], &COMMITS), None);
+        assert_eq!(Target::AtLeastOfFloor(0.5).judge(0, &rounds), None);
+        assert_eq!(Target::AtLeastOfUnrepaired(0.5).judge(0, &rounds), None);
+        assert_eq!(Target::AtMost(1.0).judge(0, &[]), None);
     }
 
     #[test]
