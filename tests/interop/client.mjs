@@ -45,6 +45,22 @@ const canonical = (value) =>
           .join()}}`
       : JSON.stringify(value);
 
+// Waits until the other end has read what was sent, or the connection has ended.
+const taken = (connection) =>
+  new Promise((resolve) => {
+    if (connection?.readyState != WebSocket.OPEN) {
+      return setTimeout(resolve, 20);
+    }
+    const end = () => {
+      connection.off('pong', end);
+      connection.off('close', end);
+      resolve();
+    };
+    connection.on('pong', end);
+    connection.on('close', end);
+    connection.ping();
+  });
+
 const describeError = (error) =>
   error instanceof Response
     ? {name: 'Response', status: error.status, bodyUsed: error.bodyUsed}
@@ -125,8 +141,40 @@ const ops = {
 
   errors: ({client}) => clientOf(client).errors,
 
-  // Every message that the client's socket received.
-  frames: ({client}) => clientOf(client).frames,
+  // The messages that the client's socket received, but for the first `from`.
+  frames: ({client, from = 0}) => clientOf(client).frames.slice(from),
+
+  // Writes as fast as the server takes it, and while there is none a little, until `stop`. Each transaction makes a row of
+  // the client's own and sets a cell that others set too; all texts are different.
+  async write({client, name}) {
+    const it = clientOf(client);
+    it.made ??= 0;
+    it.writing = true;
+    const write = async () => {
+      while (it.writing) {
+        for (let edit = 0; edit < 16; edit++) {
+          const number = ++it.made;
+          const text = `${name} ${number}`;
+          it.store.transaction(() => {
+            it.store.setCell(name, `${number}`, 'c', text);
+            it.store.setCell('shared', `r${number % 3}`, `c${number % 2}`, text);
+            it.store.delRow(name, `${number - 50}`);
+          });
+        }
+        await taken(it.socket._ws);
+      }
+    };
+    it.written = write();
+    return null;
+  },
+
+  // Ends that; answers how many transactions there were.
+  async stop({client}) {
+    const it = clientOf(client);
+    it.writing = false;
+    await it.written;
+    return it.made;
+  },
 
   // Waits until `count` messages have come.
   async framesUntil({client, count, timeout}) {

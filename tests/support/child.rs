@@ -16,8 +16,7 @@ const KEPT_LINES: usize = 60;
 #[derive(Debug)]
 pub(crate) struct Kept {
     words: Arc<Mutex<VecDeque<String>>>,
-    // Held, so that it is not closed before this process ends.
-    _child: Child,
+    child: Child,
 }
 
 impl Kept {
@@ -35,13 +34,18 @@ impl Kept {
         let words = Arc::new(Mutex::new(VecDeque::new()));
         let heard = Arc::clone(&words);
         thread::spawn(move || keep_last_lines(stderr, &heard));
-        (Self { words, _child: child }, stdin, stdout)
+        (Self { words, child }, stdin, stdout)
     }
 
     /// What the child said last on standard error.
     pub(crate) fn last_words(&self) -> String {
         let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
         words.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Waits until the child has ended.
+    pub(crate) fn wait(mut self) {
+        self.child.wait().expect("a child can be waited for");
     }
 }
 

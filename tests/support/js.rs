@@ -132,6 +132,11 @@ impl JsClient {
         Self { js, name }
     }
 
+    /// What the agent knows the client by.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Calls a method of the client's store.
     pub(crate) async fn store(&self, method: &str, args: Value) -> Value {
         self.call("store", method, args).await
@@ -182,6 +187,22 @@ impl JsClient {
     pub(crate) async fn frames_until(&self, count: usize) -> Vec<String> {
         let frames = self.ask("framesUntil", json!({ "count": count, "timeout": TIMEOUT })).await;
         serde_json::from_value(frames).expect("frames are texts")
+    }
+
+    /// The messages that the client received behind the first `from`.
+    pub(crate) async fn frames_from(&self, from: usize) -> Vec<String> {
+        let frames = self.ask("frames", json!({ "from": from })).await;
+        serde_json::from_value(frames).expect("frames are texts")
+    }
+
+    /// Writes as fast as the server takes it, from now on.
+    pub(crate) async fn write(&self) {
+        self.ask("write", json!({ "name": self.name })).await;
+    }
+
+    /// Ends that, and returns how many transactions there were.
+    pub(crate) async fn stop_writing(&self) -> u64 {
+        self.ask("stop", json!({})).await.as_u64().expect("a count")
     }
 
     /// Sends a message of bytes.

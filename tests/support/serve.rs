@@ -1,9 +1,9 @@
 //! The program `roommate serve`, as users run it.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
     path::Path,
-    process::{ChildStdin, Command, Stdio},
+    process::{ChildStdin, ChildStdout, Command, Stdio},
     sync::OnceLock,
 };
 
@@ -17,28 +17,42 @@ use crate::child::Kept;
 pub(crate) struct Serve {
     /// Where it listens.
     pub(crate) host: String,
-    _program: Kept,
-    _until_closed: ChildStdin,
-    _folder: TempDir,
+    program: Kept,
+    orders: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+    _folder: Option<TempDir>,
 }
 
 impl Serve {
-    /// Starts the program on a free port, with some more arguments, and waits until it listens. `directory` has what ends it.
+    /// Starts the program on a free port with rooms of its own, with some more arguments, and waits until it listens.
+    /// `directory` has what ends it.
     pub(crate) fn start(directory: &Path, arguments: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a folder for the rooms");
+        let serve = Self::on(directory, "127.0.0.1:0", &folder.path().join("rooms.db"), arguments);
+        Self { _folder: Some(folder), ..serve }
+    }
+
+    /// The same with the rooms of a file, listening at `listen`.
+    pub(crate) fn on(directory: &Path, listen: &str, data: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new("node");
         command.current_dir(directory).arg("until-closed.mjs").arg(executable());
-        let folder = TempDir::new().expect("a folder for the rooms");
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(folder.path().join("rooms.db"))
-            .args(arguments);
-        let (program, until_closed, stdout) = Kept::spawn(&mut command);
+        command.args(["serve", "--listen", listen, "--data"]).arg(data).args(arguments);
+        let (program, orders, stdout) = Kept::spawn(&mut command);
+        let mut stdout = BufReader::new(stdout);
         let mut line = String::new();
-        let _ = BufReader::new(stdout).read_line(&mut line);
+        let _ = stdout.read_line(&mut line);
         let Some(host) = line.trim_end().strip_prefix("listening on http://") else {
             panic!("`roommate serve` did not start; it said\n{}", program.last_words());
         };
-        Self { host: host.to_owned(), _program: program, _until_closed: until_closed, _folder: folder }
+        Self { host: host.to_owned(), program, orders, stdout, _folder: None }
+    }
+
+    /// Kills the program, which gets no chance to do anything about it, and waits until it is gone.
+    pub(crate) fn kill(mut self) {
+        self.orders.write_all(b"kill\n").expect("the program runs");
+        let mut rest = Vec::new();
+        self.stdout.read_to_end(&mut rest).expect("its output ends with it");
+        self.program.wait();
     }
 }
 
