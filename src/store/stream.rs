@@ -48,7 +48,8 @@ impl Store {
     /// The changes from now on, as a [`Stream`].
     ///
     /// To begin with what is there already, take both at the start of one transaction; otherwise an edit may come
-    /// between them:
+    /// between them. (Taken after the stream, a content may have what the stream's first item tells as well, which to apply
+    /// again does no harm.)
     ///
     /// ```
     /// # use futures_util::StreamExt;
@@ -67,8 +68,11 @@ impl Store {
     /// ```
     pub fn changes(&self) -> ChangesStream {
         let feed = Arc::new(Feed::default());
+        // A transaction that is being committed on another thread is either settled by now or looks for feeds later.
+        let state = self.shared.state();
         lock(&self.shared.feeds).push(Arc::clone(&feed));
         self.shared.add_trace();
+        drop(state);
         ChangesStream { shared: Arc::clone(&self.shared), feed }
     }
 }
@@ -95,7 +99,7 @@ impl Shared {
 }
 
 impl Feed {
-    /// Adds what a commit replaced. The caller's transaction still keeps readers out.
+    /// Adds what a commit replaced. The caller has the state's lock, and with it made that commit what readers see.
     pub(super) fn push(&self, before: Before) {
         lock(&self.0).before.extend(before);
     }
@@ -145,7 +149,10 @@ impl Drop for ChangesStream {
 #[cfg(test)]
 mod tests {
     use std::{
-        sync::atomic::{AtomicUsize, Ordering},
+        sync::{
+            atomic::{AtomicUsize, Ordering},
+            mpsc,
+        },
         task::Wake,
         thread,
     };
@@ -154,9 +161,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        content::Cell,
+        content::{Cell, Content},
         error::{Error, ErrorKind, Result},
         runtime::block_on,
+        store::commit::Commit,
     };
 
     #[derive(Default)]
@@ -238,6 +246,28 @@ mod tests {
         writer.join().unwrap();
         assert_eq!(last, Some(Some(Cell::from(99))));
         assert_eq!(changes.next().now_or_never(), Some(None));
+    }
+
+    #[test]
+    fn a_stream_that_begins_while_another_thread_commits_tells_that_commit() {
+        let store = Store::new();
+        let ((committing, is_committing), (let_go, go)) = (mpsc::channel(), mpsc::channel());
+        let go = std::sync::Mutex::new(go);
+        let hook = store.on_commit(Arc::new(move |_: &Commit<'_>| {
+            committing.send(()).unwrap();
+            go.lock().unwrap().recv().unwrap();
+        }));
+        let other = store.clone();
+        let writer = thread::spawn(move || other.set_value("v", 1).unwrap());
+        is_committing.recv().unwrap();
+        let mut changes = store.changes();
+        let mut copy = store.content();
+        assert_eq!(copy, Content::new(), "nobody sees it yet");
+        let_go.send(()).unwrap();
+        writer.join().unwrap();
+        copy.apply(&changes.next().now_or_never().expect("it is told").expect("the store is still there"));
+        assert_eq!(copy, store.content());
+        drop(hook);
     }
 
     #[test]

@@ -43,14 +43,9 @@ impl Store {
 
     /// Makes what was written final, and tells the hooks. Until they have heard of it nobody else sees it.
     pub(super) fn commit(&self, origin: Option<Origin>, panics: &mut Panics) {
-        let traced = self.shared.is_traced();
-        let (mut hooks, mut feeds) = (Vec::new(), Vec::new());
-        if traced {
-            hooks.extend(lock(&self.shared.hooks).list.iter().map(|(_, hook)| Arc::clone(hook)));
-            feeds.extend(lock(&self.shared.feeds).iter().cloned());
-        }
         let listened = self.shared.listeners.has_any(Role::Listener, Kind::InvalidCell, Kind::DidFinishTransaction);
         let mut state = self.shared.state_mut();
+        let traced = self.shared.is_traced();
         state.phase = Phase::Sealed;
         let invalid = mem::take(&mut state.invalid);
         if !traced && !listened {
@@ -79,7 +74,11 @@ impl Store {
                 (all_net, all_before, derived)
             }
         };
-        if !hooks.is_empty() && (!net.is_empty() || derived.is_some()) {
+        let mut hooks = Vec::new();
+        if traced && (!net.is_empty() || derived.is_some()) {
+            hooks.extend(lock(&self.shared.hooks).list.iter().map(|(_, hook)| Arc::clone(hook)));
+        }
+        if !hooks.is_empty() {
             let changes = &net.changes();
             let derived = derived.as_ref().map(|(changes, before)| (changes, before));
             for hook in hooks {
@@ -87,12 +86,13 @@ impl Store {
                 panics.catch(|| drop(hook));
             }
         }
-        for feed in feeds.iter().filter(|_| !net.is_empty()) {
-            feed.push(before.clone());
-        }
         let mut state = self.shared.state_mut();
         if traced {
             state.settle();
+            if !net.is_empty() {
+                // Not before: a stream that begins in between reads from now on what this changed.
+                lock(&self.shared.feeds).iter().for_each(|feed| feed.push(before.clone()));
+            }
         }
         if listened {
             state.tell_later(Told { net, invalid, touched, counts });
