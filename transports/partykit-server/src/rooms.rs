@@ -167,10 +167,10 @@ impl Rooms {
     /// # }).unwrap();
     /// ```
     ///
-    /// [`Context::extensions`]: roommate_partykit::proto::Context::extensions
     /// Serve it with connection information if the policy asks for [`Context::peer`]. Call [`Rooms::shutdown`] in the
     /// end: axum does not wait for WebSocket connections.
     ///
+    /// [`Context::extensions`]: roommate_partykit::proto::Context::extensions
     /// [`Context::peer`]: roommate_partykit::proto::Context::peer
     pub fn router(&self) -> Router {
         router::router(self.clone())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use roommate::{Cell, Changes, Content, ErrorKind};
 use roommate_server::{Import, Memory, RoomEvent, RoomName, Rooms, ServerConfig};
 
-use roommate_partykit::proto::{Faulty, WriteFault};
+use roommate_partykit::proto::{Faulty, Hold, WriteFault};
 use tokio_tungstenite::tungstenite;
 
 use crate::support::{Socket, eventually, get, put, serve};
@@ -139,6 +139,24 @@ async fn r6_an_edit_that_cannot_be_stored_is_an_error_and_nobody_is_sent_it() {
             None => panic!("it is closed in good order"),
         }
     }
+    assert_eq!(get(&server, STORE).await, r#"[{},{"v":1}]"#);
+}
+
+#[tokio::test]
+async fn r4_a_room_is_not_evicted_while_a_commit_is_in_flight() {
+    let (storage, hold) = (Faulty::new(Memory::new()), Hold::new());
+    let config = ServerConfig::new().with_storage(storage.clone()).with_evict_after(Duration::ZERO);
+    let server = serve(config).await;
+    put(&server, STORE, "[{},{}]").await;
+    let mut page = Socket::open(&server, "/party/r").await;
+    storage.nth(1, WriteFault::Hold(hold.clone()));
+    page.say(r#"s[{},{"v":1},1]"#).await;
+    eventually(async || hold.is_reached()).await;
+    drop(page);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(server.rooms().len(), 1);
+    hold.end();
+    eventually(async || server.rooms().is_empty()).await;
     assert_eq!(get(&server, STORE).await, r#"[{},{"v":1}]"#);
 }
 
