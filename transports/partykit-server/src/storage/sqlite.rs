@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use roommate::Result;
+use roommate::{Error, ErrorKind, Result};
 use roommate_partykit::proto::{Commit, Opened, RoomInfo, RoomName, Storage, StoredCommit, StoredSnapshot};
 use rusqlite::Connection;
 use tracing::warn;
@@ -16,6 +16,7 @@ use tracing::warn;
 mod checkpoint;
 mod errors;
 mod file;
+mod log;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ mod write;
 use checkpoint::Checkpoints;
 use errors::Errors;
 use file::Lock;
+use log::Log;
 
 /// Stores rooms in a SQLite file.
 ///
@@ -63,6 +65,7 @@ struct Shared {
     path: PathBuf,
     /// The one connection that writes.
     writer: Mutex<Connection>,
+    log: Log,
     /// Held by the thread that waits for the writer next.
     turn: Mutex<()>,
     /// Connections that read and are not in use.
@@ -131,8 +134,12 @@ impl Sqlite {
         file::check_header(&path)?;
         let lock = Lock::take(&path)?;
         let writer = file::open_writer(&path, &config, &errors)?;
-        let shared =
-            Shared { path, writer: Mutex::new(writer), turn: Mutex::new(()), readers: Mutex::default(), errors };
+        let log = Log::open(&path).map_err(|error| {
+            let message = format!("the write-ahead log of {} cannot be opened ({error})", path.display());
+            Error::with_source(ErrorKind::Unavailable, message, error)
+        })?;
+        let (writer, turn, readers) = (Mutex::new(writer), Mutex::new(()), Mutex::default());
+        let shared = Shared { path, writer, log, turn, readers, errors };
         let shared = Arc::new(shared);
         let checkpoints = Checkpoints::start(Arc::clone(&shared), config.wal_bytes / 2)?;
         let storage = Self { shared, checkpoints, _lock: lock };
@@ -176,12 +183,13 @@ impl Sqlite {
 
 impl Storage for Sqlite {
     fn open(&self, room: &RoomName, epoch: &str, _now: u64) -> Result<Opened> {
-        let begun = {
+        let (begun, committed) = {
             let mut writer = self.shared.writer();
             let begun = write::begin_epoch(&mut writer, room, epoch).map_err(|error| self.shared.errors.of(error))?;
             self.checkpoints.look(&writer);
-            begun
+            (begun, self.shared.log.committed())
         };
+        self.shared.log.sync(committed)?;
         let Some(begun) = begun else { return Ok(Opened::new(epoch)) };
         // A room that is deleted in between was deleted before this opening.
         let opened = self.shared.read(|connection| read::open(connection, &begun))?;
@@ -190,9 +198,15 @@ impl Storage for Sqlite {
 
     fn commit(&self, commits: &[Commit]) -> Vec<Result<()>> {
         let texts: Vec<String> = commits.iter().map(Commit::encode).collect();
-        let mut writer = self.shared.writer();
-        let outcomes = write::commit(&mut writer, commits, &texts, &self.shared.errors);
-        self.checkpoints.look(&writer);
+        let (mut outcomes, committed) = {
+            let mut writer = self.shared.writer();
+            let outcomes = write::commit(&mut writer, commits, &texts, &self.shared.errors);
+            self.checkpoints.look(&writer);
+            (outcomes, self.shared.log.committed())
+        };
+        if let Err(error) = self.shared.log.sync(committed) {
+            outcomes.iter_mut().filter(|outcome| outcome.is_ok()).for_each(|outcome| *outcome = Err(error.clone()));
+        }
         outcomes
     }
 
@@ -201,6 +215,8 @@ impl Storage for Sqlite {
             let mut writer = self.shared.writer();
             let old = write::snapshot(&mut writer, snapshot, keep_since, &self.shared.errors)?;
             self.checkpoints.look(&writer);
+            // It is not synced: if a crash loses it, then also that the log was removed which it stands for.
+            self.shared.log.committed();
             old
         };
         if let Some(old) = old {
@@ -226,7 +242,12 @@ impl Storage for Sqlite {
     }
 
     fn delete(&self, room: &RoomName) -> Result<bool> {
-        let log = write::remove(&mut self.shared.writer(), room).map_err(|error| self.shared.errors.of(error))?;
+        let (log, committed) = {
+            let mut writer = self.shared.writer();
+            let log = write::remove(&mut writer, room).map_err(|error| self.shared.errors.of(error))?;
+            (log, self.shared.log.committed())
+        };
+        self.shared.log.sync(committed)?;
         if let Some(log) = &log {
             self.remove(log);
         }
@@ -260,7 +281,10 @@ impl Shared {
             }
             Ok(value)
         };
-        read().map_err(|error| self.errors.of(error))
+        let value = read().map_err(|error| self.errors.of(error))?;
+        // Others see what is committed before it is synced. Nobody is to act on what a crash can take back.
+        self.log.sync_all()?;
+        Ok(value)
     }
 }
 

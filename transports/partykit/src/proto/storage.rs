@@ -75,6 +75,9 @@ pub trait Storage: Debug + Send + Sync + 'static {
 
     /// Stores a snapshot, and removes the part of the log that is not needed any more.
     ///
+    /// It need not be durable when this returns. The log that it stands for has to be there as long as a crash can take the
+    /// snapshot back.
+    ///
     /// Removed are the commits up to the newest snapshot that has no record of a time since `keep_since`, and the
     /// snapshots before that one. So the log goes on from a snapshot, and the content at each time since `keep_since` can be
     /// made again. Of a commit that goes beyond that snapshot nothing is removed. A snapshot of a number that is stored

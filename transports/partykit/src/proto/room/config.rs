@@ -42,7 +42,7 @@ impl RoomConfig {
             max_log: (4096, 4 << 20),
             max_clients: 4096,
             max_refused: MOST_REFUSED,
-            snapshot_after: 64 << 10,
+            snapshot_after: 1 << 20,
         }
     }
 
