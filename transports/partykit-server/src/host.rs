@@ -11,11 +11,12 @@ use axum::body::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use roommate::{Changes, Content, Error, ErrorKind, Result};
 use roommate_partykit::proto::{
-    ConnectionId, Context, DurableRoom, Edit, Input, Output, Record, RequestId, Response, StoredCommit,
+    Commit, ConnectionId, Context, DurableRoom, Edit, Input, Output, Record, RequestId, Response, StoredCommit,
 };
 use tokio::{
+    runtime::{Handle, RuntimeFlavor},
     sync::{mpsc, oneshot},
-    task::{JoinHandle, yield_now},
+    task::{JoinHandle, block_in_place, yield_now},
     time::{Instant, MissedTickBehavior, interval},
 };
 use tokio_tungstenite::tungstenite::{Utf8Bytes, protocol::CloseFrame};
@@ -87,6 +88,8 @@ pub(crate) struct Host {
     feeds: Vec<FeedSender>,
     /// The outcome of the commit that is in flight.
     commit: Option<oneshot::Receiver<Result<()>>>,
+    /// Whether this task may block its thread: tokio has others then.
+    may_block: bool,
     /// What the storage is asked beside commits.
     jobs: FuturesUnordered<JoinHandle<Done>>,
     requests: u64,
@@ -127,6 +130,9 @@ const TICK: Duration = Duration::from_secs(5);
 const GATHERED: usize = 64;
 const GATHERED_BYTES: usize = 256 << 10;
 
+/// A commit of so many records at most is not worth the way to the writer's thread and back.
+const ALONE: usize = 2;
+
 /// How many outputs, and bytes of records, may wait for the storage before nothing more is read from the inbox.
 const HELD: usize = 16 * 1024;
 const HELD_BYTES: usize = 8 << 20;
@@ -146,6 +152,7 @@ impl Host {
             waiting: HashMap::new(),
             feeds: Vec::new(),
             commit: None,
+            may_block: Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread,
             jobs: FuturesUnordered::new(),
             requests: 0,
             handled: 0,
@@ -229,8 +236,13 @@ impl Host {
                 }
             }
             self.heed_notices();
-            self.go_on();
+            let alone = self.go_on(inbox.is_empty());
             self.fanout.flush().await;
+            if let Some(commit) = alone
+                && let Err(why) = self.commit_alone(commit).await
+            {
+                return Ending::Failed(why);
+            }
             if self.room.is_settled()
                 && let Some(answer) = closing.take()
             {
@@ -345,14 +357,34 @@ impl Host {
         }
     }
 
-    /// Does what may be done, and hands the storage what is to be stored next.
-    fn go_on(&mut self) {
+    /// Does what may be done, and hands the storage what is to be stored next; or returns that, if it is small and there is
+    /// nothing to do beside it.
+    fn go_on(&mut self, has_time: bool) -> Option<Commit> {
         while let Some(output) = self.room.poll() {
             self.put_out(output);
         }
-        if let Some(commit) = self.room.commit(now()) {
-            self.commit = Some(self.place.writer().commit(commit));
+        let commit = self.room.commit(now())?;
+        if has_time && self.may_block && commit.records.len() <= ALONE {
+            return Some(commit);
         }
+        self.commit = Some(self.place.writer().commit(commit));
+        None
+    }
+
+    /// Stores a commit here and now, if no other room's is being stored.
+    async fn commit_alone(&mut self, commit: Commit) -> Result<()> {
+        match block_in_place(|| self.place.writer().commit_alone(commit)) {
+            Ok(outcome) => outcome?,
+            Err(commit) => {
+                self.commit = Some(self.place.writer().commit(commit));
+                return Ok(());
+            }
+        }
+        self.room.committed();
+        // Nothing has come in meanwhile that could be another commit.
+        self.go_on(false);
+        self.fanout.flush().await;
+        Ok(())
     }
 
     fn put_out(&mut self, output: Output) {

@@ -1,4 +1,4 @@
-//! Group commit: one thread stores what waits from all rooms, at once.
+//! Group commit: one thread stores what waits from all rooms, at once. A commit that is alone may be stored by its room.
 
 use std::{
     io, mem,
@@ -21,7 +21,10 @@ pub(crate) struct Writer(Arc<Handle>);
 
 /// Ends the thread when it is dropped.
 #[derive(Debug)]
-struct Handle(Arc<Queue>);
+struct Handle {
+    queue: Arc<Queue>,
+    storage: Arc<dyn Storage>,
+}
 
 /// What waits. Each room has at most one commit here, since it waits for that before it makes the next.
 #[derive(Debug, Default)]
@@ -34,6 +37,8 @@ struct Queue {
 struct Waiting {
     commits: Vec<Commit>,
     answers: Answers,
+    /// The storage has commits that it has not answered for.
+    is_busy: bool,
     is_closed: bool,
 }
 
@@ -44,45 +49,63 @@ impl Writer {
     /// Starts the thread.
     pub(crate) fn start(storage: Arc<dyn Storage>) -> io::Result<Self> {
         let queue = Arc::<Queue>::default();
-        let for_thread = Arc::clone(&queue);
-        thread::Builder::new().name("roommate-writer".to_owned()).spawn(move || for_thread.run(&*storage))?;
-        Ok(Self(Arc::new(Handle(queue))))
+        let (for_thread, its_storage) = (Arc::clone(&queue), Arc::clone(&storage));
+        thread::Builder::new().name("roommate-writer".to_owned()).spawn(move || for_thread.run(&*its_storage))?;
+        Ok(Self(Arc::new(Handle { queue, storage })))
     }
 
     /// Hands in a commit. The answer comes when it is stored, or is not.
     pub(crate) fn commit(&self, commit: Commit) -> oneshot::Receiver<Result<()>> {
         let (answer, outcome) = oneshot::channel();
-        let mut waiting = self.0.0.waiting();
+        let mut waiting = self.0.queue.waiting();
         waiting.commits.push(commit);
         waiting.answers.push(answer);
-        let is_first = waiting.commits.len() == 1;
+        // If there were others, or the storage is busy, the thread looks again anyway.
+        let is_asleep = waiting.commits.len() == 1 && !waiting.is_busy;
         drop(waiting);
-        // If there were others, the thread has yet to take those.
-        if is_first {
-            self.0.0.arrived.notify_one();
+        if is_asleep {
+            self.0.queue.arrived.notify_one();
         }
         outcome
+    }
+
+    /// Stores a commit on this thread, which blocks meanwhile. The commit comes back if there are others: it is better
+    /// stored with those.
+    ///
+    /// To hand a lone commit to the thread and to be woken by it takes about as long as SQLite takes for it.
+    pub(crate) fn commit_alone(&self, commit: Commit) -> Result<Result<()>, Commit> {
+        let Handle { queue, storage } = &*self.0;
+        {
+            let mut waiting = queue.waiting();
+            if waiting.is_busy || !waiting.commits.is_empty() {
+                return Err(commit);
+            }
+            waiting.is_busy = true;
+        }
+        let outcome = store(&**storage, &[commit]).pop();
+        let mut waiting = queue.waiting();
+        waiting.is_busy = false;
+        let has_more = !waiting.commits.is_empty() || waiting.is_closed;
+        drop(waiting);
+        if has_more {
+            queue.arrived.notify_one();
+        }
+        Ok(outcome.expect("there is an outcome for each commit"))
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.waiting().is_closed = true;
-        self.0.arrived.notify_one();
+        self.queue.waiting().is_closed = true;
+        self.queue.arrived.notify_one();
     }
 }
 
 impl Queue {
     fn run(&self, storage: &dyn Storage) {
         while let Some((commits, answers)) = self.next() {
-            let count = commits.len();
-            // A storage that panics fails these commits, and the next ones are tried again.
-            let mut outcomes = catch_unwind(AssertUnwindSafe(|| storage.commit(&commits))).unwrap_or_else(|_| {
-                error!("the storage panicked over {count} commits");
-                Vec::new()
-            });
-            // One without an outcome is not known to be stored.
-            outcomes.resize_with(count, || Err(Error::new(ErrorKind::Unavailable, "the storage failed")));
+            let outcomes = store(storage, &commits);
+            self.waiting().is_busy = false;
             for (answer, outcome) in answers.into_iter().zip(outcomes) {
                 let _gone_meanwhile = answer.send(outcome);
             }
@@ -92,18 +115,32 @@ impl Queue {
     /// Everything that waits, as soon as there is anything; `None` when nothing more can come.
     fn next(&self) -> Option<(Vec<Commit>, Answers)> {
         let mut waiting = self.waiting();
-        while waiting.commits.is_empty() {
-            if waiting.is_closed {
+        while waiting.commits.is_empty() || waiting.is_busy {
+            if waiting.is_closed && !waiting.is_busy {
                 return None;
             }
             waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+        waiting.is_busy = true;
         Some((mem::take(&mut waiting.commits), mem::take(&mut waiting.answers)))
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Stores commits, and returns an outcome for each.
+fn store(storage: &dyn Storage, commits: &[Commit]) -> Vec<Result<()>> {
+    let count = commits.len();
+    // A storage that panics fails these commits, and the next ones are tried again.
+    let mut outcomes = catch_unwind(AssertUnwindSafe(|| storage.commit(commits))).unwrap_or_else(|_| {
+        error!("the storage panicked over {count} commits");
+        Vec::new()
+    });
+    // One without an outcome is not known to be stored.
+    outcomes.resize_with(count, || Err(Error::new(ErrorKind::Unavailable, "the storage failed")));
+    outcomes
 }
 
 #[cfg(test)]
