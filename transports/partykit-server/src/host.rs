@@ -130,8 +130,9 @@ const TICK: Duration = Duration::from_secs(5);
 const GATHERED: usize = 64;
 const GATHERED_BYTES: usize = 256 << 10;
 
-/// A commit of so many records at most is not worth the way to the writer's thread and back.
+/// A commit of so many records and bytes at most is not worth the way to the writer's thread and back.
 const ALONE: usize = 2;
+const ALONE_BYTES: usize = 8 << 10;
 
 /// How many outputs, and bytes of records, may wait for the storage before nothing more is read from the inbox.
 const HELD: usize = 16 * 1024;
@@ -227,8 +228,7 @@ impl Host {
                 }
             }
             // What has gathered meanwhile is one commit, and one write for each connection.
-            while closing.is_none() && self.handled < GATHERED && self.fanout.size() < GATHERED_BYTES && !self.is_full()
-            {
+            while closing.is_none() && self.may_gather() {
                 match inbox.try_recv() {
                     Ok(Command::End { answer }) => closing = Some(answer),
                     Ok(command) => self.take(command),
@@ -264,6 +264,12 @@ impl Host {
     fn patience(&self) -> Duration {
         // One of which nothing is stored costs nothing to open again.
         if self.room.room().number() == 0 { Duration::ZERO } else { self.place.config().evict_after }
+    }
+
+    /// Whether more of the inbox is handled before what comes of it is sent. What is stored by now is not held up.
+    fn may_gather(&self) -> bool {
+        let is_answered = self.commit.as_ref().is_some_and(|outcome| !outcome.is_empty());
+        self.handled < GATHERED && self.fanout.size() < GATHERED_BYTES && !is_answered && !self.is_full()
     }
 
     fn is_full(&self) -> bool {
@@ -364,7 +370,9 @@ impl Host {
             self.put_out(output);
         }
         let commit = self.room.commit(now())?;
-        if has_time && self.may_block && commit.records.len() <= ALONE {
+        let is_small =
+            commit.records.len() <= ALONE && commit.records.iter().map(Record::size).sum::<usize>() <= ALONE_BYTES;
+        if has_time && self.may_block && is_small {
             return Some(commit);
         }
         self.commit = Some(self.place.writer().commit(commit));

@@ -136,7 +136,7 @@ impl Record {
     }
 
     /// How many bytes of memory this takes, about.
-    pub(super) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         let payload = match &self.event {
             Event::Changed(json) | Event::Created(json) => json.len(),
             Event::Nothing => 0,

@@ -1,6 +1,7 @@
 //! One room: what it holds, who is in it, and what it makes of each input.
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Weak},
@@ -69,6 +70,8 @@ pub struct Room {
     content: Content,
     /// The JSON of the content, as long as somebody waits for it.
     encoded: Option<Weak<str>>,
+    /// The stock frame that has all of the content, likewise.
+    everything: Option<Weak<str>>,
     snapshots: Snapshots,
     connections: BTreeMap<ConnectionId, Context>,
     /// The connections that are sent stock frames; `None` until they are asked for again.
@@ -230,7 +233,7 @@ impl Room {
         let Verdict { accepted, refused } = self.judge(connection, changes).unwrap_or_else(failed);
         let mut outputs = match self.exists {
             true => self.apply(Author::Stock(connection), &accepted),
-            false if cures::sets(&accepted) => self.create(Some(connection), None, None, &accepted),
+            false if cures::sets(&accepted) => self.create(Some(connection), None, None, made_by(&accepted)),
             false => Vec::new(),
         };
         outputs.extend(self.cure(|cures, held, outputs| {
@@ -287,15 +290,15 @@ impl Room {
     }
 
     /// Makes the store of what was accepted, of a stock client's changes or of a content, which decides what of it is `own`
-    /// to a client of the dialect. The first output is the commit.
+    /// to a client of the dialect. The content is pruned. The first output is the commit.
     fn create(
         &mut self,
         sender: Option<ConnectionId>,
         author: Option<Arc<str>>,
         own: Option<OwnChange>,
-        accepted: &Changes,
+        accepted: Content,
     ) -> Vec<Output> {
-        self.content.apply(accepted);
+        self.content = accepted;
         self.exists = true;
         self.seq += 1;
         let decided = match (&mut self.extended, &own) {
@@ -338,7 +341,7 @@ impl Room {
             _ if self.exists => self.apply(Author::Host(author, own), changes),
             Edit::Apply(_) if !cures::sets(changes) => Vec::new(),
             Edit::Update(_) => Vec::new(),
-            _ => self.create(None, author, own, changes),
+            _ => self.create(None, author, own, made_by(changes)),
         }
     }
 
@@ -350,7 +353,7 @@ impl Room {
     /// Gives what happened its place in the log.
     fn log(&mut self, author: Option<Arc<str>>, decided: Option<Decided>, event: Event) -> Record {
         self.number += 1;
-        self.encoded = None;
+        (self.encoded, self.everything) = (None, None);
         let record = Record { number: self.number, seq: self.seq, author, decided, event };
         self.snapshots.logged(record.size());
         record
@@ -388,8 +391,10 @@ impl Room {
     fn cure(&mut self, cure: impl FnOnce(&mut Cures, Held<'_>, &mut Vec<Output>)) -> Vec<Output> {
         let mut outputs = Vec::new();
         if let Some(cures) = &mut self.cures {
-            let held = Held { contents: &self.content, wire: &self.wire, exists: self.exists };
-            cure(cures, held, &mut outputs);
+            let everything = RefCell::new(self.everything.take());
+            let (contents, wire) = (&self.content, &self.wire);
+            cure(cures, Held { contents, wire, exists: self.exists, everything: &everything }, &mut outputs);
+            self.everything = everything.into_inner();
         }
         outputs
     }
@@ -444,6 +449,13 @@ impl Author {
             Self::Host(..) => None,
         }
     }
+}
+
+/// What changes make of nothing.
+fn made_by(changes: &Changes) -> Content {
+    let mut content = Content::new();
+    content.apply(changes);
+    content
 }
 
 #[derive(Clone, Copy, Debug)]

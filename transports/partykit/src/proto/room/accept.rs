@@ -15,6 +15,10 @@ pub(super) struct Verdict {
 
 /// Divides `changes` into what the policy lets through and what it does not.
 pub(super) fn accept(policy: &dyn Policy, asker: Asker<'_>, contents: &Content, mut changes: Changes) -> Verdict {
+    if policy.allows_all_changes() {
+        changes.prune();
+        return Verdict { accepted: changes, refused: Changes::new() };
+    }
     let gate = Gate { policy, asker, contents };
     let mut refused = Changes::new();
     changes.tables.retain(|table_id, rows| {
@@ -40,6 +44,18 @@ pub(super) fn accept(policy: &dyn Policy, asker: Asker<'_>, contents: &Content, 
     });
     refused.prune();
     Verdict { accepted: changes, refused }
+}
+
+/// Divides a first content into what the policy lets through, pruned, and what it does not.
+pub(super) fn divide(policy: &dyn Policy, asker: Asker<'_>, mut content: Content) -> (Content, Changes) {
+    if policy.allows_all_changes() {
+        content.prune();
+        return (content, Changes::new());
+    }
+    let Verdict { accepted, refused } = accept(policy, asker, &Content::new(), Changes::from(&content));
+    content = Content::new();
+    content.apply(&accepted);
+    (content, refused)
 }
 
 #[derive(Debug)]
@@ -96,4 +112,43 @@ fn pass<T>(allowed: bool, change: &mut Option<T>, refuse: impl FnOnce(Option<T>)
     }
     refuse(mem::take(change));
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::{AllowAll, Context};
+
+    /// Allows everything as well, and does not say so.
+    #[derive(Debug)]
+    struct Yes;
+
+    impl Policy for Yes {}
+
+    #[test]
+    fn a_policy_that_allows_all_changes_is_one_that_allows_each() {
+        let context = Context::default();
+        let asker = Asker { context: &context, connection: None };
+        for json in [
+            "[{},{},1]",
+            r#"[{"t":{"r":{"c":1,"d":null},"e":{}},"empty":{}},{"v":2,"w":null},1]"#,
+            r#"[{"t":{"e":{}}},{},1]"#,
+        ] {
+            let changes = || {
+                let mut changes = Changes::from_json(json).unwrap().value;
+                changes.del_cell("t", "r", "gone");
+                changes.del_row("t", "gone");
+                changes.del_table("gone");
+                changes
+            };
+            let contents = Content::new();
+            let [all, each] = [&AllowAll as &dyn Policy, &Yes].map(|it| accept(it, asker, &contents, changes()));
+            assert_eq!(all, each, "{json}");
+        }
+        for json in ["[{},{}]", r#"[{"t":{"r":{"c":1},"e":{}},"empty":{}},{"v":2}]"#] {
+            let content = || Content::from_json(json).unwrap().value;
+            let [all, each] = [&AllowAll as &dyn Policy, &Yes].map(|it| divide(it, asker, content()));
+            assert_eq!(all, each, "{json}");
+        }
+    }
 }

@@ -2,13 +2,9 @@
 
 use std::{str, sync::Arc};
 
-use roommate::{Changes, Content, Decoded};
+use roommate::{Content, Decoded};
 
-use super::{
-    Output, Room,
-    accept::{Verdict, accept},
-    caught,
-};
+use super::{Output, Room, accept::divide, caught};
 use crate::proto::{
     dialect::{OFFER_HEADER, Offer},
     http::{Headers, Response},
@@ -54,17 +50,18 @@ impl Room {
         if self.exists {
             return (Vec::new(), self.empty(205));
         }
-        let accepted = caught(|| accept(self.config.policy(), asker, &self.content, Changes::from(&content)));
-        let Ok(Verdict { accepted, refused }) = accepted else {
+        let is_empty = content.is_empty() && unrepresentable == 0;
+        let divided = caught(|| divide(self.config.policy(), asker, content));
+        let Ok((accepted, refused)) = divided else {
             return (Vec::new(), self.failed());
         };
         let created = self.empty(201);
         // An empty content makes an empty store; one of which nothing is left makes none, and yet is answered with 201.
-        if accepted.is_empty() && !(content.is_empty() && unrepresentable == 0) {
+        if accepted.is_empty() && !is_empty {
             return (Vec::new(), created);
         }
         let own = offer.and_then(|offer| self.extended.as_ref()?.own_of(offer, &refused));
-        (self.create(None, None, own, &accepted), created)
+        (self.create(None, None, own, accepted), created)
     }
 
     fn headers(&self) -> &Headers {

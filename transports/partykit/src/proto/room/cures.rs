@@ -36,12 +36,16 @@
 //! * to everybody, when the room's store is made; who made it cannot be told, and others may have tried.
 //! * to whoever sent something that cannot be read, or that is in doubt by the thousands.
 
-use std::collections::BTreeMap;
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+};
 
 use roommate::{Changes, Content};
 
 use super::{Audience, Output};
-use crate::proto::{policy::ConnectionId, wire::Wire};
+use crate::proto::{policy::ConnectionId, shared_str::SharedStr, wire::Wire};
 
 mod leaf;
 mod loads;
@@ -79,6 +83,8 @@ pub(super) struct Held<'a> {
     pub(super) contents: &'a Content,
     pub(super) wire: &'a Wire,
     pub(super) exists: bool,
+    /// The frame that has everything, as long as somebody waits for it.
+    pub(super) everything: &'a RefCell<Option<Weak<str>>>,
 }
 
 impl Cures {
@@ -183,7 +189,7 @@ impl Cures {
         self.unsettled = true;
         let members = self.members.keys().copied().collect();
         if let Some(to) = Audience::all(&members, author) {
-            outputs.push(Output::Send { to, frame: held.frame().into() });
+            outputs.push(Output::Send { to, frame: held.frame() });
         }
         for (connection, member) in &mut self.members {
             if Some(*connection) == author {
@@ -265,14 +271,14 @@ impl Cures {
                 for leaf in leaves {
                     leaf.tell(held.contents, &mut changes);
                 }
-                let frame = held.wire.encode_changes(&changes);
+                let frame = held.wire.encode_changes(&changes).into();
                 member.told(changes, now);
                 frame
             }
             Due::Nothing | Due::Leaves(_) => return,
         };
         self.unsettled = true;
-        outputs.push(Output::Send { to: Audience::One(connection), frame: frame.into() });
+        outputs.push(Output::Send { to: Audience::One(connection), frame });
     }
 
     /// Pings a client that waits for something, if no ping to it is in flight.
@@ -290,9 +296,15 @@ impl Cures {
 }
 
 impl Held<'_> {
-    /// Everything, in place of what a client has.
-    fn frame(&self) -> String {
-        self.wire.encode_content(self.contents)
+    /// Everything, in place of what a client has. Many clients that are due it at once are sent the same text.
+    fn frame(&self) -> SharedStr {
+        let mut everything = self.everything.borrow_mut();
+        let frame = everything.as_ref().and_then(Weak::upgrade).unwrap_or_else(|| {
+            let frame = Arc::from(self.wire.encode_content(self.contents));
+            *everything = Some(Arc::downgrade(&frame));
+            frame
+        });
+        frame.into()
     }
 }
 

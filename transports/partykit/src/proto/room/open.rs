@@ -59,6 +59,7 @@ impl Room {
             exists: false,
             content: Content::new(),
             encoded: None,
+            everything: None,
             snapshots,
             connections: BTreeMap::new(),
             stock: None,

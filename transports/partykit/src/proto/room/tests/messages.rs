@@ -178,3 +178,23 @@ fn a_message_that_is_too_big_costs_its_sender_the_connection() {
     assert!(matches!(&*outputs, [Output::Close { connection: ALICE, code: 1009, .. }]), "{outputs:?}");
     assert_eq!(sent(&say(&mut room, BOB, "s[{},{\"v\":1},1]")).0, [CAROL]);
 }
+
+#[test]
+fn clients_that_are_due_everything_at_once_share_one_text() {
+    let mut room = Room::new(RoomConfig::new(), "e");
+    http(&mut room, "PUT", "/store", "[{},{\"v\":1}]");
+    let connected = [ALICE, BOB].map(|connection| {
+        let outputs = room.handle(Input::Connect { connection, context: Context::default() });
+        let [Output::Ping { token, .. }] = outputs[..] else { panic!("{outputs:?}") };
+        (connection, token)
+    });
+    let frames = connected.map(|(connection, token)| {
+        let mut outputs = room.handle(Input::Pong { connection, token });
+        let Output::Send { frame, .. } = outputs.remove(0) else { panic!("{outputs:?}") };
+        frame
+    });
+    assert_eq!(frames[0], "s[{},{\"v\":1}]");
+    assert!(std::ptr::eq(&*frames[0], &*frames[1]));
+    say(&mut room, ALICE, "s[{},{\"v\":2},1]");
+    assert_eq!(room.encoded_content(), "[{},{\"v\":2}]");
+}
