@@ -182,6 +182,12 @@ fn context(parts: Parts, path: RoomPath<'_>) -> Context {
     let text = |value: &HeaderValue| value.as_bytes().iter().copied().map(char::from).collect();
     context.headers = headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
     context.peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    // hyper's texts are pieces of its read buffer, which would stay as long as the connection: 16 KiB.
+    if let Some(OriginalUri(uri)) = extensions.get_mut()
+        && let Ok(own) = uri.to_string().parse()
+    {
+        *uri = own;
+    }
     context.extensions = extensions;
     context
 }

@@ -89,6 +89,11 @@ impl Log {
     pub(super) fn sync_all(&self) -> Result<()> {
         self.sync(self.committed.load(Ordering::SeqCst))
     }
+
+    #[cfg(test)]
+    pub(super) fn is_synced(&self) -> bool {
+        self.synced.lock().unwrap_or_else(PoisonError::into_inner).count == self.committed.load(Ordering::SeqCst)
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ fn bytes_of(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// Checks that a file is refused and that nothing is done in its folder, and returns the error.
-fn refused(folder: &Path, path: &Path) -> roommate::Error {
+fn refused(folder: &Path, path: &Path) -> Error {
     let before = bytes_of(folder);
     let error = Sqlite::open(path).unwrap_err();
     assert_eq!(bytes_of(folder), before, "{error}");
@@ -198,6 +198,18 @@ fn r6_commits_are_synced() {
     // What it leaves out of a commit, `Log` does.
     assert_eq!(setting("synchronous"), rusqlite::types::Value::Integer(1));
     assert_eq!(setting("fullfsync"), rusqlite::types::Value::Integer(1));
+    drop(writer);
+    let mut owner = Owner::open(&storage, "r");
+    owner.commit(&storage, 1).unwrap();
+    assert!(storage.shared.log.is_synced());
+    Owner::open(&storage, "r");
+    assert!(storage.shared.log.is_synced());
+    // Somebody else has committed, and this is read before that is synced.
+    storage.shared.log.committed();
+    storage.describe(&owner.room).unwrap();
+    assert!(storage.shared.log.is_synced());
+    assert!(storage.delete(&owner.room).unwrap());
+    assert!(storage.shared.log.is_synced());
 }
 
 #[test]

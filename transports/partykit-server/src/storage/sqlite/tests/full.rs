@@ -3,7 +3,7 @@
 use super::*;
 
 /// Commits until there is no space, and returns the error.
-fn fill(storage: &Sqlite, owner: &mut Owner) -> roommate::Error {
+fn fill(storage: &Sqlite, owner: &mut Owner) -> Error {
     for _ in 0..100_000 {
         if let Err(error) = owner.commit(storage, 3000) {
             return error;
@@ -12,7 +12,7 @@ fn fill(storage: &Sqlite, owner: &mut Owner) -> roommate::Error {
     panic!("there is always space");
 }
 
-fn check_error(error: &roommate::Error) {
+fn check_error(error: &Error) {
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     let message = error.to_string();
     assert!(message.contains("there is no space for") && message.contains("free some"), "{error}");
