@@ -68,12 +68,13 @@ async fn crash(originals: &'static Path, kills: u64, mut random: u64) {
     let mut authors = Authors::join(js, &host).await;
     let mut ledger = Ledger::default();
     authors.write().await;
+    let mut busy = 0;
     for kill in 1..=kills {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         // Some of it goes by while clients connect.
         tokio::time::sleep(Duration::from_micros(50_000 + (random >> 33) % 300_000)).await;
         tokio::task::spawn_blocking(|| serve.kill()).await.expect("it is killed");
-        ledger.take(&data, folder.path());
+        busy += u64::from(ledger.take(&data, folder.path()) > 0);
         authors.check(&ledger).await;
         serve = Serve::on(originals, &host, &data, &[]);
         if kill % PAUSE == 0 || kill == kills {
@@ -88,5 +89,6 @@ async fn crash(originals: &'static Path, kills: u64, mut random: u64) {
     ledger.take(&data, folder.path());
     authors.check(&ledger).await;
     authors.end(&ledger).await;
-    println!("ok: {ledger}");
+    assert!(busy * 2 > kills, "only {busy} of {kills} servers were killed at work");
+    println!("ok: {ledger}; {busy} of {kills} servers had stored something");
 }

@@ -15,7 +15,10 @@ fn every_seeded_bug_still_applies() {
     assert!(!patches.is_empty());
     for (number, patch) in (1..).zip(patches) {
         let name = patch.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        assert!(name.starts_with(&format!("{number:02}-")), "{name} is in the place of number {number}: one is missing");
+        assert!(
+            name.starts_with(&format!("{number:02}-")),
+            "{name} is in the place of number {number}: one is missing"
+        );
         let text = fs::read_to_string(&patch).unwrap();
         let first = text.lines().next().unwrap_or_default();
         assert!(first.starts_with("# ") && first.contains("Caught by: cargo test "), "{patch:?} does not say enough");

@@ -48,8 +48,8 @@ impl Store {
     /// The changes from now on, as a [`Stream`].
     ///
     /// To begin with what is there already, take both at the start of one transaction; otherwise an edit may come
-    /// between them. (Taken after the stream, a content may have what the stream's first item tells as well, which to apply
-    /// again does no harm.)
+    /// between them. If you take the content after the stream, the first item may repeat what the content has already; to
+    /// apply that again does no harm.
     ///
     /// ```
     /// # use futures_util::StreamExt;
@@ -99,7 +99,7 @@ impl Shared {
 }
 
 impl Feed {
-    /// Adds what a commit replaced. The caller has the state's lock, and with it made that commit what readers see.
+    /// Adds what a commit replaced. The caller holds the state's lock, and has made that commit visible under it.
     pub(super) fn push(&self, before: Before) {
         lock(&self.0).before.extend(before);
     }

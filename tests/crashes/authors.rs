@@ -127,6 +127,7 @@ impl Authors {
             drop(ours._listener);
         }
         for Stock { client, checked } in self.stock {
+            assert!(checked > 0);
             println!("a stock client: {} edits, {checked} messages received", client.stop_writing().await);
         }
     }

@@ -24,8 +24,9 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Reads what is new, of a copy of the file as the server left it when it was killed.
-    pub(crate) fn take(&mut self, data: &Path, folder: &Path) {
+    /// Reads what is new, of a copy of the file as the server left it when it was killed. Returns how many records.
+    pub(crate) fn take(&mut self, data: &Path, folder: &Path) -> u64 {
+        let before = self.records;
         let copy = folder.join("copy.db");
         for end in ["", "-wal"] {
             let name = |path: &Path| format!("{}{end}", path.display());
@@ -46,6 +47,7 @@ impl Ledger {
             }
             self.seq = seq;
         }
+        self.records - before
     }
 
     /// Whether some record sets this text.

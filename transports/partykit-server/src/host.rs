@@ -88,7 +88,7 @@ pub(crate) struct Host {
     feeds: Vec<FeedSender>,
     /// The outcome of the commit that is in flight.
     commit: Option<oneshot::Receiver<Result<()>>>,
-    /// Whether this task may block its thread: tokio has others then.
+    /// Whether this task may block its thread.
     may_block: bool,
     /// What the storage is asked beside commits.
     jobs: FuturesUnordered<JoinHandle<Done>>,
@@ -130,7 +130,7 @@ const TICK: Duration = Duration::from_secs(5);
 const GATHERED: usize = 64;
 const GATHERED_BYTES: usize = 256 << 10;
 
-/// A commit of so many records and bytes at most is not worth the way to the writer's thread and back.
+/// How many records and bytes a commit has at most that is not worth the way to the writer's thread and back.
 const ALONE: usize = 2;
 const ALONE_BYTES: usize = 8 << 10;
 
@@ -153,7 +153,7 @@ impl Host {
             waiting: HashMap::new(),
             feeds: Vec::new(),
             commit: None,
-            may_block: Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread,
+            may_block: may_block(),
             jobs: FuturesUnordered::new(),
             requests: 0,
             handled: 0,
@@ -365,14 +365,14 @@ impl Host {
 
     /// Does what may be done, and hands the storage what is to be stored next; or returns that, if it is small and there is
     /// nothing to do beside it.
-    fn go_on(&mut self, has_time: bool) -> Option<Commit> {
+    fn go_on(&mut self, may_be_alone: bool) -> Option<Commit> {
         while let Some(output) = self.room.poll() {
             self.put_out(output);
         }
         let commit = self.room.commit(now())?;
         let is_small =
             commit.records.len() <= ALONE && commit.records.iter().map(Record::size).sum::<usize>() <= ALONE_BYTES;
-        if has_time && self.may_block && is_small {
+        if may_be_alone && self.may_block && is_small {
             return Some(commit);
         }
         self.commit = Some(self.place.writer().commit(commit));
@@ -453,6 +453,12 @@ impl Host {
         }
         self.feeds.retain(|feed| feed.send(record.clone()));
     }
+}
+
+/// Whether a task may block its thread: where tokio moves the others to another one, and that one is not the only one.
+fn may_block() -> bool {
+    let runtime = Handle::current();
+    runtime.runtime_flavor() == RuntimeFlavor::MultiThread && runtime.metrics().num_workers() > 1
 }
 
 /// Answers all that waits for a room that is not there.

@@ -12,7 +12,8 @@ use roommate_partykit::proto::{Commit, Storage};
 use tokio::sync::oneshot;
 use tracing::error;
 
-/// Stores commits on a thread of its own. Clones are the same writer; the thread ends with the last of them.
+/// Stores commits, on a thread of its own or on the caller's. Clones are the same writer; the thread ends with the last of
+/// them.
 ///
 /// While the storage is busy with some commits, those that come gather and are its next call: so a disk that takes as long
 /// for one commit as for a hundred is asked once.
@@ -82,15 +83,8 @@ impl Writer {
             }
             waiting.is_busy = true;
         }
-        let outcome = store(&**storage, &[commit]).pop();
-        let mut waiting = queue.waiting();
-        waiting.is_busy = false;
-        let has_more = !waiting.commits.is_empty() || waiting.is_closed;
-        drop(waiting);
-        if has_more {
-            queue.arrived.notify_one();
-        }
-        Ok(outcome.expect("there is an outcome for each commit"))
+        let _busy = Busy(queue);
+        Ok(store(&**storage, &[commit]).pop().expect("there is an outcome for each commit"))
     }
 }
 
@@ -104,8 +98,9 @@ impl Drop for Handle {
 impl Queue {
     fn run(&self, storage: &dyn Storage) {
         while let Some((commits, answers)) = self.next() {
+            let busy = Busy(self);
             let outcomes = store(storage, &commits);
-            self.waiting().is_busy = false;
+            drop(busy);
             for (answer, outcome) in answers.into_iter().zip(outcomes) {
                 let _gone_meanwhile = answer.send(outcome);
             }
@@ -127,6 +122,21 @@ impl Queue {
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says when it is dropped that the storage is not busy any more, which the thread may wait for.
+struct Busy<'a>(&'a Queue);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.0.waiting();
+        waiting.is_busy = false;
+        let has_more = !waiting.commits.is_empty() || waiting.is_closed;
+        drop(waiting);
+        if has_more {
+            self.0.arrived.notify_one();
+        }
     }
 }
 
@@ -220,5 +230,48 @@ mod tests {
         let good = writer.commit(commit("a", 3));
         permit.send(()).unwrap();
         good.await.unwrap().unwrap();
+    }
+
+    #[test]
+    fn what_comes_while_a_commit_is_stored_alone_is_the_threads_next_call() {
+        let (permit, permission) = std::sync::mpsc::channel();
+        let storage =
+            Arc::new(Slow { inner: Memory::new(), permission: Mutex::new(permission), calls: Mutex::default() });
+        let writer = Writer::start(Arc::clone(&storage) as Arc<dyn Storage>).unwrap();
+        let calls = |count| {
+            while storage.calls.lock().unwrap().len() < count {
+                thread::yield_now();
+            }
+        };
+        let alone = thread::spawn({
+            let writer = writer.clone();
+            move || writer.commit_alone(commit("a", 1)).unwrap().unwrap()
+        });
+        calls(1);
+        assert_eq!(writer.commit_alone(commit("b", 1)).unwrap_err().room.room(), "b", "it is not alone");
+        let others = [commit("b", 1), commit("c", 1)].map(|commit| writer.commit(commit));
+        permit.send(()).unwrap();
+        alone.join().unwrap();
+        calls(2);
+        assert_eq!(writer.commit_alone(commit("d", 1)).unwrap_err().room.room(), "d", "the thread stores others");
+        permit.send(()).unwrap();
+        for other in others {
+            other.blocking_recv().unwrap().unwrap();
+        }
+        assert_eq!(*storage.calls.lock().unwrap(), [1, 2]);
+    }
+
+    #[test]
+    fn the_thread_ends_with_the_last_writer() {
+        let storage = Arc::new(Memory::new());
+        let writer = Writer::start(Arc::clone(&storage) as Arc<dyn Storage>).unwrap();
+        let clone = writer.clone();
+        clone.commit_alone(commit("a", 1)).unwrap().unwrap();
+        drop(writer);
+        clone.commit(commit("a", 2)).blocking_recv().unwrap().unwrap();
+        drop(clone);
+        while Arc::strong_count(&storage) > 1 {
+            thread::yield_now();
+        }
     }
 }

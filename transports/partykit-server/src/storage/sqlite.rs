@@ -1,7 +1,7 @@
 //! Rooms in a SQLite file.
 
 use std::{
-    fmt,
+    fmt, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
@@ -31,7 +31,8 @@ use log::Log;
 ///
 /// The file is in WAL mode and every commit is synced to the disk before it is reported as stored. Beside it are SQLite's
 /// files of the same name and `-wal` and `-shm`, and `-lock`, which is locked against a second server. Other programs
-/// may read it at any time: `sqlite3`'s shell, its `.backup` and `VACUUM INTO`, Litestream.
+/// may read it at any time: `sqlite3`'s shell, its `.backup` and `VACUUM INTO`, Litestream. They may see a change a moment
+/// before it is synced and sent to anybody.
 ///
 /// Dropping it closes the file. What was stored is there even if the process is killed instead.
 ///
@@ -129,12 +130,20 @@ impl Sqlite {
     ///
     /// As [`open`](Self::open).
     pub fn open_with(path: impl AsRef<Path>, config: SqliteConfig) -> Result<Self> {
-        let path = file::full_path(path.as_ref())?;
+        Self::open_with_log(path.as_ref(), &config, Log::open)
+    }
+
+    fn open_with_log(
+        path: &Path,
+        config: &SqliteConfig,
+        open_log: impl FnOnce(&Path) -> io::Result<Log>,
+    ) -> Result<Self> {
+        let path = file::full_path(path)?;
         let errors = Errors::new(&path);
         file::check_header(&path)?;
         let lock = Lock::take(&path)?;
-        let writer = file::open_writer(&path, &config, &errors)?;
-        let log = Log::open(&path).map_err(|error| {
+        let writer = file::open_writer(&path, config, &errors)?;
+        let log = open_log(&path).map_err(|error| {
             let message = format!("the write-ahead log of {} cannot be opened ({error})", path.display());
             Error::with_source(ErrorKind::Unavailable, message, error)
         })?;
@@ -155,24 +164,46 @@ impl Sqlite {
     }
 }
 
+/// What came of a transaction, and its number in the log.
+struct Written<T> {
+    value: T,
+    number: u64,
+}
+
 impl Sqlite {
+    /// Runs a transaction, after which `has_written` says whether it has changed anything. It is not durable yet.
+    fn write<T>(
+        &self,
+        write: impl FnOnce(&mut Connection) -> Result<T>,
+        has_written: impl FnOnce(&T) -> bool,
+    ) -> Result<Written<T>> {
+        let mut writer = self.shared.writer();
+        let number = self.shared.log.begin()?;
+        let value = write(&mut writer);
+        // One that failed was rolled back.
+        self.shared.log.end(number, value.as_ref().is_ok_and(has_written));
+        self.checkpoints.look(&writer);
+        Ok(Written { value: value?, number })
+    }
+
+    fn durable<T>(&self, written: Written<T>) -> Result<T> {
+        self.shared.log.sync(written.number)?;
+        Ok(written.value)
+    }
+
     /// Removes commits in slices, so that other commits do not wait for all of it.
     ///
     /// What cannot be removed, or is left by a crash, only takes space: until the room's next snapshot, or if the room is
     /// gone until the next start.
     fn remove(&self, old: &write::Old) {
         loop {
-            let mut writer = self.shared.writer();
             let start = Instant::now();
-            let is_done = old.remove_some(&mut writer);
-            self.checkpoints.look(&writer);
-            drop(writer);
-            match is_done {
-                Ok(true) => return,
+            let of = |error| self.shared.errors.of(error);
+            match self.write(|writer| old.remove_some(writer).map_err(of), |_| true) {
+                Ok(Written { value: true, .. }) => return,
                 // Others have as much of the time as this.
-                Ok(false) => thread::sleep(start.elapsed()),
+                Ok(_) => thread::sleep(start.elapsed()),
                 Err(error) => {
-                    let error = self.shared.errors.of(error);
                     warn!(%error, "log that is not needed any more is not removed, and takes space");
                     return;
                 }
@@ -183,14 +214,9 @@ impl Sqlite {
 
 impl Storage for Sqlite {
     fn open(&self, room: &RoomName, epoch: &str, _now: u64) -> Result<Opened> {
-        let (begun, committed) = {
-            let mut writer = self.shared.writer();
-            let begun = write::begin_epoch(&mut writer, room, epoch).map_err(|error| self.shared.errors.of(error))?;
-            self.checkpoints.look(&writer);
-            (begun, self.shared.log.committed())
-        };
-        self.shared.log.sync(committed)?;
-        let Some(begun) = begun else { return Ok(Opened::new(epoch)) };
+        let of = |error| self.shared.errors.of(error);
+        let begun = self.write(|writer| write::begin_epoch(writer, room, epoch).map_err(of), Option::is_some)?;
+        let Some(begun) = self.durable(begun)? else { return Ok(Opened::new(epoch)) };
         // A room that is deleted in between was deleted before this opening.
         let opened = self.shared.read(|connection| read::open(connection, &begun))?;
         Ok(opened.unwrap_or_else(|| Opened::new(epoch)))
@@ -198,27 +224,23 @@ impl Storage for Sqlite {
 
     fn commit(&self, commits: &[Commit]) -> Vec<Result<()>> {
         let texts: Vec<String> = commits.iter().map(Commit::encode).collect();
-        let (mut outcomes, committed) = {
-            let mut writer = self.shared.writer();
-            let outcomes = write::commit(&mut writer, commits, &texts, &self.shared.errors);
-            self.checkpoints.look(&writer);
-            (outcomes, self.shared.log.committed())
+        let write = |writer: &mut Connection| Ok(write::commit(writer, commits, &texts, &self.shared.errors));
+        let has_written = |outcomes: &Vec<Result<()>>| outcomes.iter().any(Result::is_ok);
+        let written = match self.write(write, has_written) {
+            Ok(written) => written,
+            Err(error) => return vec![Err(error); commits.len()],
         };
-        if let Err(error) = self.shared.log.sync(committed) {
+        let mut outcomes = written.value;
+        if let Err(error) = self.shared.log.sync(written.number) {
             outcomes.iter_mut().filter(|outcome| outcome.is_ok()).for_each(|outcome| *outcome = Err(error.clone()));
         }
         outcomes
     }
 
     fn snapshot(&self, snapshot: &StoredSnapshot, keep_since: u64) -> Result<()> {
-        let old = {
-            let mut writer = self.shared.writer();
-            let old = write::snapshot(&mut writer, snapshot, keep_since, &self.shared.errors)?;
-            self.checkpoints.look(&writer);
-            // It is not synced: if a crash loses it, then also that the log was removed which it stands for.
-            self.shared.log.committed();
-            old
-        };
+        let write = |writer: &mut Connection| write::snapshot(writer, snapshot, keep_since, &self.shared.errors);
+        // It is not synced: if a crash loses it, then also that the log was removed which it stands for.
+        let old = self.write(write, |_| true)?.value;
         if let Some(old) = old {
             self.remove(&old);
         }
@@ -242,12 +264,9 @@ impl Storage for Sqlite {
     }
 
     fn delete(&self, room: &RoomName) -> Result<bool> {
-        let (log, committed) = {
-            let mut writer = self.shared.writer();
-            let log = write::remove(&mut writer, room).map_err(|error| self.shared.errors.of(error))?;
-            (log, self.shared.log.committed())
-        };
-        self.shared.log.sync(committed)?;
+        let of = |error| self.shared.errors.of(error);
+        let log = self.write(|writer| write::remove(writer, room).map_err(of), Option::is_some)?;
+        let log = self.durable(log)?;
         if let Some(log) = &log {
             self.remove(log);
         }
@@ -282,9 +301,24 @@ impl Shared {
             Ok(value)
         };
         let value = read().map_err(|error| self.errors.of(error))?;
-        // Others see what is committed before it is synced. Nobody is to act on what a crash can take back.
+        // What is committed can be read before it is synced, and nobody is to act on what a crash can take back.
         self.log.sync_all()?;
         Ok(value)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.log.check().is_ok() {
+            return;
+        }
+        // The last connection that is closed would move the log to the main file without a look at its checksums. What the
+        // disk has of the log is unknown; the next start looks at them.
+        let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let readers = self.readers.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for connection in readers.iter().chain([&*writer]) {
+            file::keep_log(connection);
+        }
     }
 }
 

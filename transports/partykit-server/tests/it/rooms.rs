@@ -120,7 +120,7 @@ async fn a_room_that_is_deleted_is_gone_and_begins_anew() {
     assert_eq!(room.apply(value("v", 3)).await.unwrap(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r6_an_edit_that_cannot_be_stored_is_an_error_and_nobody_is_sent_it() {
     let storage = Faulty::new(Memory::new());
     let server = serve(ServerConfig::new().with_storage(storage.clone())).await;
@@ -142,7 +142,7 @@ async fn r6_an_edit_that_cannot_be_stored_is_an_error_and_nobody_is_sent_it() {
     assert_eq!(get(&server, STORE).await, r#"[{},{"v":1}]"#);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r4_a_room_is_not_evicted_while_a_commit_is_in_flight() {
     let (storage, hold) = (Faulty::new(Memory::new()), Hold::new());
     let config = ServerConfig::new().with_storage(storage.clone()).with_evict_after(Duration::ZERO);

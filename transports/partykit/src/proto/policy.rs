@@ -126,8 +126,8 @@ pub trait Policy: Debug + Send + Sync + 'static {
         Ok(true)
     }
 
-    /// Whether every change is allowed to everybody. Then none of the questions below is asked, which takes a fifth of the
-    /// time of a large change.
+    /// Whether every change is allowed to everybody. If so, none of the questions below is asked: asking them takes a fifth of
+    /// the time of a large change. So a policy that returns `true` must not rely on being asked.
     fn allows_all_changes(&self) -> bool {
         false
     }

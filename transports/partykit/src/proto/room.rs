@@ -289,8 +289,9 @@ impl Room {
         outputs
     }
 
-    /// Makes the store of what was accepted, of a stock client's changes or of a content, which decides what of it is `own`
-    /// to a client of the dialect. The content is pruned. The first output is the commit.
+    /// Makes the store with this content, which is pruned. The first output is the commit.
+    ///
+    /// `own` is what is decided by it of a client of the dialect that offered it.
     fn create(
         &mut self,
         sender: Option<ConnectionId>,
@@ -394,7 +395,9 @@ impl Room {
             let everything = RefCell::new(self.everything.take());
             let (contents, wire) = (&self.content, &self.wire);
             cure(cures, Held { contents, wire, exists: self.exists, everything: &everything }, &mut outputs);
-            self.everything = everything.into_inner();
+            // Without anybody who waits the text would stay until the next change.
+            self.everything = everything.into_inner().filter(|text| text.strong_count() > 0);
+            self.encoded.take_if(|text| text.strong_count() == 0);
         }
         outputs
     }

@@ -35,7 +35,7 @@ pub use memory::Memory;
 /// # Contract
 ///
 /// * **Durable.** What a call reported as stored is there after a crash of the process, of the operating system, and of the
-///   machine's power (R6). What a call reported as an error is either there or not, as a whole; the next [`open`](Self::open)
+///   machine's power (R6); of a snapshot only if the part of the log is not that it stands for. What a call reported as an error is either there or not, as a whole; the next [`open`](Self::open)
 ///   tells which.
 /// * **All or nothing.** Each [`Commit`] is stored as a whole or not at all, whatever happens to others of the same call.
 /// * **In order.** A commit is stored only if its first record's number follows that of the last one stored. A snapshot is
@@ -46,7 +46,7 @@ pub use memory::Memory;
 ///   epoch is stored with its first commit.
 /// * **No loss in silence.** What cannot be read is an error, never an empty room (R4).
 ///
-/// Calls block: a host makes them on threads of their own, and several at once. Every `now` and every time is in
+/// Calls block: a host makes them where a thread may block, and several at once. Every `now` and every time is in
 /// milliseconds since the Unix epoch, by the host's clock. Storage is not asked to check what is in records and snapshots.
 ///
 /// [`conformance`](https://docs.rs/roommate-server) in the server's crate checks an implementation against each sentence.

@@ -48,6 +48,7 @@ impl Checkpoints {
             let connection = file::open_reader(&shared.path)?;
             // Commits wait for a checkpoint, so it waits for no reader: another program may read for hours.
             connection.busy_timeout(Duration::ZERO)?;
+            file::sync_fully(&connection)?;
             // A connection opens the log when it reads for the first time.
             connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
             let page_size: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
@@ -106,6 +107,10 @@ impl Wake {
 fn run(shared: &Shared, connection: &Connection, wake: &Wake) {
     let mut retry = RETRY;
     while wake.wait() {
+        // A checkpoint does not look at checksums: it may move what the disk has lost, in place of what it was.
+        if shared.log.check().is_err() {
+            break;
+        }
         match checkpoint(shared, connection) {
             Ok(true) => retry = RETRY,
             // Another program reads, or checkpoints itself.
@@ -117,6 +122,9 @@ fn run(shared: &Shared, connection: &Connection, wake: &Wake) {
                 retry = (retry * 2).min(MAX_RETRY);
             }
         }
+    }
+    if shared.log.check().is_err() {
+        file::keep_log(connection);
     }
 }
 
@@ -131,6 +139,9 @@ fn checkpoint(shared: &Shared, connection: &Connection) -> rusqlite::Result<bool
         }
     }
     let _no_commits = shared.writer();
+    if shared.log.check().is_err() {
+        return Ok(false);
+    }
     match connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::RESTART) {
         Ok(_) => Ok(true),
         Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => Ok(false),

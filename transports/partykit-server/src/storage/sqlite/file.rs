@@ -9,7 +9,8 @@ use std::{
 
 use roommate::{Error, ErrorKind, Result};
 use roommate_partykit::proto::sql;
-use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior, wal::CheckpointMode};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior, config::DbConfig, wal::CheckpointMode};
+use tracing::warn;
 
 use super::{SqliteConfig, errors::Errors};
 
@@ -146,9 +147,7 @@ fn set_up(connection: &Connection, config: &SqliteConfig) -> rusqlite::Result<()
     connection.pragma_update(None, "journal_mode", "wal")?;
     // Commits are synced by `Log`; only checkpoints are by SQLite.
     connection.pragma_update(None, "synchronous", "normal")?;
-    // What `fsync` alone does not do on a Mac: it empties the disk's own cache too.
-    connection.pragma_update(None, "fullfsync", true)?;
-    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    sync_fully(connection)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     let prepared = connection
         .wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE)
@@ -164,6 +163,19 @@ fn set_up(connection: &Connection, config: &SqliteConfig) -> rusqlite::Result<()
         connection.pragma_update_and_check(None, "max_page_count", (bytes / page_size).max(1), |_| Ok(()))?;
     }
     Ok(())
+}
+
+/// Has syncs of this connection do on a Mac what `fsync` alone does not do there: empty the disk's own cache too.
+pub(super) fn sync_fully(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)
+}
+
+/// Has this connection leave the write-ahead log as it is when it is closed.
+pub(super) fn keep_log(connection: &Connection) {
+    if let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+        warn!(%error, "the write-ahead log is moved to the main file, though the disk may have lost some of it");
+    }
 }
 
 /// Makes the file of the write-ahead log as large as it is to be, so that commits overwrite what is there.

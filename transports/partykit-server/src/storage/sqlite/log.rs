@@ -1,12 +1,12 @@
-//! Makes what was committed durable, beside the next transactions.
+//! Makes what was committed durable, beside openings, snapshots and checkpoints.
 
 use std::{
     fs::{File, OpenOptions},
     io,
     path::Path,
     sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering::SeqCst},
     },
 };
 
@@ -23,76 +23,113 @@ use roommate::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub(super) struct Log {
     file: File,
-    /// How many transactions were committed.
+    /// How many transactions have begun to write. All of them may be visible to those who read.
+    begun: AtomicU64,
+    /// How many are in the file.
     committed: AtomicU64,
-    synced: Mutex<Synced>,
-}
-
-#[derive(Debug, Default)]
-struct Synced {
-    /// How many of the transactions are durable.
-    count: u64,
+    /// How many are durable.
+    synced: AtomicU64,
+    /// Held by whoever syncs.
+    turn: Mutex<()>,
     /// Why a sync failed. The system may have dropped what it could not write, and says so once, so there is no next try.
-    failure: Option<Error>,
+    failure: OnceLock<Error>,
 }
 
 impl Log {
-    /// The log of a database that is open in WAL mode.
+    /// The log of a database that is open in WAL mode. What a process that was killed has left there is durable then.
     pub(super) fn open(database: &Path) -> io::Result<Self> {
         let mut path = database.as_os_str().to_owned();
         path.push("-wal");
         // On some systems a file has to be writable to be synced.
-        Ok(Self::new(OpenOptions::new().write(true).open(path)?))
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.sync_data()?;
+        Ok(Self::new(file))
     }
 
     fn new(file: File) -> Self {
-        Self { file, committed: AtomicU64::new(0), synced: Mutex::default() }
+        Self {
+            file,
+            begun: AtomicU64::new(0),
+            committed: AtomicU64::new(0),
+            synced: AtomicU64::new(0),
+            turn: Mutex::default(),
+            failure: OnceLock::new(),
+        }
     }
 
-    /// Counts a transaction that was committed, and returns how many there are. Call this before the connection is released.
-    pub(super) fn committed(&self) -> u64 {
-        self.committed.fetch_add(1, Ordering::SeqCst) + 1
+    /// Begins a transaction of the connection that the caller holds, and returns its number.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`] if a sync has failed: nothing is written any more.
+    pub(super) fn begin(&self) -> Result<u64> {
+        self.check()?;
+        Ok(self.begun.fetch_add(1, SeqCst) + 1)
     }
 
-    /// Makes the first `count` transactions durable.
+    /// The transaction is over. The caller still holds the connection.
+    pub(super) fn end(&self, number: u64, has_written: bool) {
+        self.committed.store(number, SeqCst);
+        if !has_written {
+            // Then it is durable if all before it is.
+            let _ = self.synced.compare_exchange(number - 1, number, SeqCst, SeqCst);
+        }
+    }
+
+    /// Makes a transaction that is over durable, and all before it; or all of which the caller has read anything.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Unavailable`] if the disk does not take them; from then on always.
-    pub(super) fn sync(&self, count: u64) -> Result<()> {
-        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(failure) = &synced.failure {
-            return Err(failure.clone());
+    pub(super) fn sync(&self, number: u64) -> Result<()> {
+        if self.synced.load(SeqCst) >= number {
+            return self.check();
         }
-        if synced.count >= count {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.check()?;
+        if self.synced.load(SeqCst) >= number {
             return Ok(());
         }
-        let committed = self.committed.load(Ordering::SeqCst);
+        let committed = self.committed.load(SeqCst);
         if let Err(error) = self.file.sync_data() {
             let message = format!(
                 "the disk has not taken what was written to it, and what it has is unknown: see that it is healthy, and \
                  start the server again ({error})"
             );
             let failure = Error::with_source(ErrorKind::Unavailable, message, error);
-            synced.failure = Some(failure.clone());
-            return Err(failure);
+            return Err(self.failure.get_or_init(|| failure).clone());
         }
-        synced.count = committed;
+        self.synced.fetch_max(committed, SeqCst);
         Ok(())
     }
 
-    /// Makes everything durable that was committed: what was read, for instance.
+    /// Makes everything durable that the caller may have read.
     ///
     /// # Errors
     ///
     /// As [`sync`](Self::sync).
     pub(super) fn sync_all(&self) -> Result<()> {
-        self.sync(self.committed.load(Ordering::SeqCst))
+        self.sync(self.begun.load(SeqCst))
+    }
+
+    /// Whether syncs work.
+    ///
+    /// # Errors
+    ///
+    /// Why one did not.
+    pub(super) fn check(&self) -> Result<()> {
+        self.failure.get().map_or(Ok(()), |failure| Err(failure.clone()))
     }
 
     #[cfg(test)]
     pub(super) fn is_synced(&self) -> bool {
-        self.synced.lock().unwrap_or_else(PoisonError::into_inner).count == self.committed.load(Ordering::SeqCst)
+        self.synced.load(SeqCst) == self.begun.load(SeqCst)
+    }
+
+    /// A log that cannot be synced.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn broken() -> Self {
+        Self::new(OpenOptions::new().write(true).open("/dev/null").unwrap())
     }
 }
 
@@ -103,21 +140,40 @@ mod tests {
     #[test]
     fn what_was_synced_with_others_needs_no_sync_of_its_own() {
         let log = Log::new(tempfile::tempfile().unwrap());
-        let (first, second) = (log.committed(), log.committed());
+        let first = log.begin().unwrap();
+        log.end(first, true);
+        let second = log.begin().unwrap();
+        log.end(second, true);
         log.sync(first).unwrap();
-        assert_eq!(log.synced.lock().unwrap().count, second);
+        assert!(log.is_synced());
+        let third = log.begin().unwrap();
         log.sync(second).unwrap();
+        assert!(!log.is_synced());
+        log.end(third, false);
+        assert!(log.is_synced(), "it has written nothing");
+    }
+
+    #[test]
+    fn what_is_read_while_its_transaction_ends_is_synced() {
+        let log = Log::new(tempfile::tempfile().unwrap());
+        let number = log.begin().unwrap();
         log.sync_all().unwrap();
+        log.end(number, true);
+        assert!(!log.is_synced(), "whoever read it has synced, and whoever committed it has not");
+        log.sync(number).unwrap();
+        assert!(log.is_synced());
     }
 
     /// After a failed `fsync` Linux takes the pages for written, and the next one succeeds.
     #[cfg(target_os = "linux")]
     #[test]
     fn r6_after_a_sync_that_failed_nothing_is_durable_any_more() {
-        let log = Log::new(OpenOptions::new().write(true).open("/dev/null").unwrap());
+        let log = Log::broken();
         log.sync_all().unwrap();
-        let error = log.sync(log.committed()).unwrap_err();
+        let number = log.begin().unwrap();
+        log.end(number, true);
+        let error = log.sync(number).unwrap_err();
         assert!(error.to_string().contains("start the server again"), "{error}");
-        assert!(log.sync(1).is_err() && log.sync_all().is_err() && log.sync(0).is_err());
+        assert!(log.sync(number).is_err() && log.sync_all().is_err() && log.sync(0).is_err() && log.begin().is_err());
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn accept(policy: &dyn Policy, asker: Asker<'_>, contents: &Content, 
 }
 
 /// Divides a first content into what the policy lets through, pruned, and what it does not.
-pub(super) fn divide(policy: &dyn Policy, asker: Asker<'_>, mut content: Content) -> (Content, Changes) {
+pub(super) fn divide_content(policy: &dyn Policy, asker: Asker<'_>, mut content: Content) -> (Content, Changes) {
     if policy.allows_all_changes() {
         content.prune();
         return (content, Changes::new());
@@ -147,7 +147,7 @@ mod tests {
         }
         for json in ["[{},{}]", r#"[{"t":{"r":{"c":1},"e":{}},"empty":{}},{"v":2}]"#] {
             let content = || Content::from_json(json).unwrap().value;
-            let [all, each] = [&AllowAll as &dyn Policy, &Yes].map(|it| divide(it, asker, content()));
+            let [all, each] = [&AllowAll as &dyn Policy, &Yes].map(|it| divide_content(it, asker, content()));
             assert_eq!(all, each, "{json}");
         }
     }

@@ -4,7 +4,7 @@ use std::{str, sync::Arc};
 
 use roommate::{Content, Decoded};
 
-use super::{Output, Room, accept::divide, caught};
+use super::{Output, Room, accept::divide_content, caught};
 use crate::proto::{
     dialect::{OFFER_HEADER, Offer},
     http::{Headers, Response},
@@ -51,7 +51,7 @@ impl Room {
             return (Vec::new(), self.empty(205));
         }
         let is_empty = content.is_empty() && unrepresentable == 0;
-        let divided = caught(|| divide(self.config.policy(), asker, content));
+        let divided = caught(|| divide_content(self.config.policy(), asker, content));
         let Ok((accepted, refused)) = divided else {
             return (Vec::new(), self.failed());
         };

@@ -131,7 +131,7 @@ pub enum Edit<'a> {
 pub enum Output {
     /// Store this record durably before anything that follows is done.
     Commit(Record),
-    /// Store this snapshot, durably and when there is time. [`Input::SnapshotEnded`] is expected.
+    /// Store this snapshot when there is time. [`Input::SnapshotEnded`] is expected.
     Snapshot(Snapshot),
     /// Read what storage has beyond a sequence number, for a client that comes back. [`Input::Recalled`] is expected.
     Recall {

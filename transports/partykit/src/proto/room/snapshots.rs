@@ -2,8 +2,8 @@
 
 /// Compares the log with what it is measured against.
 ///
-/// A snapshot is due when the log since the last one is as large as that: so a room is opened by reading at most twice its
-/// size, and each byte of the log is written about twice.
+/// A snapshot is due when the log since the last one is as large as that, and as large as a minimum: so a large room is opened
+/// by reading at most twice its size, and each byte of its log is written about twice.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshots {
     /// Fewer bytes of log than these are not worth a snapshot.

@@ -205,11 +205,34 @@ fn r6_commits_are_synced() {
     Owner::open(&storage, "r");
     assert!(storage.shared.log.is_synced());
     // Somebody else has committed, and this is read before that is synced.
-    storage.shared.log.committed();
+    let number = storage.shared.log.begin().unwrap();
+    storage.shared.log.end(number, true);
     storage.describe(&owner.room).unwrap();
     assert!(storage.shared.log.is_synced());
-    assert!(storage.delete(&owner.room).unwrap());
-    assert!(storage.shared.log.is_synced());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn r6_after_a_sync_that_failed_nothing_is_stored_or_moved_any_more() {
+    let (_folder, path) = folder();
+    let mut owner = {
+        let storage = open(&path);
+        let mut owner = Owner::open(&storage, "r");
+        owner.commit(&storage, 1).unwrap();
+        owner
+    };
+    let storage = Sqlite::open_with_log(&path, &SqliteConfig::new(), |_| Ok(Log::broken())).unwrap();
+    // Opening the room is the first that is to be durable.
+    let error = storage.open(&owner.room, "e", 0).unwrap_err();
+    assert!(error.to_string().contains("start the server again"), "{error}");
+    let log = || fs::read(path.with_extension("db-wal")).unwrap();
+    let before = log();
+    let error = owner.commit(&storage, 1).unwrap_err();
+    assert!(error.to_string().contains("start the server again"), "{error}");
+    assert!(storage.list(None, 1).is_err() && storage.delete(&owner.room).is_err());
+    drop(storage);
+    assert_eq!(log(), before, "it is as it was, for the next start to look at");
+    owner.check(&open(&path));
 }
 
 #[test]
