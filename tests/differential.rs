@@ -13,6 +13,7 @@ use proptest::{
 };
 
 #[path = "support/child.rs"]
+#[expect(dead_code, reason = "the process ends with this one")]
 mod child;
 #[path = "differential/compare.rs"]
 mod compare;

@@ -2,6 +2,8 @@
 //!
 //! They need Node 20 and npm, and are skipped, loudly, where there is none. What they run is pinned in `tests/interop`.
 
+#![allow(dead_code, reason = "what the tests share is more than each of them needs")]
+
 #[path = "support/child.rs"]
 mod child;
 #[path = "support/content.rs"]

@@ -252,7 +252,7 @@ mod tests {
     fn a_stream_that_begins_while_another_thread_commits_tells_that_commit() {
         let store = Store::new();
         let ((committing, is_committing), (let_go, go)) = (mpsc::channel(), mpsc::channel());
-        let go = std::sync::Mutex::new(go);
+        let go = Mutex::new(go);
         let hook = store.on_commit(Arc::new(move |_: &Commit<'_>| {
             committing.send(()).unwrap();
             go.lock().unwrap().recv().unwrap();
