@@ -108,7 +108,7 @@ impl Cures {
     /// are applied.
     pub(super) fn doubt(&self, author: ConnectionId, changes: &Changes, contents: &Content) -> Doubt {
         let none = Doubt(Due::Nothing);
-        let Some(member) = self.members.get(&author) else { return none };
+        let Some(member) = self.members.get(&author).filter(|member| !member.is_owed()) else { return none };
         let news: Option<Vec<&Changes>> = self.log.after(member.seen, author).map(Iterator::collect);
         if !member.may_be_in_doubt(news.as_ref().is_none_or(|news| !news.is_empty())) {
             return none;

@@ -79,6 +79,11 @@ impl Member {
         self.doubtful.clear();
     }
 
+    /// Whether it is to be told everything: that answers each doubt that it may have until then.
+    pub(super) fn is_owed(&self) -> bool {
+        self.owed.is_some()
+    }
+
     /// There is nothing that it could be told.
     pub(super) fn owed_nothing(&mut self) {
         self.owed = None;
