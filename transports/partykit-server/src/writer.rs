@@ -4,7 +4,7 @@ use std::{
     io, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use roommate::{Error, ErrorKind, Result};
@@ -20,11 +20,12 @@ use tracing::error;
 #[derive(Clone, Debug)]
 pub(crate) struct Writer(Arc<Handle>);
 
-/// Ends the thread when it is dropped.
+/// Ends the thread when it is dropped, and waits for it: it holds the storage, which is closed then if nobody else does.
 #[derive(Debug)]
 struct Handle {
     queue: Arc<Queue>,
     storage: Arc<dyn Storage>,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// What waits. Each room has at most one commit here, since it waits for that before it makes the next.
@@ -51,8 +52,9 @@ impl Writer {
     pub(crate) fn start(storage: Arc<dyn Storage>) -> io::Result<Self> {
         let queue = Arc::<Queue>::default();
         let (for_thread, its_storage) = (Arc::clone(&queue), Arc::clone(&storage));
-        thread::Builder::new().name("roommate-writer".to_owned()).spawn(move || for_thread.run(&*its_storage))?;
-        Ok(Self(Arc::new(Handle { queue, storage })))
+        let run = move || for_thread.run(&*its_storage);
+        let thread = thread::Builder::new().name("roommate-writer".to_owned()).spawn(run)?;
+        Ok(Self(Arc::new(Handle { queue, storage, thread: Some(thread) })))
     }
 
     /// Hands in a commit. The answer comes when it is stored, or is not.
@@ -75,7 +77,7 @@ impl Writer {
     ///
     /// To hand a lone commit to the thread and to be woken by it takes about as long as SQLite takes for it.
     pub(crate) fn commit_alone(&self, commit: Commit) -> Result<Result<()>, Commit> {
-        let Handle { queue, storage } = &*self.0;
+        let Handle { queue, storage, .. } = &*self.0;
         {
             let mut waiting = queue.waiting();
             if waiting.is_busy || !waiting.commits.is_empty() {
@@ -92,6 +94,8 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.queue.waiting().is_closed = true;
         self.queue.arrived.notify_one();
+        // A panic of it was reported when it happened.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
@@ -270,8 +274,6 @@ mod tests {
         drop(writer);
         clone.commit(commit("a", 2)).blocking_recv().unwrap().unwrap();
         drop(clone);
-        while Arc::strong_count(&storage) > 1 {
-            thread::yield_now();
-        }
+        assert_eq!(Arc::strong_count(&storage), 1, "nobody else has the storage");
     }
 }

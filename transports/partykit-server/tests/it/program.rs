@@ -84,6 +84,24 @@ async fn it_ends_in_good_order_when_it_is_asked_to() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn r4_when_it_has_ended_the_file_alone_has_all_rooms() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("rooms.db");
+    for round in 0..5 {
+        let (mut program, _lines, url) = serve_stored(&["--data", data.to_str().unwrap()]).await;
+        let put = CLIENT.put(format!("{url}/party/r{round}/store")).body("[{},{}]").send().await.unwrap();
+        assert_eq!(put.status(), 201);
+        let pid = program.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+        assert!(program.wait().await.unwrap().success());
+        let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
+        files.sort();
+        assert_eq!(files, ["rooms.db", "rooms.db-lock"], "round {round}");
+    }
+}
+
 #[tokio::test]
 async fn it_says_what_to_do_when_the_address_is_taken() {
     let (_program, _lines, url) = serve(&[]).await;
