@@ -178,7 +178,7 @@ impl Host {
         };
         self.fanout.close_all(&RESTARTING);
         let why = why.unwrap_or_else(|| Error::new(ErrorKind::Unavailable, "the room was closed: try again"));
-        let unavailable = self.place.unavailable(&why);
+        let unavailable = self.place.unavailable();
         for waiting in mem::take(&mut self.waiting).into_values() {
             waiting.fail(&why, &unavailable);
         }

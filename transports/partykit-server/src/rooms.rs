@@ -311,7 +311,7 @@ async fn open(place: Place, epoch: String, mut inbox: mpsc::Receiver<Command>) {
         Err(why) => {
             error!(room = %place.name, %why, "cannot open the room");
             place.leave();
-            let response = place.unavailable(&why);
+            let response = place.unavailable();
             refuse_all(&mut inbox, &why, &response);
         }
     }
@@ -351,9 +351,10 @@ impl Place {
         self.shared.events.receiver_count() > 0
     }
 
-    /// What requests are answered while the room cannot be had.
-    pub(crate) fn unavailable(&self, why: &Error) -> Response {
-        Response::text(503, self.config().room.response_headers(), format!("the room is not available: {why}"))
+    /// What requests are answered while the room cannot be had. The cause is for the log: it may name paths.
+    pub(crate) fn unavailable(&self) -> Response {
+        let text = "the room is not available just now: try again; the server's log says why";
+        Response::text(503, self.config().room.response_headers(), text)
     }
 
     /// Returns when nobody has asked anything of the room until then, or there are too many rooms, and nobody has the right

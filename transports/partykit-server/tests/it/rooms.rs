@@ -5,10 +5,11 @@ use std::time::Duration;
 use roommate::{Cell, Changes, Content, ErrorKind};
 use roommate_server::{Import, Memory, RoomEvent, RoomName, Rooms, ServerConfig};
 
+use reqwest::Method;
 use roommate_partykit::proto::{Faulty, Hold, WriteFault};
 use tokio_tungstenite::tungstenite;
 
-use crate::support::{Socket, eventually, get, put, serve};
+use crate::support::{Socket, eventually, get, put, request, serve};
 
 const STORE: &str = "/party/r/store";
 
@@ -130,6 +131,9 @@ async fn r6_an_edit_that_cannot_be_stored_is_an_error_and_nobody_is_sent_it() {
     storage.every(WriteFault::fail());
     let error = room.apply(value("v", 2)).await.unwrap_err();
     assert_eq!((error.kind(), error.to_string().contains("a write that fails")), (ErrorKind::Unavailable, true));
+    let answer = request(&server, Method::PUT, "/party/other/store", "[{},{}]").await;
+    assert_eq!(answer.status(), 503);
+    assert!(!answer.text().await.unwrap().contains("a write that fails"), "that is for the log");
     storage.clear();
     loop {
         match page.next().await {
