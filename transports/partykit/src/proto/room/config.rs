@@ -119,7 +119,7 @@ impl RoomConfig {
         self
     }
 
-    /// Sets how many bytes of log are worth a snapshot. Defaults to 1 MiB, which take some 5 ms to read again.
+    /// Sets how many bytes of log are worth a snapshot. Defaults to 1 MiB, which takes some 10 ms to read again.
     ///
     /// A snapshot is stored when the log since the last one has as many bytes, and as many as that one.
     pub fn with_snapshot_after(mut self, bytes: usize) -> Self {
