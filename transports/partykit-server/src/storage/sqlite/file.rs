@@ -153,7 +153,7 @@ fn set_up(connection: &Connection, config: &SqliteConfig) -> rusqlite::Result<()
         .wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE)
         .and_then(|_| grow_wal(connection, config.wal_bytes));
     match prepared.as_ref().map_err(rusqlite::Error::sqlite_error_code) {
-        // On a full disk rooms can be read at least, and beside a program that reads all goes on.
+        // On a full disk the server starts, and goes on when there is space; beside a program that reads all goes on.
         Err(Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy)) => {}
         _ => prepared?,
     }
