@@ -149,6 +149,8 @@ fn set_up(connection: &Connection, config: &SqliteConfig) -> rusqlite::Result<()
     connection.pragma_update(None, "synchronous", "normal")?;
     sync_fully(connection)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // In KiB. A commit touches a few pages, and the operating system has a cache too.
+    connection.pragma_update(None, "cache_size", -512)?;
     let prepared = connection
         .wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE)
         .and_then(|_| grow_wal(connection, config.wal_bytes));
