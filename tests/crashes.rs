@@ -21,6 +21,8 @@ mod js;
 mod npm;
 #[path = "support/serve.rs"]
 mod serve;
+#[path = "support/texts.rs"]
+mod texts;
 #[path = "support/until.rs"]
 mod until;
 

@@ -13,16 +13,18 @@ use roommate_partykit::{
     PartyKitConfig,
     proto::{Event, Faulty, Hold, Memory, Record, RoomConfig, RoomName, Storage, WriteFault},
 };
-use roommate_server::{Rooms, Server, ServerConfig, Sqlite, SqliteConfig};
-use serde_json::Value;
+use roommate_server::{Server, ServerConfig, Sqlite, SqliteConfig};
 
 #[path = "support/client.rs"]
 mod client;
+#[path = "support/texts.rs"]
+mod texts;
 #[path = "support/until.rs"]
 mod until;
 
 use client::{Client, options};
-use until::within;
+use texts::texts;
+use until::{until, within};
 
 /// What goes wrong with a write.
 #[derive(Clone, Copy, Debug)]
@@ -115,7 +117,7 @@ async fn history(fault: Option<(u64, Fault)>) -> u64 {
         author.end().await;
     }
     listener.end().await;
-    within("an eviction", evicted(server.rooms())).await;
+    until("the room is evicted", || server.rooms().is_empty()).await;
 
     let cleo = Author::ours("cleo", &host);
     cleo.client.join().await;
@@ -261,23 +263,8 @@ fn stored(storage: &dyn Storage) -> HashMap<String, u32> {
     counts
 }
 
-fn texts(json: &Value, each: &mut impl FnMut(&str)) {
-    match json {
-        Value::String(text) => each(text),
-        Value::Array(items) => items.iter().for_each(|item| texts(item, each)),
-        Value::Object(entries) => entries.values().for_each(|entry| texts(entry, each)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
 async fn until_reached(hold: &Hold) {
     while !hold.is_reached() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
-
-async fn evicted(rooms: &Rooms) {
-    while !rooms.is_empty() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

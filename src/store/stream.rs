@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(copy, Content::new(), "nobody sees it yet");
         let_go.send(()).unwrap();
         writer.join().unwrap();
-        copy.apply(&changes.next().now_or_never().expect("it is told").expect("the store is still there"));
+        copy.apply(&changes.next().now_or_never().expect("there is an item").expect("the store is still there"));
         assert_eq!(copy, store.content());
         drop(hook);
     }

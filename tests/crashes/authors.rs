@@ -6,11 +6,11 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::future::join_all;
-use roommate::{Cell, Changes, Error, Subscription};
+use roommate::{Changes, Error, Subscription};
 use roommate_partykit::PartyKitConfig;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -18,8 +18,9 @@ use tokio::task::JoinHandle;
 use crate::{
     client::{Client, options},
     content::parse,
-    js::{Js, JsClient, PATIENCE},
-    ledger::{Ledger, texts},
+    js::{Js, JsClient},
+    ledger::Ledger,
+    texts::texts,
 };
 
 /// The room that all are in.
@@ -102,7 +103,7 @@ impl Authors {
             ours.client.flushed().await;
         }
         for stock in &self.stock {
-            stock.settle(js, host).await;
+            stock.client.settle(stock.client.name(), async || Some(held(js, host).await)).await;
         }
         let held = held(js, host).await;
         for stock in &self.stock {
@@ -140,8 +141,9 @@ impl Ours {
         let listener = {
             let (received, own) = (Arc::clone(&received), format!("{name} "));
             client.store.add_did_finish_transaction_listener(move |event| {
+                let changes = serde_json::from_str(&event.changes().to_json()).expect("changes are JSON");
                 let mut received = received.lock().unwrap_or_else(PoisonError::into_inner);
-                each_text(&event.changes(), |text| {
+                texts(&changes, &mut |text| {
                     if !text.starts_with(&own) {
                         received.insert(text.to_owned());
                     }
@@ -221,23 +223,6 @@ impl Stock {
             texts(&changes, &mut |text| assert!(ledger.has(text), "received and not stored: {text} of {frame}"));
         }
     }
-
-    /// Waits until the room has what the client says last. That is behind all that it said before, and is said once more if a
-    /// connection that broke swallowed it.
-    async fn settle(&self, js: &'static Js, host: &str) {
-        for attempt in 1.. {
-            let said = format!("{} says {attempt} at {:?}", self.client.name(), Instant::now());
-            self.client.store("setValue", json!([self.client.name(), said])).await;
-            let deadline = Instant::now() + PATIENCE / 10;
-            while Instant::now() < deadline {
-                if held(js, host).await[1][self.client.name()] == *said {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            assert!(attempt < 10, "{} is not heard", self.client.name());
-        }
-    }
 }
 
 /// A row of the author's own, a cell that others set too, and the end of an old row.
@@ -256,16 +241,6 @@ fn rows_of(changes: &[Changes], name: &str) -> HashSet<u64> {
     let tables = changes.iter().filter_map(|changes| changes.tables.get(name)?.as_ref());
     let made = tables.flat_map(|rows| rows.iter().filter(|(_, cells)| cells.is_some()));
     made.filter_map(|(row, _)| row.as_str().parse().ok()).collect()
-}
-
-fn each_text(changes: &Changes, mut each: impl FnMut(&str)) {
-    let rows = changes.tables.values().flatten().flat_map(|rows| rows.values().flatten());
-    let cells = rows.flat_map(|cells| cells.values().flatten());
-    for cell in cells.chain(changes.values.values().flatten()) {
-        if let Cell::String(text) = cell {
-            each(text);
-        }
-    }
 }
 
 async fn held(js: &'static Js, host: &str) -> Value {

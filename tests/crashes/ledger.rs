@@ -10,7 +10,7 @@ use roommate_partykit::proto::{Event, Record};
 use roommate_server::{RoomName, Sqlite, Storage};
 use serde_json::Value;
 
-use crate::authors::ROOM;
+use crate::{authors::ROOM, texts::texts};
 
 /// The records of the room, as of the last kill.
 #[derive(Debug, Default)]
@@ -80,15 +80,5 @@ impl Ledger {
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} records with {} different texts", self.records, self.texts.len())
-    }
-}
-
-/// Calls `each` with every text that changes or a content set.
-pub(crate) fn texts(json: &Value, each: &mut impl FnMut(&str)) {
-    match json {
-        Value::String(text) => each(text),
-        Value::Array(items) => items.iter().for_each(|item| texts(item, each)),
-        Value::Object(entries) => entries.values().for_each(|entry| texts(entry, each)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

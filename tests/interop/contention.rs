@@ -13,14 +13,13 @@
 use std::{
     env,
     sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
-    js::{JsClient, PATIENCE},
     peer::{Language, Peer},
     proxy::Proxy,
     rig::{Rig, Room},
@@ -193,26 +192,10 @@ impl Client {
     async fn settle(&self, rig: &Rig, room: &Room, number: usize) {
         match &self.peer {
             Peer::Rust(client) => client.flush().await,
-            Peer::JavaScript(client) => settle_stock(client, rig, room, number).await,
-        }
-    }
-}
-
-/// What a stock client says last is behind everything else that it says; it is said once more if a connection that broke
-/// swallowed it.
-async fn settle_stock(client: &JsClient, rig: &Rig, room: &Room, number: usize) {
-    let last = format!("last {number}");
-    for attempt in 1.. {
-        let said = format!("attempt {attempt}");
-        client.store("setValue", json!([last, said])).await;
-        let deadline = Instant::now() + PATIENCE / 10;
-        while Instant::now() < deadline {
-            if rig.content(room).await.is_some_and(|held| held[1][&last] == *said) {
-                return;
+            Peer::JavaScript(client) => {
+                client.settle(&format!("last {number}"), async || rig.content(room).await).await
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        assert!(attempt < 10, "client {number} is not heard");
     }
 }
 

@@ -215,6 +215,26 @@ impl JsClient {
         self.ask("ping", json!({ "timeout": TIMEOUT })).await;
     }
 
+    /// Waits until the room has all that the client has said, as `held` shows what the room holds.
+    ///
+    /// The client sets a value last, which is behind everything else that it says. That is said once more if a connection that
+    /// broke swallowed it.
+    pub(crate) async fn settle(&self, value_id: &str, held: impl AsyncFn() -> Option<Value>) {
+        static SAID: AtomicU64 = AtomicU64::new(0);
+        for attempt in 1.. {
+            let said = format!("attempt {attempt}, {}", SAID.fetch_add(1, Ordering::Relaxed));
+            self.store("setValue", json!([value_id, said])).await;
+            let deadline = Instant::now() + PATIENCE / 10;
+            while Instant::now() < deadline {
+                if held().await.is_some_and(|held| held[1][value_id] == *said) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert!(attempt < 10, "{} is not heard", self.name);
+        }
+    }
+
     /// Ends the client: its persister and its socket.
     pub(crate) async fn close(self) {
         self.ask("close", json!({})).await;

@@ -46,7 +46,7 @@ struct Inner {
     nonce: u128,
     names: AtomicU64,
     tasks: TaskTracker,
-    /// Where the rooms run, whoever asks for one: the runtime in which they were made.
+    /// The runtime in which this was made. All rooms run there.
     runtime: Option<Handle>,
     stop: CancellationToken,
 }

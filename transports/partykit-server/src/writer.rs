@@ -115,7 +115,8 @@ impl Queue {
     fn next(&self) -> Option<(Vec<Commit>, Answers)> {
         let mut waiting = self.waiting();
         while waiting.commits.is_empty() || waiting.is_busy {
-            if waiting.is_closed && !waiting.is_busy {
+            // Then no writer is left, so none stores a commit alone.
+            if waiting.is_closed {
                 return None;
             }
             waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
@@ -136,7 +137,7 @@ impl Drop for Busy<'_> {
     fn drop(&mut self) {
         let mut waiting = self.0.waiting();
         waiting.is_busy = false;
-        let has_more = !waiting.commits.is_empty() || waiting.is_closed;
+        let has_more = !waiting.commits.is_empty();
         drop(waiting);
         if has_more {
             self.0.arrived.notify_one();

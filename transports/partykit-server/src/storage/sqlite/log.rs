@@ -14,9 +14,9 @@ use roommate::{Error, ErrorKind, Result};
 
 /// The file of the write-ahead log, to be synced.
 ///
-/// SQLite itself would sync it within each commit: by `fsync`, unless it was compiled otherwise, which on Linux takes a second
-/// write for the file's times, and while no other transaction can begin. So the connection that writes leaves it out
-/// (`synchronous = normal`), and whoever committed syncs afterwards, by `fdatasync` and without the connection.
+/// SQLite itself would sync it within each commit: by `fsync`, as it is compiled here, which on Linux takes a second write for
+/// the file's times, and while no other transaction can begin. So the connection that writes leaves it out
+/// (`synchronous = normal`), and the thread that committed syncs afterwards, by `fdatasync` and without the connection.
 ///
 /// The order of transactions is kept: each frame of the log has a checksum over all before it, so a crash leaves the
 /// transactions up to some one. What need not be durable itself, such as a snapshot, needs no sync.
@@ -29,7 +29,7 @@ pub(super) struct Log {
     committed: AtomicU64,
     /// How many are durable.
     synced: AtomicU64,
-    /// Held by whoever syncs.
+    /// Held by the thread that syncs.
     turn: Mutex<()>,
     /// Why a sync failed. The system may have dropped what it could not write, and says so once, so there is no next try.
     failure: OnceLock<Error>,
@@ -159,7 +159,7 @@ mod tests {
         let number = log.begin().unwrap();
         log.sync_all().unwrap();
         log.end(number, true);
-        assert!(!log.is_synced(), "whoever read it has synced, and whoever committed it has not");
+        assert!(!log.is_synced(), "the reader has synced before the commit was counted");
         log.sync(number).unwrap();
         assert!(log.is_synced());
     }

@@ -79,7 +79,7 @@ impl Member {
         self.doubtful.clear();
     }
 
-    /// Whether it is to be told everything: that answers each doubt that it may have until then.
+    /// Whether it is due the whole content, which answers each doubt about it until then.
     pub(super) fn is_owed(&self) -> bool {
         self.owed.is_some()
     }
