@@ -25,7 +25,15 @@ const STATEMENTS: usize = 40;
 /// The lock is on a file of its own. SQLite locks parts of its file, and those locks would end if this process opened and
 /// closed the file by other means.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "it is held")] File);
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a child process of this program has it open too until it executes another
+    /// program, and the lock would last as long.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
 
 /// The file itself where `path` is a link, so that all who name it lock the same.
 pub(super) fn full_path(path: &Path) -> Result<PathBuf> {
@@ -195,4 +203,23 @@ fn grow_wal(connection: &Connection, bytes: u64) -> rusqlite::Result<()> {
     })();
     connection.pragma_update(None, "cache_size", pages)?;
     grown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found as a test that failed because another one started a program at that moment.
+    #[test]
+    fn a_program_that_is_being_started_does_not_keep_the_file_locked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rooms.db");
+        let lock = Lock::take(&path).unwrap();
+        // What a child process has between `fork` and `exec`: the same open file.
+        let in_child = lock.0.try_clone().unwrap();
+        Lock::take(&path).expect_err("it is locked");
+        drop(lock);
+        Lock::take(&path).expect("it is locked by nobody");
+        drop(in_child);
+    }
 }
