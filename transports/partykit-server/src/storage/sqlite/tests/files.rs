@@ -115,6 +115,42 @@ fn a_file_of_the_first_version_has_the_tables_of_a_new_one() {
 }
 
 #[test]
+fn no_statement_reads_a_whole_table() {
+    let (_folder, path) = folder();
+    let storage = open(&path);
+    let writer = storage.shared.writer();
+    let statements = [
+        sql::HEAD,
+        sql::NEWEST_NUMBER,
+        sql::MOVE_HEAD,
+        sql::BEGIN_EPOCH,
+        sql::REMOVE_EPOCHS,
+        sql::EPOCHS,
+        sql::NEWEST_SNAPSHOT,
+        sql::COMMITS,
+        sql::LAST_COMMIT_AT,
+        sql::SNAPSHOT_AT,
+        sql::TIMES,
+        sql::SNAPSHOT_UP_TO,
+        sql::REMOVE_SNAPSHOTS,
+        sql::REMOVE_COMMITS,
+        sql::DESCRIBE,
+        sql::LIST,
+        sql::REMOVED,
+    ];
+    for statement in statements.into_iter().chain(sql::REMOVE) {
+        let mut plan = writer.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+        let nulls = vec![rusqlite::types::Null; plan.parameter_count()];
+        let steps = plan.query_map(rusqlite::params_from_iter(nulls), |row| row.get::<_, String>(3)).unwrap();
+        for step in steps {
+            let step = step.unwrap();
+            assert!(!step.contains("USE TEMP B-TREE"), "{statement}: {step}");
+            assert!(!step.contains("SCAN"), "{statement}: {step}");
+        }
+    }
+}
+
+#[test]
 fn r4_a_migration_that_fails_leaves_the_file_as_it_was() {
     let (_folder, path) = folder();
     let mut connection = Connection::open(&path).unwrap();
