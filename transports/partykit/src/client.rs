@@ -1,6 +1,6 @@
 //! The persister of a PartyKit room, over real sockets and HTTP.
 //!
-//! What to do is decided by [`Link`](crate::proto::Link); what is here does it. One task drives the two connections,
+//! What to do is decided by `proto::client`; what is here does it. One task drives the two connections,
 //! the clock and the checks of one persister.
 
 mod config;
@@ -13,7 +13,6 @@ mod shared;
 mod state;
 #[cfg(test)]
 mod tests;
-mod watch;
 
 use std::{fmt, sync::Arc};
 
@@ -28,15 +27,10 @@ pub use self::{
     config::{PartyKitConfig, StoreProtocol},
     runtime::TokioRuntime,
 };
-use self::{
-    http::Endpoint,
-    notices::Notices,
-    shared::Shared,
-    state::{Begun, State},
-};
+use self::{http::Endpoint, notices::Notices, shared::Shared};
 use crate::{
     persist::{self, Carrier},
-    proto::{Limits, Listening, Put},
+    proto::{Limits, Put, closed},
     socket::PartySocket,
 };
 
@@ -117,7 +111,7 @@ impl PartyKitPersister {
 #[async_trait]
 impl Carrier for PartyKitPersister {
     fn store_is_present(&self) -> Option<bool> {
-        self.shared.peek(|state| state.store_is_present())
+        self.shared.peek(|state| state.client.store_is_present())
     }
 
     fn limits(&self) -> Limits {
@@ -126,13 +120,13 @@ impl Carrier for PartyKitPersister {
 
     async fn get(&self) -> Result<Option<Content>> {
         let content = self.endpoint.get().await?;
-        self.shared.with(|state, now| state.store_found(content.is_some(), now));
+        self.shared.with(|state, now| state.client.store_found(content.is_some(), now));
         Ok(content)
     }
 
     async fn put(&self, content: &Content, edit: Option<EditKey<'_>>) -> Result<Put> {
         let offer = match edit {
-            Some(edit) => self.shared.with(|state, _| state.offer(edit))?,
+            Some(edit) => self.shared.with(|state, _| state.client.offer(edit))?,
             None => None,
         };
         self.endpoint.put(content, offer).await
@@ -142,12 +136,8 @@ impl Carrier for PartyKitPersister {
         let mut news = self.shared.news();
         loop {
             match self.shared.save(changes, edit)? {
-                Begun::Later(saved) => return Ok(saved),
-                Begun::Handing(handing) => {
-                    handing.await.map_err(|_| closed())??;
-                    return Ok(Saved::Done);
-                }
-                Begun::Full => news.changed().await.map_err(|_| closed())?,
+                Some(begun) => return begun.saved().await,
+                None => news.changed().await.map_err(|_| closed())?,
             }
         }
     }
@@ -161,7 +151,7 @@ impl Persister for PartyKitPersister {
 
     async fn load(&self) -> Result<Option<Content>> {
         self.check_open()?;
-        match self.shared.peek(State::take_content) {
+        match self.shared.peek(|state| state.client.take_content()) {
             Some(content) => Ok(Some(content)),
             None => self.get().await,
         }
@@ -176,13 +166,10 @@ impl Persister for PartyKitPersister {
     /// Resolves once both connections are open; in the extended dialect, once the server has said what the room holds.
     async fn watch(&self) -> Result<BoxStream<'static, Result<Notice>>> {
         self.check_open()?;
-        let (listening, ear) = if self.config.listening_connection {
-            (Listening::Ear, Some(PartySocket::new(self.shared.ear_options()?)?))
-        } else {
-            (Listening::Main, None)
-        };
+        let has_ear = self.config.listening_connection;
+        let ear = has_ear.then(|| PartySocket::new(self.shared.ear_options()?)).transpose()?;
         let mut news = self.shared.news();
-        let notices = Notices::begin(self.shared.clone(), listening, ear);
+        let notices = Notices::begin(self.shared.clone(), ear);
         while !notices.is_ready()? {
             news.changed().await.map_err(|_| closed())?;
         }
@@ -190,7 +177,7 @@ impl Persister for PartyKitPersister {
     }
 
     fn introduce(&self, client: &str) {
-        self.shared.with(|state, _| state.session.introduce(client));
+        self.shared.with(|state, _| state.client.introduce(client));
     }
 
     fn report_to(&self, report: Report) {
@@ -222,8 +209,4 @@ impl fmt::Debug for PartyKitPersister {
             .field("store_url", &self.store_url())
             .finish_non_exhaustive()
     }
-}
-
-fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the persister is closed")
 }

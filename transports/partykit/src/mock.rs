@@ -1,7 +1,7 @@
 //! A room in memory, on a simulated network that delivers when told.
 //!
 //! The room is the [`Room`](crate::proto::Room) that the server hosts, and each [`MockPersister`] runs the
-//! [`Link`](crate::proto::Link) that the real persister runs; only sockets, HTTP and the clock are simulated. There is no
+//! `proto::client` that the real persister runs, as with a stock server; only sockets, HTTP and the clock are simulated. There is no
 //! clock, randomness, task or thread in it, so a test that makes the same calls sees the same things happen.
 //!
 //! ```text
@@ -40,7 +40,7 @@ use std::{
 use roommate::Content;
 
 use self::{
-    client::{Client, Wake},
+    client::{Client, LOST, Wake},
     network::Network,
 };
 pub use self::{network::Channel, persister::MockPersister};
@@ -81,7 +81,7 @@ impl MockRoom {
     pub fn persister_with(&self, options: LinkOptions) -> MockPersister {
         let number = self.with(|world| {
             let number = world.clients.len();
-            world.clients.push(Client::new(world.network.wire(), options));
+            world.clients.push(Client::new(number, world.network.decoder(), options));
             world.open(number, Side::Main);
             number
         });
@@ -152,7 +152,7 @@ impl MockRoom {
         self.with(|world| {
             world.now += by;
             for client in &mut world.clients {
-                client.link.tick(world.now);
+                client.client.tick(world.now);
             }
         });
     }
@@ -204,15 +204,15 @@ impl World {
     /// Connects, unless it does already.
     fn open(&mut self, number: usize, side: Side) {
         let client = &mut self.clients[number];
-        if !client.closed && (side == Side::Main || client.listens_by_ear()) {
-            client.failure = None;
+        if !client.is_closed && (side == Side::Main || client.client.has_watch()) {
+            client.client.retried();
             self.network.connect((number, side));
         }
     }
 
     fn cut(&mut self, number: usize, side: Side, arrives: bool) {
         self.network.cut((number, side), arrives);
-        self.clients[number].link.closed(side, self.now);
+        self.clients[number].client.closed(side, LOST, "", self.now);
     }
 
     fn deliver_next(&mut self) -> bool {

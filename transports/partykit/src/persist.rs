@@ -1,9 +1,12 @@
 //! How a persister of a room loads and saves, whatever carries its messages and requests.
 
-use async_trait::async_trait;
-use roommate::{Changes, Content, EditKey, Error, ErrorKind, Result, Save, Saved};
+use std::collections::HashMap;
 
-use crate::proto::{Limits, Put};
+use async_trait::async_trait;
+use futures_channel::oneshot;
+use roommate::{Changes, Content, EditKey, Error, ErrorKind, Receipt, Result, Save, Saved};
+
+use crate::proto::{Limits, Put, Ticket, closed};
 
 /// What carries messages and requests to a room.
 #[async_trait]
@@ -22,12 +25,6 @@ pub(crate) trait Carrier: Sync {
 
     /// Sends changes to a room that has a store.
     async fn send(&self, changes: &Changes, edit: Option<EditKey<'_>>) -> Result<Saved>;
-}
-
-/// Why changes that find no room to wait in do not wait for it: what is under way waits for a store in its turn, and the engine
-/// offers one only when it saves nothing.
-pub(crate) fn no_store() -> Error {
-    Error::new(ErrorKind::Unavailable, "the room has lost its store: it is offered one")
 }
 
 /// Sends changes once the room is known to have a store, else offers the whole content.
@@ -56,6 +53,51 @@ async fn offer(carrier: &impl Carrier, save: Save<'_>) -> Result<Saved> {
         )),
         (None, Put::Existed) => {
             Err(Error::new(ErrorKind::Unavailable, "the room was emptied while it was asked for its content"))
+        }
+    }
+}
+
+/// The calls that wait for a save to be handed over.
+#[derive(Debug, Default)]
+pub(crate) struct Handing(HashMap<Receipt, oneshot::Sender<Result<()>>>);
+
+/// A save that has begun.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    /// A notice tells of its outcome.
+    Later(Receipt),
+    Handing(oneshot::Receiver<Result<()>>),
+}
+
+impl Handing {
+    /// A save that has begun with this ticket. Call it before the client's next output is taken.
+    pub(crate) fn begin(&mut self, ticket: Ticket) -> Begun {
+        match ticket {
+            Ticket::Confirmed(receipt) => Begun::Later(receipt),
+            Ticket::Handed(receipt) => {
+                let (handed, handing) = oneshot::channel();
+                self.0.insert(receipt, handed);
+                Begun::Handing(handing)
+            }
+        }
+    }
+
+    /// The outcome of [`RoomClientOutput::Handed`](crate::proto::RoomClientOutput::Handed).
+    pub(crate) fn end(&mut self, receipt: Receipt, outcome: Result<()>) {
+        // The call may have been dropped.
+        let _ = self.0.remove(&receipt).map(|handing| handing.send(outcome));
+    }
+}
+
+impl Begun {
+    /// Resolves when the save is all done, or a notice will tell.
+    pub(crate) async fn saved(self) -> Result<Saved> {
+        match self {
+            Self::Later(receipt) => Ok(Saved::Later(receipt)),
+            Self::Handing(handing) => {
+                handing.await.map_err(|_| closed())??;
+                Ok(Saved::Done)
+            }
         }
     }
 }

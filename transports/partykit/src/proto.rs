@@ -4,6 +4,8 @@
 //! client, by the mock and by the room server alike.
 
 mod admission;
+#[cfg(any(feature = "client", feature = "mock"))]
+mod client;
 mod dialect;
 mod durable;
 mod epochs;
@@ -30,6 +32,8 @@ mod wire;
 
 pub use ::http::Extensions;
 pub use admission::Rejection;
+#[cfg(any(feature = "client", feature = "mock"))]
+pub(crate) use client::{Asking, Decoder, RoomClient, RoomClientOptions, RoomClientOutput, WatchId, closed};
 pub use dialect::{
     ClientMessage, DIALECT_HEADER, DIALECT_PARAMETER, DIALECT_VERSION, Dialect, Entry, Join, MALFORMED, MAX_CLIENT_ID,
     MAX_SAFE_INTEGER, OFFER_HEADER, Offer, Position, REPLACED, ServerMessage, Standing, UNACKNOWLEDGED,

@@ -13,7 +13,7 @@ use tracing::debug;
 
 use super::{http::Endpoint, shared::Shared};
 use crate::{
-    proto::{CheckId, Spoken},
+    proto::{Asking, CheckId, Spoken, WatchId},
     socket::SocketEvents,
 };
 
@@ -23,8 +23,8 @@ const BREATH: Duration = Duration::from_millis(20);
 /// The answer to the GET of a check; `None` for a failure.
 type Answer = (CheckId, Option<Option<Content>>);
 
-/// What the server speaks, for a watch and because of a connection.
-type Spoke = (u64, u64, Result<Spoken>);
+/// The answer to the question for the dialect.
+type Spoke = (Asking, Result<Spoken>);
 
 /// Runs until the persister is closed or dropped.
 pub(super) async fn drive(
@@ -33,7 +33,7 @@ pub(super) async fn drive(
     endpoint: Arc<Endpoint>,
     ended: CancellationToken,
 ) {
-    let mut ear: Option<(u64, SocketEvents)> = None;
+    let mut ear: Option<(WatchId, SocketEvents)> = None;
     let mut get: Option<BoxFuture<'static, Answer>> = None;
     let mut ask: Option<BoxFuture<'static, Spoke>> = None;
     loop {
@@ -44,9 +44,9 @@ pub(super) async fn drive(
         if let Some(check) = work.get {
             get = Some(Box::pin(answer(endpoint.clone(), check)));
         }
-        if let Some((watch, epoch)) = work.ask {
+        if let Some(asking) = work.ask {
             let endpoint = endpoint.clone();
-            ask = Some(Box::pin(async move { (watch, epoch, endpoint.spoken().await) }));
+            ask = Some(Box::pin(async move { (asking, endpoint.spoken().await) }));
         }
         let timer = async {
             match work.wake_at {
@@ -79,9 +79,9 @@ pub(super) async fn drive(
                 get = None;
                 shared.checked(check, content);
             }
-            (watch, epoch, answer) = taken(&mut ask) => {
+            (asking, answer) = taken(&mut ask) => {
                 ask = None;
-                shared.answered(watch, epoch, answer);
+                shared.answered(asking, answer);
             }
             () = timer => shared.tick(),
             () = unblocked => shared.tick(),
@@ -100,7 +100,7 @@ async fn answer(endpoint: Arc<Endpoint>, check: CheckId) -> Answer {
     }
 }
 
-async fn next(ear: &mut Option<(u64, SocketEvents)>) -> Option<(u64, crate::SocketEvent)> {
+async fn next(ear: &mut Option<(WatchId, SocketEvents)>) -> Option<(WatchId, crate::SocketEvent)> {
     match ear {
         Some((id, events)) => Some((*id, events.recv().await?)),
         None => pending().await,

@@ -12,7 +12,7 @@ use tokio::{
 use super::*;
 use crate::{
     proto::{
-        Dialect, Session, SessionOptions, Spoken,
+        Dialect, RoomClient, RoomClientOptions, SessionOptions, Spoken, Wire,
         socket::{Message, PartySocketOptions, SocketEvent},
     },
     socket::PartySocket,
@@ -30,9 +30,10 @@ fn listens() -> (Arc<Shared>, Notices, Arc<Mutex<Vec<String>>>) {
     let reports = Arc::<Mutex<Vec<String>>>::default();
     let heard = reports.clone();
     shared.report_to(Arc::new(move |error: Error| heard.lock().expect("whole").push(error.to_string())));
-    let notices = Notices::begin(shared.clone(), Listening::Ear, Some(socket()));
-    shared.ear_event(1, SocketEvent::Open { epoch: 1 });
-    shared.answered(1, 1, Ok(Spoken::Extended));
+    let notices = Notices::begin(shared.clone(), Some(socket()));
+    shared.ear_event(notices.watch(), SocketEvent::Open { epoch: 1 });
+    let asking = shared.take_work().ask.expect("the server is asked");
+    shared.answered(asking, Ok(Spoken::Extended));
     (shared, notices, reports)
 }
 
@@ -48,7 +49,7 @@ async fn r5_a_server_that_does_not_answer_is_told_of_before_anybody_reads() {
     assert!(!notices.is_ready().expect("it goes on"));
     let told = std::mem::take(&mut *reports.lock().expect("whole"));
     assert!(matches!(&told[..], [one] if one.contains("message prefix")), "{told:?}");
-    shared.ear_event(1, too_large());
+    shared.ear_event(notices.watch(), too_large());
     assert_eq!(*reports.lock().expect("whole"), ["too large"]);
 }
 
@@ -56,12 +57,12 @@ async fn r5_a_server_that_does_not_answer_is_told_of_before_anybody_reads() {
 async fn whoever_reads_is_told_in_the_stream() {
     let (shared, notices, reports) = listens();
     let answer = r#"r["snapshot",{"epoch":"e","seq":0,"last":null},[],[{},{}]]"#;
-    shared.ear_event(1, SocketEvent::Message(Message::Text(answer.into())));
+    shared.ear_event(notices.watch(), SocketEvent::Message(Message::Text(answer.into())));
     assert!(notices.is_ready().expect("it goes on"));
-    shared.ear_event(1, too_large());
+    shared.ear_event(notices.watch(), too_large());
     assert_eq!(*reports.lock().expect("whole"), [""; 0]);
-    let errors = shared.peek(|state| state.watch.as_mut().map(|watch| watch.notices.pop_errors()));
-    assert_eq!(errors.expect("somebody listens").len(), 1);
+    let errors = shared.peek(|state| state.client.take_errors());
+    assert_eq!(errors.len(), 1);
 }
 
 /// Passes connections on, towards the client 8 kB at a time.
@@ -102,8 +103,10 @@ async fn r5_a_room_that_takes_longer_to_arrive_than_the_server_may_take_to_answe
     soon(persister(host.clone()).save(Save::new(&|| room.clone(), None))).await.expect("saved");
 
     let late = persister(slow_link(host).await);
-    let options = SessionOptions { patience: Duration::from_millis(300), ..SessionOptions::default() };
-    late.shared.peek(|state| state.session = Session::new(Dialect::default(), "late", options));
+    let session = SessionOptions { patience: Duration::from_millis(300), ..SessionOptions::default() };
+    let options = RoomClientOptions { session, extends: true, ..RoomClientOptions::default() };
+    let client = RoomClient::new(Wire::default(), Dialect::default(), "late", options);
+    late.shared.peek(|state| state.client = client);
     let _told = soon(late.watch()).await.expect("it joins");
     assert_eq!(soon(late.load()).await.expect("loaded"), Some(room));
 }

@@ -7,11 +7,11 @@ use std::{
 
 use futures_channel::oneshot;
 use futures_util::FutureExt;
-use roommate::{Content, Payload};
+use roommate::Content;
 
 use crate::proto::{
-    CheckId, ConnectionId, Context, DurableRoom, Input, Memory, Opened, Output, RequestId, Response, RoomConfig,
-    RoomName, SharedStr, Side, Storage, Wire,
+    CheckId, ConnectionId, Context, Decoder, Dialect, DurableRoom, Input, Memory, Opened, Output, RequestId, Response,
+    RoomConfig, RoomName, SharedStr, Side, Storage, Wire,
 };
 
 /// Where something waits to be delivered.
@@ -34,9 +34,9 @@ pub(super) type End = (usize, Side);
 #[derive(Debug)]
 pub(super) enum Arrival {
     Opened(Side),
-    Refused(Response),
-    Closed(Side),
-    Payload(Side, Payload),
+    Refused(Side, Response),
+    Closed(Side, u16),
+    Frame(Side, SharedStr),
     Pong(CheckId),
     Answer(Answering, Response),
 }
@@ -64,7 +64,7 @@ enum Down {
     Frame(SharedStr),
     Ping(u64),
     Pong(CheckId),
-    Closed,
+    Closed(u16),
 }
 
 /// What was sent, and when in the order of all that was.
@@ -96,7 +96,6 @@ enum Stage {
 #[derive(Debug)]
 pub(super) struct Network {
     config: RoomConfig,
-    wire: Wire,
     room: DurableRoom,
     storage: Memory,
     connections: BTreeMap<ConnectionId, Connection>,
@@ -109,7 +108,6 @@ impl Network {
     pub(super) fn new(config: RoomConfig) -> Self {
         let storage = Memory::new();
         Self {
-            wire: Wire::new(config.message_prefix()),
             room: open(&config, &storage, "0"),
             config,
             storage,
@@ -119,8 +117,9 @@ impl Network {
         }
     }
 
-    pub(super) fn wire(&self) -> Wire {
-        self.wire.clone()
+    pub(super) fn decoder(&self) -> Decoder {
+        let prefix = self.config.message_prefix();
+        Decoder { wire: Wire::new(prefix), dialect: Dialect::new(prefix) }
     }
 
     pub(super) fn content(&self) -> Option<Content> {
@@ -271,18 +270,18 @@ impl Network {
             Down::Opened => Arrival::Opened(side),
             Down::Refused(response) => {
                 self.connections.remove(&id);
-                Arrival::Refused(response)
+                Arrival::Refused(side, response)
             }
-            Down::Closed => {
+            Down::Closed(code) => {
                 self.connections.remove(&id);
-                Arrival::Closed(side)
+                Arrival::Closed(side, code)
             }
             Down::Ping(token) => {
                 let sent = self.next();
                 self.connections.get_mut(&id)?.up.push_back((sent, Up::Pong(token)));
                 return None;
             }
-            Down::Frame(frame) => Arrival::Payload(side, self.wire.decode_payload(&frame)?.value),
+            Down::Frame(frame) => Arrival::Frame(side, frame),
             Down::Pong(check) => Arrival::Pong(check),
         })
     }
@@ -320,7 +319,7 @@ impl Network {
             }
             Output::Ping { connection, token } => self.send_down(connection, Down::Ping(token)),
             Output::Respond { request, response } => self.respond(request, response),
-            Output::Close { connection, .. } => self.send_down(connection, Down::Closed),
+            Output::Close { connection, code, .. } => self.send_down(connection, Down::Closed(code)),
         }
     }
 

@@ -12,12 +12,12 @@ use roommate::{Capability, Changes, Content, EditKey, Error, ErrorKind, Notice, 
 
 use super::{
     ClientId, MockRoom,
-    client::{Client, closed, content, put},
+    client::{Client, content, put},
     network::Answering,
 };
 use crate::{
-    persist::{self, Carrier, no_store},
-    proto::{Limits, LinkOptions, Put, Response, Side, Ticket},
+    persist::{self, Carrier},
+    proto::{Limits, LinkOptions, Put, Response, Side, WatchId, closed},
 };
 
 /// A persister of a [`MockRoom`], as [`PartyKitPersister`](crate::PartyKitPersister) is one of a real room.
@@ -92,7 +92,7 @@ impl MockPersister {
 #[async_trait]
 impl Carrier for MockPersister {
     fn store_is_present(&self) -> Option<bool> {
-        self.with(|client, _| client.link.store_is_present())
+        self.with(|client, _| client.client.store_is_present())
     }
 
     fn limits(&self) -> Limits {
@@ -102,7 +102,7 @@ impl Carrier for MockPersister {
     async fn get(&self) -> Result<Option<Content>> {
         let response = self.request("GET", String::new()).await?;
         let content = content("GET of the room", &response)?;
-        self.with(|client, now| client.link.store_found(content.is_some(), now));
+        self.with(|client, now| client.client.store_found(content.is_some(), now));
         Ok(content)
     }
 
@@ -111,35 +111,7 @@ impl Carrier for MockPersister {
     }
 
     async fn send(&self, changes: &Changes, _: Option<EditKey<'_>>) -> Result<Saved> {
-        enum Begun {
-            Later(Saved),
-            Handing(oneshot::Receiver<()>),
-        }
-        let begun = self.until(|client, now| {
-            client.check()?;
-            if !client.has_room() {
-                let is_absent = client.link.store_is_present() == Some(false);
-                return if is_absent { Err(no_store()) } else { Ok(None) };
-            }
-            Ok(Some(match client.link.save(changes, now)? {
-                Ticket::Confirmed(receipt) => Begun::Later(Saved::Later(receipt)),
-                Ticket::Handed(receipt) => {
-                    let (handed, handing) = oneshot::channel();
-                    client.handing.insert(receipt, handed);
-                    Begun::Handing(handing)
-                }
-            }))
-        });
-        match begun.await? {
-            Begun::Later(saved) => Ok(saved),
-            Begun::Handing(handing) => {
-                if handing.await.is_err() {
-                    self.with(|client, _| client.check())?;
-                    return Err(closed());
-                }
-                Ok(Saved::Done)
-            }
-        }
+        self.until(|client, now| client.save(changes, now)).await?.saved().await
     }
 }
 
@@ -163,16 +135,12 @@ impl Persister for MockPersister {
         let id = self.room.with(|world| {
             world.clients[self.number].check_open()?;
             world.cut(self.number, Side::Ear, true);
-            let id = world.clients[self.number].begin_watch(world.now);
+            let id = world.clients[self.number].client.begin_watch(true, world.now);
             world.open(self.number, Side::Ear);
             Ok::<_, Error>(id)
         })?;
         let notices = Notices { room: self.room.clone(), number: self.number, id };
-        self.until(|client, _| {
-            client.check()?;
-            Ok(client.link.is_ready().then_some(()))
-        })
-        .await?;
+        self.until(|client, _| Ok(client.client.is_watch_ready(id)?.then_some(()))).await?;
         Ok(Box::pin(notices))
     }
 
@@ -191,7 +159,7 @@ impl Drop for MockPersister {
 
 impl Client {
     fn check_open(&self) -> Result<()> {
-        if self.closed { Err(closed()) } else { Ok(()) }
+        if self.is_closed { Err(closed()) } else { Ok(()) }
     }
 }
 
@@ -200,7 +168,7 @@ impl Client {
 struct Notices {
     room: MockRoom,
     number: usize,
-    id: u64,
+    id: WatchId,
 }
 
 impl Stream for Notices {
@@ -208,15 +176,12 @@ impl Stream for Notices {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.room.with(|world| {
-            let watch = world.clients[self.number].watch.as_mut().filter(|watch| watch.id == self.id);
-            let Some(watch) = watch else { return Poll::Ready(None) };
-            match watch.notices.pop() {
-                Some(notice) => Poll::Ready(Some(notice)),
-                None => {
-                    watch.reader = Some(context.waker().clone());
-                    Poll::Pending
-                }
+            let client = &mut world.clients[self.number];
+            let notice = client.client.next_notice(self.id);
+            if notice.is_pending() {
+                client.reader = Some((self.id, context.waker().clone()));
             }
+            notice
         })
     }
 }
@@ -224,7 +189,7 @@ impl Stream for Notices {
 impl Drop for Notices {
     fn drop(&mut self) {
         self.room.with(|world| {
-            if world.clients[self.number].end_watch(self.id, world.now) {
+            if world.clients[self.number].client.end_watch(self.id, world.now) {
                 world.cut(self.number, Side::Ear, true);
             }
         });

@@ -7,7 +7,7 @@ use super::{
     random::Random,
     world::{Client, Event, World},
 };
-use crate::proto::{CheckId, Response, Side};
+use crate::proto::{Asking, CheckId, Response, Side};
 
 /// One connection, or the attempt at one.
 pub(super) struct Conn {
@@ -80,7 +80,7 @@ pub(super) enum Answering {
     Call(futures_channel::oneshot::Sender<Option<Response>>),
     Check(CheckId),
     /// The watch, and which connection of it, that waits to know what the server speaks.
-    Greeting(u64, u64),
+    Greeting(Asking),
     Stock,
 }
 
@@ -343,7 +343,7 @@ impl World {
             // Whoever asked may be gone.
             (Answering::Call(call), _) => drop(call.send(response)),
             (Answering::Check(check), Client::Ours(_)) => self.ours_checked(peer, check, response),
-            (Answering::Greeting(watch, opened), Client::Ours(_)) => self.ours_greeted(peer, watch, opened, response),
+            (Answering::Greeting(asking), Client::Ours(_)) => self.ours_greeted(peer, asking, response),
             (Answering::Stock, Client::Stock(_)) => self.stock_answered(peer, response),
             _ => {}
         }

@@ -12,12 +12,12 @@ use std::{
 use async_trait::async_trait;
 use futures_channel::oneshot;
 use futures_core::{Stream, stream::BoxStream};
-use roommate::{Capability, Changes, Content, EditKey, Error, ErrorKind, Notice, Persister, Result, Save, Saved};
+use roommate::{Capability, Changes, Content, EditKey, Notice, Persister, Result, Save, Saved};
 
-use super::{Begun, Ours, Watch, answer, content, unavailable};
+use super::{Ours, answer, content, unavailable};
 use crate::{
     persist::{self, Carrier},
-    proto::{Limits, Listening, NoticeQueue, OFFER_HEADER, Put, Response, Spoken},
+    proto::{Limits, OFFER_HEADER, Put, Response, WatchId, closed},
     sim::{executor::Simulator, network::Answering, world::Client},
 };
 
@@ -68,7 +68,7 @@ impl SimPersister {
 #[async_trait]
 impl Carrier for SimPersister {
     fn store_is_present(&self) -> Option<bool> {
-        self.with(|ours, _| ours.store_is_present())
+        self.with(|ours, _| ours.client.store_is_present())
     }
 
     fn limits(&self) -> Limits {
@@ -77,13 +77,13 @@ impl Carrier for SimPersister {
 
     async fn get(&self) -> Result<Option<Content>> {
         let content = content(&self.request("GET", Vec::new(), String::new()).await?)?;
-        self.with(|ours, now| ours.store_found(content.is_some(), now));
+        self.with(|ours, now| ours.client.store_found(content.is_some(), now));
         Ok(content)
     }
 
     async fn put(&self, content: &Content, edit: Option<EditKey<'_>>) -> Result<Put> {
         let offer = match edit {
-            Some(edit) => self.with(|ours, _| ours.offer(edit).transpose()).transpose()?,
+            Some(edit) => self.with(|ours, _| ours.client.offer(edit).transpose()).transpose()?,
             None => None,
         };
         let headers = offer.into_iter().map(|offer| (OFFER_HEADER.to_owned(), offer)).collect();
@@ -91,13 +91,7 @@ impl Carrier for SimPersister {
     }
 
     async fn send(&self, changes: &Changes, edit: Option<EditKey<'_>>) -> Result<Saved> {
-        match self.until(|ours, now| ours.save(changes, edit, now)).await? {
-            Begun::Later(receipt) => Ok(Saved::Later(receipt)),
-            Begun::Handing(handing) => {
-                handing.await.map_err(|_| Error::new(ErrorKind::Closed, "the persister is closed"))?;
-                Ok(Saved::Done)
-            }
-        }
+        self.until(|ours, now| ours.save(changes, edit, now)).await?.saved().await
     }
 }
 
@@ -108,10 +102,7 @@ impl Persister for SimPersister {
     }
 
     async fn load(&self) -> Result<Option<Content>> {
-        let told = self.with(|ours, _| {
-            let is_extended = ours.is_extended();
-            ours.watch.as_mut().filter(|_| is_extended)?.notices.pop_content()
-        });
+        let told = self.with(|ours, _| ours.client.take_content());
         match told {
             Some(content) => Ok(Some(content)),
             None => self.get().await,
@@ -125,37 +116,18 @@ impl Persister for SimPersister {
     async fn watch(&self) -> Result<BoxStream<'static, Result<Notice>>> {
         let id = {
             let mut world = self.simulator.world();
-            let id = world.act(self.peer, |ours, now| {
-                ours.watches += 1;
-                ours.watch = Some(Watch {
-                    id: ours.watches,
-                    notices: NoticeQueue::new(ours.notices),
-                    reader: None,
-                    ended: false,
-                    failure: None,
-                    spoken: (!ours.extends).then_some(Spoken::Stock),
-                    opened: 0,
-                    is_open: false,
-                    ask_at: None,
-                });
-                ours.session.restart();
-                ours.link.listen(Listening::Ear, now);
-                ours.watches
-            });
+            let id = world.act(self.peer, |ours, now| Some(ours.client.begin_watch(true, now)));
             world.open_ear(self.peer);
             id
         };
+        let id = id.ok_or_else(closed)?;
         let notices = Notices { simulator: self.simulator.clone(), peer: self.peer, id };
-        let is_ready = |ours: &mut Ours, _| match ours.watch.as_ref().and_then(|watch| watch.failure.clone()) {
-            Some(error) => Err(error),
-            None => Ok(ours.is_ready().then_some(())),
-        };
-        self.until(is_ready).await?;
+        self.until(|ours, _| Ok(ours.client.is_watch_ready(id)?.then_some(()))).await?;
         Ok(Box::pin(notices))
     }
 
     fn introduce(&self, client: &str) {
-        self.with(|ours, _| ours.session.introduce(client));
+        self.with(|ours, _| ours.client.introduce(client));
     }
 }
 
@@ -169,7 +141,7 @@ impl fmt::Debug for SimPersister {
 struct Notices {
     simulator: Arc<Simulator>,
     peer: usize,
-    id: u64,
+    id: WatchId,
 }
 
 impl Stream for Notices {
@@ -178,32 +150,14 @@ impl Stream for Notices {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut world = self.simulator.world();
         let Client::Ours(ours) = &mut world.peers[self.peer].client else { return Poll::Ready(None) };
-        let Some(watch) = ours.watch.as_mut().filter(|watch| watch.id == self.id) else { return Poll::Ready(None) };
-        let was_full = watch.notices.is_full();
-        let Some(notice) = watch.notices.pop() else {
-            if let Some(error) = watch.failure.take() {
-                watch.ended = true;
-                return Poll::Ready(Some(Err(error)));
-            }
-            if watch.ended {
-                return Poll::Ready(None);
-            }
-            watch.reader = Some(context.waker().clone());
-            return Poll::Pending;
-        };
-        if was_full {
-            // A save may wait for that.
-            if let Some(waiting) = ours.waiting.take() {
-                waiting.wake();
-            }
+        let notice = ours.client.next_notice(self.id);
+        if notice.is_pending() {
+            ours.reader = Some((self.id, context.waker().clone()));
         }
-        if let Ok(Notice::Confirmed { receipt, refused }) = &notice
-            && !refused.is_empty()
-        {
-            let receipt = *receipt;
-            world.act(self.peer, |ours, _| ours.session.taken(receipt));
+        if ours.client.has_output() {
+            world.act(self.peer, |_, _| ());
         }
-        Poll::Ready(Some(notice))
+        notice
     }
 }
 
@@ -211,16 +165,7 @@ impl Drop for Notices {
     fn drop(&mut self) {
         let mut world = self.simulator.world();
         let id = self.id;
-        let was_last = world.act(self.peer, |ours, now| {
-            let is_last = ours.watch.as_ref().is_some_and(|watch| watch.id == id);
-            if is_last {
-                ours.watch = None;
-                ours.link.listen(Listening::Off, now);
-                ours.session.restart();
-            }
-            is_last
-        });
-        if was_last {
+        if world.act(self.peer, |ours, now| ours.client.end_watch(id, now)) {
             world.close_ear(self.peer);
         }
     }
