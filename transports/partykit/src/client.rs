@@ -7,7 +7,6 @@ mod config;
 mod drive;
 mod http;
 mod line;
-mod notices;
 mod runtime;
 mod shared;
 mod state;
@@ -18,21 +17,15 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
-use roommate::{
-    Capability, Changes, Content, EditKey, Error, ErrorKind, Notice, Persister, Report, Result, Runtime, Save, Saved,
-};
+use roommate::{Capability, Content, Error, ErrorKind, Notice, Persister, Report, Result, Runtime, Save, Saved};
 use tokio_util::sync::CancellationToken;
 
+use self::shared::Shared;
 pub use self::{
     config::{PartyKitConfig, StoreProtocol},
     runtime::TokioRuntime,
 };
-use self::{http::Endpoint, notices::Notices, shared::Shared};
-use crate::{
-    persist::{self, Carrier},
-    proto::{Limits, Put, closed},
-    socket::PartySocket,
-};
+use crate::{persist, socket::PartySocket};
 
 /// Keeps a store in step with a PartyKit room: TinyBase's `createPartyKitPersister`, for the same rooms.
 ///
@@ -62,8 +55,6 @@ use crate::{
 pub struct PartyKitPersister {
     shared: Arc<Shared>,
     socket: PartySocket,
-    endpoint: Arc<Endpoint>,
-    config: PartyKitConfig,
     runtime: TokioRuntime,
     task: CancellationToken,
 }
@@ -81,11 +72,10 @@ impl PartyKitPersister {
             let message = "a PartyKitPersister needs a tokio runtime with I/O and time: make it inside of one";
             Error::with_source(ErrorKind::Unsupported, message, error)
         })?;
-        let endpoint = Arc::new(Endpoint::new(socket, &config)?);
         let shared = Arc::new(Shared::new(socket, &config)?);
         let task = CancellationToken::new();
-        runtime.spawn(drive::drive(shared.clone(), socket.events(), endpoint.clone(), task.clone()));
-        Ok(Self { shared, socket: socket.clone(), endpoint, config, runtime: runtime.into(), task })
+        runtime.spawn(drive::drive(shared.clone(), socket.events(), task.clone()));
+        Ok(Self { shared, socket: socket.clone(), runtime: runtime.into(), task })
     }
 
     /// The socket that changes are sent on.
@@ -95,51 +85,12 @@ impl PartyKitPersister {
 
     /// The URL that whole contents are read from and written to.
     pub fn store_url(&self) -> &str {
-        self.endpoint.url()
+        self.shared.endpoint().url()
     }
 
     fn end(&self) {
         self.task.cancel();
         self.shared.with(|state, now| state.close(now));
-    }
-
-    fn check_open(&self) -> Result<()> {
-        if self.task.is_cancelled() { Err(closed()) } else { Ok(()) }
-    }
-}
-
-#[async_trait]
-impl Carrier for PartyKitPersister {
-    fn store_is_present(&self) -> Option<bool> {
-        self.shared.peek(|state| state.client.store_is_present())
-    }
-
-    fn limits(&self) -> Limits {
-        self.config.limits
-    }
-
-    async fn get(&self) -> Result<Option<Content>> {
-        let content = self.endpoint.get().await?;
-        self.shared.with(|state, now| state.client.store_found(content.is_some(), now));
-        Ok(content)
-    }
-
-    async fn put(&self, content: &Content, edit: Option<EditKey<'_>>) -> Result<Put> {
-        let offer = match edit {
-            Some(edit) => self.shared.with(|state, _| state.client.offer(edit))?,
-            None => None,
-        };
-        self.endpoint.put(content, offer).await
-    }
-
-    async fn send(&self, changes: &Changes, edit: Option<EditKey<'_>>) -> Result<Saved> {
-        let mut news = self.shared.news();
-        loop {
-            match self.shared.save(changes, edit)? {
-                Some(begun) => return begun.saved().await,
-                None => news.changed().await.map_err(|_| closed())?,
-            }
-        }
     }
 }
 
@@ -150,34 +101,21 @@ impl Persister for PartyKitPersister {
     }
 
     async fn load(&self) -> Result<Option<Content>> {
-        self.check_open()?;
-        match self.shared.peek(|state| state.client.take_content()) {
-            Some(content) => Ok(Some(content)),
-            None => self.get().await,
-        }
+        persist::load(&*self.shared).await
     }
 
     /// Sends changes over the socket once the room is known to have a store, else offers the whole content over HTTP.
     async fn save(&self, save: Save<'_>) -> Result<Saved> {
-        self.check_open()?;
-        persist::save(self, save).await
+        persist::save(&*self.shared, save).await
     }
 
     /// Resolves once both connections are open; in the extended dialect, once the server has said what the room holds.
     async fn watch(&self) -> Result<BoxStream<'static, Result<Notice>>> {
-        self.check_open()?;
-        let has_ear = self.config.listening_connection;
-        let ear = has_ear.then(|| PartySocket::new(self.shared.ear_options()?)).transpose()?;
-        let mut news = self.shared.news();
-        let notices = Notices::begin(self.shared.clone(), ear);
-        while !notices.is_ready()? {
-            news.changed().await.map_err(|_| closed())?;
-        }
-        Ok(Box::pin(notices))
+        persist::watch(&self.shared).await
     }
 
     fn introduce(&self, client: &str) {
-        self.shared.with(|state, _| state.client.introduce(client));
+        self.shared.with(|state, _| state.hosted.client.introduce(client));
     }
 
     fn report_to(&self, report: Report) {

@@ -34,13 +34,14 @@ mod tests;
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
     time::Duration,
 };
 
 use roommate::Content;
 
 use self::{
-    client::{Client, LOST, Wake},
+    client::{Client, LOST},
     network::Network,
 };
 pub use self::{network::Channel, persister::MockPersister};
@@ -152,7 +153,7 @@ impl MockRoom {
         self.with(|world| {
             world.now += by;
             for client in &mut world.clients {
-                client.client.tick(world.now);
+                client.hosted.client.tick(world.now);
             }
         });
     }
@@ -175,11 +176,9 @@ impl MockRoom {
         while !world.held && world.deliver_next() {
             world.carry_out();
         }
-        let wakes: Vec<Wake> = world.clients.iter_mut().filter_map(Client::take_wake).collect();
+        let wakes: Vec<Waker> = world.clients.iter_mut().flat_map(Client::take_wakes).collect();
         drop(world);
-        for wake in wakes {
-            wake.wake();
-        }
+        wakes.into_iter().for_each(Waker::wake);
         result
     }
 
@@ -204,15 +203,15 @@ impl World {
     /// Connects, unless it does already.
     fn open(&mut self, number: usize, side: Side) {
         let client = &mut self.clients[number];
-        if !client.is_closed && (side == Side::Main || client.client.has_watch()) {
-            client.client.retried();
+        if client.hosted.client.check_open().is_ok() && (side == Side::Main || client.hosted.client.has_watch()) {
+            client.hosted.client.retried();
             self.network.connect((number, side));
         }
     }
 
     fn cut(&mut self, number: usize, side: Side, arrives: bool) {
         self.network.cut((number, side), arrives);
-        self.clients[number].client.closed(side, LOST, "", self.now);
+        self.clients[number].hosted.client.closed(side, LOST, "", self.now);
     }
 
     fn deliver_next(&mut self) -> bool {

@@ -1,51 +1,140 @@
-//! How a persister of a room loads and saves, whatever carries its messages and requests.
+//! A persister of a room: how it loads, saves and watches, in whatever environment its client runs.
+//!
+//! [`RoomClient`](crate::proto::RoomClient) decides; a [`Host`] has sockets, requests, a clock and a lock. What is between
+//! them is here, once.
 
-use std::collections::HashMap;
+use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use async_trait::async_trait;
-use futures_channel::oneshot;
-use roommate::{Changes, Content, EditKey, Error, ErrorKind, Receipt, Result, Save, Saved};
+use futures_core::stream::BoxStream;
+use roommate::{Changes, Content, EditKey, Error, ErrorKind, Notice, Result, Save, Saved};
 
-use crate::proto::{Limits, Put, Ticket, closed};
+use crate::proto::{Limits, Put, WatchId};
 
-/// What carries messages and requests to a room.
+mod hosted;
+mod notices;
+
+pub(crate) use hosted::Hosted;
+use notices::Notices;
+
+/// The environment of a room's client.
 #[async_trait]
-pub(crate) trait Carrier: Sync {
-    /// Whether the room has a store, as far as is known.
-    fn store_is_present(&self) -> Option<bool>;
+pub(crate) trait Host: Send + Sync + 'static {
+    /// Calls `act` under the client's lock, and does nothing of what follows from it. The time is of the client's clock.
+    fn peek<T>(&self, act: impl FnOnce(&mut Hosted, Duration) -> T) -> T
+    where
+        Self: Sized;
+
+    /// Does what the client wants done, and wakes the tasks that wait for a change.
+    fn carry_out(&self);
+
+    /// Begins a watch, and opens its ear.
+    fn begin_watch(&self) -> Result<WatchId>;
+
+    /// Ends a watch, and closes its ear.
+    fn end_watch(&self, watch: WatchId);
+
+    /// Reads the room's content by a request.
+    async fn get(&self) -> Result<Option<Content>>;
+
+    /// Offers a first content by a request, with this header for the edits in it.
+    async fn put(&self, content: &Content, offer: Option<String>) -> Result<Put>;
 
     /// What the room can take.
     fn limits(&self) -> Limits;
-
-    /// Reads the room's content, and takes note whether there is one.
-    async fn get(&self) -> Result<Option<Content>>;
-
-    /// Offers a first content, which has this edit and all before it.
-    async fn put(&self, content: &Content, edit: Option<EditKey<'_>>) -> Result<Put>;
-
-    /// Sends changes to a room that has a store.
-    async fn send(&self, changes: &Changes, edit: Option<EditKey<'_>>) -> Result<Saved>;
 }
 
-/// Sends changes once the room is known to have a store, else offers the whole content.
-pub(crate) async fn save(carrier: &impl Carrier, save: Save<'_>) -> Result<Saved> {
-    let present = carrier.store_is_present() == Some(true);
-    match save.changes() {
-        // A room without a store drops changes without a word.
-        Some(changes) if present => carrier.send(changes, save.edit()).await,
-        None if present => match carrier.get().await? {
-            Some(content) => Ok(Saved::Found(content)),
-            None => offer(carrier, save).await,
-        },
-        _ => offer(carrier, save).await,
+/// Calls `act` under the client's lock, and does what follows.
+pub(crate) fn with<H: Host, T>(host: &H, act: impl FnOnce(&mut Hosted, Duration) -> T) -> T {
+    let result = host.peek(act);
+    host.carry_out();
+    result
+}
+
+/// The room's content: what the server sent on joining while that is all that is known, else by a request.
+pub(crate) async fn load(host: &impl Host) -> Result<Option<Content>> {
+    let joined = host.peek(|hosted, _| {
+        hosted.client.check_open()?;
+        Ok::<_, Error>(hosted.client.take_content())
+    })?;
+    match joined {
+        Some(content) => Ok(Some(content)),
+        None => get(host).await,
     }
 }
 
+/// Sends changes once the room is known to have a store, else offers the whole content.
+pub(crate) async fn save(host: &impl Host, save: Save<'_>) -> Result<Saved> {
+    let is_present = host.peek(|hosted, _| {
+        hosted.client.check_open()?;
+        Ok::<_, Error>(hosted.client.store_is_present() == Some(true))
+    })?;
+    match save.changes() {
+        // A room without a store drops changes without a word.
+        Some(changes) if is_present => send(host, changes, save.edit()).await,
+        None if is_present => match get(host).await? {
+            Some(content) => Ok(Saved::Found(content)),
+            None => offer(host, save).await,
+        },
+        _ => offer(host, save).await,
+    }
+}
+
+/// Resolves once everything is open that the watch listens to; in the extended dialect, once the server has sent what the
+/// room holds.
+pub(crate) async fn watch<H: Host>(host: &Arc<H>) -> Result<BoxStream<'static, Result<Notice>>> {
+    let watch = host.begin_watch()?;
+    // Dropped, it ends the watch.
+    let notices = Notices::new(host.clone(), watch);
+    until(&**host, |hosted, _| Ok(hosted.client.is_watch_ready(watch)?.then_some(()))).await?;
+    Ok(Box::pin(notices))
+}
+
+/// Calls `look` after each change of the client until it returns something. It may change the client only then.
+async fn until<H: Host, T>(
+    host: &H,
+    mut look: impl FnMut(&mut Hosted, Duration) -> Result<Option<T>> + Send,
+) -> Result<T> {
+    poll_fn(|context| {
+        let found = host.peek(|hosted, now| {
+            let found = look(hosted, now);
+            if let Ok(None) = found {
+                hosted.wait(context.waker());
+            }
+            found
+        });
+        match found.transpose() {
+            None => Poll::Pending,
+            Some(found) => {
+                host.carry_out();
+                Poll::Ready(found)
+            }
+        }
+    })
+    .await
+}
+
+/// Reads the room's content by a request, and takes note whether there is one.
+async fn get(host: &impl Host) -> Result<Option<Content>> {
+    let content = host.get().await?;
+    with(host, |hosted, now| hosted.client.store_found(content.is_some(), now));
+    Ok(content)
+}
+
+/// Sends changes to a room that has a store.
+async fn send(host: &impl Host, changes: &Changes, edit: Option<EditKey<'_>>) -> Result<Saved> {
+    until(host, |hosted, now| hosted.save(changes, edit, now)).await?.saved().await
+}
+
 /// Offers a whole content to a room that perhaps has none, and reads what it has then.
-async fn offer(carrier: &impl Carrier, save: Save<'_>) -> Result<Saved> {
+async fn offer(host: &impl Host, save: Save<'_>) -> Result<Saved> {
+    let offer = match save.edit() {
+        Some(edit) => with(host, |hosted, _| hosted.client.offer(edit))?,
+        None => None,
+    };
     // What the room can never take is refused, and reported, when it is saved as changes.
-    let put = carrier.put(&carrier.limits().trim(save.content()), save.edit()).await?;
-    match (carrier.get().await?, put) {
+    let put = host.put(&host.limits().trim(save.content()), offer).await?;
+    match (get(host).await?, put) {
         (Some(content), _) => Ok(Saved::Found(content)),
         (None, Put::Created) => Err(Error::new(
             ErrorKind::Refused,
@@ -53,51 +142,6 @@ async fn offer(carrier: &impl Carrier, save: Save<'_>) -> Result<Saved> {
         )),
         (None, Put::Existed) => {
             Err(Error::new(ErrorKind::Unavailable, "the room was emptied while it was asked for its content"))
-        }
-    }
-}
-
-/// The calls that wait for a save to be handed over.
-#[derive(Debug, Default)]
-pub(crate) struct Handing(HashMap<Receipt, oneshot::Sender<Result<()>>>);
-
-/// A save that has begun.
-#[derive(Debug)]
-pub(crate) enum Begun {
-    /// A notice tells of its outcome.
-    Later(Receipt),
-    Handing(oneshot::Receiver<Result<()>>),
-}
-
-impl Handing {
-    /// A save that has begun with this ticket. Call it before the client's next output is taken.
-    pub(crate) fn begin(&mut self, ticket: Ticket) -> Begun {
-        match ticket {
-            Ticket::Confirmed(receipt) => Begun::Later(receipt),
-            Ticket::Handed(receipt) => {
-                let (handed, handing) = oneshot::channel();
-                self.0.insert(receipt, handed);
-                Begun::Handing(handing)
-            }
-        }
-    }
-
-    /// The outcome of [`RoomClientOutput::Handed`](crate::proto::RoomClientOutput::Handed).
-    pub(crate) fn end(&mut self, receipt: Receipt, outcome: Result<()>) {
-        // The call may have been dropped.
-        let _ = self.0.remove(&receipt).map(|handing| handing.send(outcome));
-    }
-}
-
-impl Begun {
-    /// Resolves when the save is all done, or a notice will tell.
-    pub(crate) async fn saved(self) -> Result<Saved> {
-        match self {
-            Self::Later(receipt) => Ok(Saved::Later(receipt)),
-            Self::Handing(handing) => {
-                handing.await.map_err(|_| closed())??;
-                Ok(Saved::Done)
-            }
         }
     }
 }

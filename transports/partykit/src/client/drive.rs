@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{http::Endpoint, shared::Shared};
+use super::shared::Shared;
 use crate::{
     proto::{Asking, CheckId, Spoken, WatchId},
     socket::SocketEvents,
@@ -27,12 +27,7 @@ type Answer = (CheckId, Option<Option<Content>>);
 type Spoke = (Asking, Result<Spoken>);
 
 /// Runs until the persister is closed or dropped.
-pub(super) async fn drive(
-    shared: Arc<Shared>,
-    mut main: SocketEvents,
-    endpoint: Arc<Endpoint>,
-    ended: CancellationToken,
-) {
+pub(super) async fn drive(shared: Arc<Shared>, mut main: SocketEvents, ended: CancellationToken) {
     let mut ear: Option<(WatchId, SocketEvents)> = None;
     let mut get: Option<BoxFuture<'static, Answer>> = None;
     let mut ask: Option<BoxFuture<'static, Spoke>> = None;
@@ -42,11 +37,11 @@ pub(super) async fn drive(
             ear = work.ear;
         }
         if let Some(check) = work.get {
-            get = Some(Box::pin(answer(endpoint.clone(), check)));
+            get = Some(Box::pin(answer(shared.clone(), check)));
         }
         if let Some(asking) = work.ask {
-            let endpoint = endpoint.clone();
-            ask = Some(Box::pin(async move { (asking, endpoint.spoken().await) }));
+            let shared = shared.clone();
+            ask = Some(Box::pin(async move { (asking, shared.endpoint().spoken().await) }));
         }
         let timer = async {
             match work.wake_at {
@@ -90,8 +85,8 @@ pub(super) async fn drive(
     }
 }
 
-async fn answer(endpoint: Arc<Endpoint>, check: CheckId) -> Answer {
-    match endpoint.get().await {
+async fn answer(shared: Arc<Shared>, check: CheckId) -> Answer {
+    match shared.endpoint().get().await {
         Ok(content) => (check, Some(content)),
         Err(error) => {
             debug!(%error, "cannot check what became of changes");

@@ -3,21 +3,21 @@
 use std::{
     fmt,
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    task::Waker,
     time::Duration,
 };
 
-use roommate::{Changes, Content, Decoded, EditKey, Error, ErrorKind, Report, Result};
-use tokio::{
-    sync::{Notify, watch},
-    time::Instant,
-};
+use async_trait::async_trait;
+use roommate::{Content, Decoded, Error, ErrorKind, Report, Result};
+use tokio::{sync::Notify, time::Instant};
 use tracing::{trace, warn};
 
-use super::{PartyKitConfig, state::State};
+use super::{PartyKitConfig, http::Endpoint, state::State};
 use crate::{
-    persist::Begun,
+    persist::{Host, Hosted},
     proto::{
-        Asking, CheckId, DIALECT_PARAMETER, DIALECT_VERSION, Decoder, Dialect, Side, Spoken, WatchId, Wire,
+        Asking, CheckId, DIALECT_PARAMETER, DIALECT_VERSION, Decoder, Dialect, Limits, Put, Side, Spoken, WatchId,
+        Wire,
         socket::{Message, PartySocketOptions, ReadyState, SocketEvent},
     },
     socket::{PartySocket, SocketEvents},
@@ -27,15 +27,17 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// Tells the task that there is something to do.
     pub(super) work: Notify,
-    /// Tells whoever waits for a change of the state.
-    news: watch::Sender<()>,
     began: Instant,
     decoder: Decoder,
     socket: PartySocket,
     /// Whether the extended dialect may be spoken.
     extends: bool,
+    /// Whether a watch has a connection of its own.
+    has_ear: bool,
     max_content_size: usize,
-    /// Hears of what passes by itself, for all that anybody knows.
+    limits: Limits,
+    endpoint: Endpoint,
+    /// Called for each error that no call returns.
     report: OnceLock<Report>,
 }
 
@@ -60,18 +62,20 @@ impl Shared {
         Ok(Self {
             state: Mutex::new(state),
             work: Notify::new(),
-            news: watch::Sender::new(()),
             began: Instant::now(),
             decoder,
             socket: socket.clone(),
             extends,
+            has_ear: config.listening_connection,
             max_content_size: config.max_content_size,
+            limits: config.limits,
+            endpoint: Endpoint::new(socket, config)?,
             report: OnceLock::new(),
         })
     }
 
-    /// Looks at the state, or changes what nothing else depends on. Tells no news, so whoever waits for some may look.
-    pub(super) fn peek<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+    /// Looks at the state.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
         look(&mut self.lock())
     }
 
@@ -79,47 +83,24 @@ impl Shared {
     pub(super) fn with<T>(&self, change: impl FnOnce(&mut State, Duration) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state, self.began.elapsed());
-        self.carry_out(state);
+        self.follow(state);
         result
     }
 
-    /// Begins a save. One for which there is no room changes nothing and is no news: whoever waits for room would wake
-    /// itself, for ever.
-    pub(super) fn save(&self, changes: &Changes, edit: Option<EditKey<'_>>) -> Result<Option<Begun>> {
-        let mut state = self.lock();
-        let begun = state.save(changes, edit, self.began.elapsed());
-        if !matches!(begun, Ok(None)) {
-            self.carry_out(state);
-        }
-        begun
-    }
-
-    /// Does what follows from a change of the state, and tells of it.
-    fn carry_out(&self, mut state: MutexGuard<'_, State>) {
+    /// Does what follows from a change of the state.
+    fn follow(&self, mut state: MutexGuard<'_, State>) {
         let reports = state.carry_out();
-        let reader = state.reader_to_wake();
+        let wakes = state.hosted.take_wakes();
         drop(state);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
+        wakes.into_iter().for_each(Waker::wake);
         reports.into_iter().for_each(|error| self.report(error));
-        self.tell_news();
         self.work.notify_one();
-    }
-
-    /// Resolves after each change of the state from now on.
-    pub(super) fn news(&self) -> watch::Receiver<()> {
-        self.news.subscribe()
-    }
-
-    pub(super) fn tell_news(&self) {
-        self.news.send_replace(());
     }
 
     /// Options of the persister's own connection: the socket's, with an id of its own, room for contents, and a sign for the
     /// server.
     pub(super) fn ear_options(&self) -> Result<PartySocketOptions> {
-        self.peek(|state| state.check_room())?;
+        self.look(|state| state.check_room())?;
         let mut options =
             PartySocketOptions { id: None, start_closed: false, ..self.socket.options().as_ref().clone() };
         // It brings whole contents.
@@ -133,12 +114,12 @@ impl Shared {
     /// Takes what the task is to do.
     pub(super) fn take_work(&self) -> Work {
         let mut state = self.lock();
-        let State { client, main, ear, get, ask, .. } = &mut *state;
+        let State { hosted, main, ear, get, ask, .. } = &mut *state;
         let ear = ear.as_mut();
         let blocked = ear.as_ref().and_then(|ear| ear.line.blocked());
         Work {
             // One that no clock can show does not come.
-            wake_at: client.deadline().and_then(|deadline| self.began.checked_add(deadline)),
+            wake_at: hosted.client.deadline().and_then(|deadline| self.began.checked_add(deadline)),
             ear: ear.and_then(|ear| Some((ear.watch, ear.events.take()?))),
             get: get.take(),
             ask: ask.take(),
@@ -149,7 +130,7 @@ impl Shared {
     /// Where to tell errors from now on. The first time counts.
     pub(super) fn report_to(&self, report: Report) {
         self.report.get_or_init(|| report);
-        self.with(|state, _| state.client.report_errors());
+        self.with(|state, _| state.hosted.client.report_errors());
     }
 
     /// Tells an error to whoever hears of those that no call is answered with. With no lock held.
@@ -164,7 +145,7 @@ impl Shared {
         match event {
             SocketEvent::Message(message) => {
                 // Without an ear notices come from the main connection.
-                if self.peek(|state| state.ear.is_none()) {
+                if self.look(|state| state.ear.is_none()) {
                     self.heard(Side::Main, &message, |_| true);
                 }
             }
@@ -172,18 +153,18 @@ impl Shared {
                 SocketEvent::Open { epoch } => match state.check_room() {
                     Ok(()) => {
                         state.main.opened(epoch);
-                        state.client.opened(Side::Main, now);
+                        state.hosted.client.opened(Side::Main, now);
                     }
-                    Err(error) => state.client.failed(Side::Main, error, true),
+                    Err(error) => state.hosted.client.failed(Side::Main, error, true),
                 },
                 SocketEvent::Close { code, reason, .. } => {
                     state.main.closed();
-                    state.client.closed(Side::Main, code, &reason, now);
+                    state.hosted.client.closed(Side::Main, code, &reason, now);
                 }
                 SocketEvent::Pong(payload) => pong(state, &payload),
                 SocketEvent::Error(error) => {
                     let is_final = state.main_is_closed();
-                    state.client.failed(Side::Main, error, is_final);
+                    state.hosted.client.failed(Side::Main, error, is_final);
                 }
                 SocketEvent::Message(_) => {}
             }),
@@ -201,16 +182,16 @@ impl Shared {
             match event {
                 SocketEvent::Open { epoch } => {
                     ear.line.opened(epoch);
-                    state.client.opened(Side::Ear, now);
+                    state.hosted.client.opened(Side::Ear, now);
                 }
                 SocketEvent::Close { code, reason, .. } => {
                     ear.line.closed();
-                    state.client.closed(Side::Ear, code, &reason, now);
+                    state.hosted.client.closed(Side::Ear, code, &reason, now);
                 }
                 SocketEvent::Pong(payload) => pong(state, &payload),
                 SocketEvent::Error(error) => {
                     let is_final = ear.line.socket().ready_state() == ReadyState::Closed;
-                    state.client.failed(Side::Ear, error, is_final);
+                    state.hosted.client.failed(Side::Ear, error, is_final);
                 }
                 SocketEvent::Message(_) => {}
             }
@@ -220,28 +201,28 @@ impl Shared {
 
     /// The server answered for its dialect, or could not.
     pub(super) fn answered(&self, asking: Asking, answer: Result<Spoken>) {
-        self.with(|state, now| state.client.answered(asking, answer, now));
+        self.with(|state, now| state.hosted.client.answered(asking, answer, now));
     }
 
     /// Time has passed.
     pub(super) fn tick(&self) {
         self.with(|state, now| {
             if let Some(at) = state.last_arrival() {
-                state.client.arriving(at.saturating_duration_since(self.began));
+                state.hosted.client.arriving(at.saturating_duration_since(self.began));
             }
-            state.client.tick(now);
+            state.hosted.client.tick(now);
         });
     }
 
     /// The GET of a check was answered.
     pub(super) fn checked(&self, check: CheckId, answer: Option<Option<Content>>) {
-        self.with(|state, now| state.client.checked(check, answer, now));
+        self.with(|state, now| state.hosted.client.checked(check, answer, now));
     }
 
     /// The main socket is gone, with its runtime.
     pub(super) fn socket_is_gone(&self) {
         let error = Error::new(ErrorKind::Closed, "the socket is gone");
-        self.with(|state, _| state.client.failed(Side::Main, error, true));
+        self.with(|state, _| state.hosted.client.failed(Side::Main, error, true));
     }
 
     fn heard(&self, side: Side, message: &Message, lasts: impl FnOnce(&State) -> bool) -> bool {
@@ -254,7 +235,7 @@ impl Shared {
                 self.with(|state, now| {
                     let lasts = lasts(state);
                     if lasts {
-                        state.client.heard(side, value, now);
+                        state.hosted.client.heard(side, value, now);
                     }
                     lasts
                 })
@@ -270,6 +251,10 @@ impl Shared {
         }
     }
 
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -277,7 +262,42 @@ impl Shared {
 
 fn pong(state: &mut State, payload: &[u8]) {
     if let Ok(payload) = payload.try_into() {
-        state.client.alive(CheckId::from_bytes(payload));
+        state.hosted.client.alive(CheckId::from_bytes(payload));
+    }
+}
+
+#[async_trait]
+impl Host for Shared {
+    fn peek<T>(&self, act: impl FnOnce(&mut Hosted, Duration) -> T) -> T {
+        let mut state = self.lock();
+        state.look_at_main();
+        act(&mut state.hosted, self.began.elapsed())
+    }
+
+    fn carry_out(&self) {
+        self.follow(self.lock());
+    }
+
+    fn begin_watch(&self) -> Result<WatchId> {
+        self.look(|state| state.hosted.client.check_open())?;
+        let ear = self.has_ear.then(|| PartySocket::new(self.ear_options()?)).transpose()?;
+        Ok(self.with(|state, now| state.begin_watch(ear, now)))
+    }
+
+    fn end_watch(&self, watch: WatchId) {
+        self.with(|state, now| state.end_watch(watch, now));
+    }
+
+    async fn get(&self) -> Result<Option<Content>> {
+        self.endpoint.get().await
+    }
+
+    async fn put(&self, content: &Content, offer: Option<String>) -> Result<Put> {
+        self.endpoint.put(content, offer).await
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits
     }
 }
 

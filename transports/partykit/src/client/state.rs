@@ -1,13 +1,13 @@
-//! What a persister has beside its [`RoomClient`]: two connections, and the callers that wait.
+//! What a persister has beside its client: two connections, and work for its task.
 
-use std::{task::Waker, time::Duration};
+use std::time::Duration;
 
-use roommate::{Changes, EditKey, Error, ErrorKind, Result};
+use roommate::{Error, ErrorKind, Result};
 use tokio::time::Instant;
 
 use super::{PartyKitConfig, line::Line};
 use crate::{
-    persist::{Begun, Handing},
+    persist::Hosted,
     proto::{
         Asking, CheckId, Decoder, LinkOptions, RoomClient, RoomClientOptions, RoomClientOutput, SessionOptions, Side,
         WatchId, socket::ReadyState,
@@ -16,15 +16,12 @@ use crate::{
 };
 
 pub(super) struct State {
-    pub(super) client: RoomClient,
+    pub(super) hosted: Hosted,
     /// The socket, which is the application's.
     pub(super) main: Line,
     pub(super) ear: Option<Ear>,
     /// The room that the persister belongs to.
     room_url: String,
-    /// Saves that wait to be handed over.
-    handing: Handing,
-    pub(super) reader: Option<(WatchId, Waker)>,
     /// For the task to take.
     pub(super) get: Option<CheckId>,
     pub(super) ask: Option<Asking>,
@@ -48,24 +45,20 @@ impl State {
         let session = SessionOptions { limits, ..SessionOptions::default() };
         let client = RoomClientOptions { link, session, extends, ..RoomClientOptions::default() };
         Ok(Self {
-            client: RoomClient::new(decoder.wire, decoder.dialect, random_id()?, client),
+            hosted: Hosted::new(RoomClient::new(decoder.wire, decoder.dialect, random_id()?, client)),
             main: Line::new(socket.clone()),
             ear: None,
             room_url: options.room_url()?,
-            handing: Handing::default(),
-            reader: None,
             get: None,
             ask: None,
         })
     }
 
-    /// Why nothing can be sent now or later, if that is so.
-    pub(super) fn check(&mut self) -> Result<()> {
-        // The application may have made the socket try again, or led it back.
-        if self.client.has_failed() && !self.main_is_closed() && self.check_room().is_ok() {
-            self.client.retried();
+    /// Notices that the application made a socket try again that had failed for good, or led it back.
+    pub(super) fn look_at_main(&mut self) {
+        if self.hosted.client.has_failed() && !self.main_is_closed() && self.check_room().is_ok() {
+            self.hosted.client.retried();
         }
-        self.client.check()
     }
 
     /// Whether the socket leads to the room that the persister belongs to.
@@ -85,31 +78,20 @@ impl State {
         self.main.socket().ready_state() == ReadyState::Closed
     }
 
-    /// Begins a save of changes; `None` if there is no room for it now.
-    pub(super) fn save(
-        &mut self,
-        changes: &Changes,
-        edit: Option<EditKey<'_>>,
-        now: Duration,
-    ) -> Result<Option<Begun>> {
-        self.check()?;
-        Ok(self.client.save(changes, edit, now)?.map(|ticket| self.handing.begin(ticket)))
-    }
-
     pub(super) fn begin_watch(&mut self, ear: Option<PartySocket>, now: Duration) -> WatchId {
-        let watch = self.client.begin_watch(ear.is_some(), now);
+        let watch = self.hosted.client.begin_watch(ear.is_some(), now);
         self.ear = ear.map(|socket| Ear { watch, events: Some(socket.events()), line: Line::new(socket) });
         watch
     }
 
     pub(super) fn end_watch(&mut self, watch: WatchId, now: Duration) {
-        if self.client.end_watch(watch, now) {
+        if self.hosted.client.end_watch(watch, now) {
             self.ear = None;
         }
     }
 
     pub(super) fn close(&mut self, now: Duration) {
-        self.client.close(now);
+        self.hosted.client.close(now);
         self.ear = None;
         self.main.closed();
     }
@@ -123,7 +105,7 @@ impl State {
     /// Does what the client wants done, and returns the errors to report.
     pub(super) fn carry_out(&mut self) -> Vec<Error> {
         let mut reports = Vec::new();
-        while let Some(output) = self.client.poll() {
+        while let Some(output) = self.hosted.client.poll() {
             match output {
                 RoomClientOutput::Send(Side::Main, frame) => self.main.send(frame),
                 RoomClientOutput::Ping(Side::Main, check) => self.main.ping(check),
@@ -131,12 +113,12 @@ impl State {
                 RoomClientOutput::Ping(Side::Ear, check) => self.ear_do(|line| line.ping(check)),
                 RoomClientOutput::Reconnect => {
                     if let Some(Err(error)) = self.ear.as_ref().map(|ear| ear.line.socket().reconnect()) {
-                        self.client.failed(Side::Ear, error, true);
+                        self.hosted.client.failed(Side::Ear, error, true);
                     }
                 }
                 RoomClientOutput::Get(check) => self.get = Some(check),
                 RoomClientOutput::Ask(asking) => self.ask = Some(asking),
-                RoomClientOutput::Handed(receipt, outcome) => self.handing.end(receipt, outcome),
+                RoomClientOutput::Handed(receipt, outcome) => self.hosted.handed(receipt, outcome),
                 RoomClientOutput::Report(error) => reports.push(error),
                 // Callers that wait look at the state after each change.
                 RoomClientOutput::HasRoom => {}
@@ -145,11 +127,6 @@ impl State {
         self.main.write();
         self.ear_do(Line::write);
         reports
-    }
-
-    pub(super) fn reader_to_wake(&mut self) -> Option<Waker> {
-        let reader = self.reader.take_if(|(watch, _)| self.client.is_readable(*watch));
-        reader.map(|(_, waker)| waker)
     }
 
     fn ear_do(&mut self, act: impl FnOnce(&mut Line)) {

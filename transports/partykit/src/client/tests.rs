@@ -12,7 +12,7 @@ use tokio::{
 use super::*;
 use crate::{
     proto::{
-        Dialect, RoomClient, RoomClientOptions, SessionOptions, Spoken, Wire,
+        Dialect, RoomClient, RoomClientOptions, SessionOptions, Spoken, WatchId, Wire,
         socket::{Message, PartySocketOptions, SocketEvent},
     },
     socket::PartySocket,
@@ -24,17 +24,21 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 
 /// Somebody who begins to listen, to a server that speaks the extended dialect and says nothing so far, and what is
 /// reported meanwhile.
-fn listens() -> (Arc<Shared>, Notices, Arc<Mutex<Vec<String>>>) {
+fn listens() -> (Arc<Shared>, WatchId, Arc<Mutex<Vec<String>>>) {
     let socket = || PartySocket::new(PartySocketOptions::new("localhost:9", "r")).expect("a socket");
     let shared = Arc::new(Shared::new(&socket(), &PartyKitConfig::new()).expect("a room"));
     let reports = Arc::<Mutex<Vec<String>>>::default();
     let heard = reports.clone();
     shared.report_to(Arc::new(move |error: Error| heard.lock().expect("whole").push(error.to_string())));
-    let notices = Notices::begin(shared.clone(), Some(socket()));
-    shared.ear_event(notices.watch(), SocketEvent::Open { epoch: 1 });
+    let watch = shared.with(|state, now| state.begin_watch(Some(socket()), now));
+    shared.ear_event(watch, SocketEvent::Open { epoch: 1 });
     let asking = shared.take_work().ask.expect("the server is asked");
     shared.answered(asking, Ok(Spoken::Extended));
-    (shared, notices, reports)
+    (shared, watch, reports)
+}
+
+fn is_ready(shared: &Shared, watch: WatchId) -> bool {
+    shared.look(|state| state.hosted.client.is_watch_ready(watch)).expect("it goes on")
 }
 
 fn too_large() -> SocketEvent {
@@ -43,25 +47,25 @@ fn too_large() -> SocketEvent {
 
 #[tokio::test(start_paused = true)]
 async fn r5_a_server_that_does_not_answer_is_told_of_before_anybody_reads() {
-    let (shared, notices, reports) = listens();
+    let (shared, watch, reports) = listens();
     advance(SessionOptions::default().patience).await;
     shared.tick();
-    assert!(!notices.is_ready().expect("it goes on"));
+    assert!(!is_ready(&shared, watch));
     let told = std::mem::take(&mut *reports.lock().expect("whole"));
     assert!(matches!(&told[..], [one] if one.contains("message prefix")), "{told:?}");
-    shared.ear_event(notices.watch(), too_large());
+    shared.ear_event(watch, too_large());
     assert_eq!(*reports.lock().expect("whole"), ["too large"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_reads_is_told_in_the_stream() {
-    let (shared, notices, reports) = listens();
+    let (shared, watch, reports) = listens();
     let answer = r#"r["snapshot",{"epoch":"e","seq":0,"last":null},[],[{},{}]]"#;
-    shared.ear_event(notices.watch(), SocketEvent::Message(Message::Text(answer.into())));
-    assert!(notices.is_ready().expect("it goes on"));
-    shared.ear_event(notices.watch(), too_large());
+    shared.ear_event(watch, SocketEvent::Message(Message::Text(answer.into())));
+    assert!(is_ready(&shared, watch));
+    shared.ear_event(watch, too_large());
     assert_eq!(*reports.lock().expect("whole"), [""; 0]);
-    let errors = shared.peek(|state| state.client.take_errors());
+    let errors = shared.look(|state| state.hosted.client.take_errors());
     assert_eq!(errors.len(), 1);
 }
 
@@ -106,7 +110,7 @@ async fn r5_a_room_that_takes_longer_to_arrive_than_the_server_may_take_to_answe
     let session = SessionOptions { patience: Duration::from_millis(300), ..SessionOptions::default() };
     let options = RoomClientOptions { session, extends: true, ..RoomClientOptions::default() };
     let client = RoomClient::new(Wire::default(), Dialect::default(), "late", options);
-    late.shared.peek(|state| state.client = client);
+    late.shared.look(|state| state.hosted.client = client);
     let _told = soon(late.watch()).await.expect("it joins");
     assert_eq!(soon(late.load()).await.expect("loaded"), Some(room));
 }

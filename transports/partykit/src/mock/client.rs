@@ -1,32 +1,18 @@
-//! One persister's client, and the calls that wait for it.
+//! One persister's client.
 
-use std::{mem, task::Waker, time::Duration};
+use std::{task::Waker, time::Duration};
 
-use futures_channel::oneshot;
-use roommate::{Changes, Content, Error, ErrorKind, Result};
+use roommate::{Content, Error, ErrorKind, Result};
 
 use super::network::{Answering, Arrival, Network};
 use crate::{
-    persist::{Begun, Handing},
-    proto::{
-        Decoder, LinkOptions, Put, Response, RoomClient, RoomClientOptions, RoomClientOutput, StoreAnswer, WatchId,
-    },
+    persist::Hosted,
+    proto::{Decoder, LinkOptions, Put, Response, RoomClient, RoomClientOptions, RoomClientOutput, StoreAnswer},
 };
 
 pub(super) struct Client {
-    pub(super) client: RoomClient,
+    pub(super) hosted: Hosted,
     decoder: Decoder,
-    handing: Handing,
-    pub(super) reader: Option<(WatchId, Waker)>,
-    /// Calls that wait for a change.
-    pub(super) waiting: Vec<oneshot::Sender<()>>,
-    pub(super) is_closed: bool,
-}
-
-/// The tasks to wake, when the world is no longer locked.
-pub(super) struct Wake {
-    waiting: Vec<oneshot::Sender<()>>,
-    reader: Option<Waker>,
 }
 
 /// The code of a connection that ended without one.
@@ -36,39 +22,24 @@ impl Client {
     pub(super) fn new(number: usize, decoder: Decoder, link: LinkOptions) -> Self {
         let options = RoomClientOptions { link, ..RoomClientOptions::default() };
         let name = format!("mock {number}");
-        Self {
-            client: RoomClient::new(decoder.wire.clone(), decoder.dialect.clone(), name, options),
-            decoder,
-            handing: Handing::default(),
-            reader: None,
-            waiting: Vec::new(),
-            is_closed: false,
-        }
-    }
-
-    pub(super) fn save(&mut self, changes: &Changes, now: Duration) -> Result<Option<Begun>> {
-        Ok(self.client.save(changes, None, now)?.map(|ticket| self.handing.begin(ticket)))
-    }
-
-    pub(super) fn close(&mut self, now: Duration) {
-        self.is_closed = true;
-        self.client.close(now);
+        let client = RoomClient::new(decoder.wire.clone(), decoder.dialect.clone(), name, options);
+        Self { hosted: Hosted::new(client), decoder }
     }
 
     pub(super) fn take(&mut self, arrival: Arrival, now: Duration) {
         match arrival {
-            Arrival::Opened(side) => self.client.opened(side, now),
+            Arrival::Opened(side) => self.hosted.client.opened(side, now),
             Arrival::Refused(side, response) => {
                 let message = format!("the connection was refused with {}: {}", response.status, response.body);
-                self.client.failed(side, Error::new(ErrorKind::Refused, message), true);
+                self.hosted.client.failed(side, Error::new(ErrorKind::Refused, message), true);
             }
-            Arrival::Closed(side, code) => self.client.closed(side, code, "", now),
+            Arrival::Closed(side, code) => self.hosted.client.closed(side, code, "", now),
             Arrival::Frame(side, frame) => {
                 if let Some(Ok(decoded)) = self.decoder.decode(side, &frame) {
-                    self.client.heard(side, decoded.value, now);
+                    self.hosted.client.heard(side, decoded.value, now);
                 }
             }
-            Arrival::Pong(check) => self.client.alive(check),
+            Arrival::Pong(check) => self.hosted.client.alive(check),
             Arrival::Answer(answering, response) => self.answered(answering, Some(response), now),
         }
     }
@@ -80,20 +51,20 @@ impl Client {
             Answering::Call(call) => drop(call.send(response)),
             Answering::Check(check) => {
                 let answer = response.and_then(|response| content("GET", &response).ok());
-                self.client.checked(check, answer, now);
+                self.hosted.client.checked(check, answer, now);
             }
         }
     }
 
     pub(super) fn carry_out(&mut self, number: usize, network: &mut Network) {
-        while let Some(output) = self.client.poll() {
+        while let Some(output) = self.hosted.client.poll() {
             match output {
                 RoomClientOutput::Send(side, frame) => network.send((number, side), frame),
                 RoomClientOutput::Ping(side, check) => network.ping((number, side), check),
                 RoomClientOutput::Get(check) => {
                     network.request(number, "GET", String::new(), Answering::Check(check));
                 }
-                RoomClientOutput::Handed(receipt, outcome) => self.handing.end(receipt, outcome),
+                RoomClientOutput::Handed(receipt, outcome) => self.hosted.handed(receipt, outcome),
                 // Errors are notices, and calls that wait look after each change. The dialect is not negotiated here.
                 RoomClientOutput::Report(_)
                 | RoomClientOutput::HasRoom
@@ -103,23 +74,8 @@ impl Client {
         }
     }
 
-    /// Takes the tasks to wake.
-    pub(super) fn take_wake(&mut self) -> Option<Wake> {
-        let reader = self.reader.take_if(|(watch, _)| self.client.is_readable(*watch)).map(|(_, waker)| waker);
-        let waiting = mem::take(&mut self.waiting);
-        (reader.is_some() || !waiting.is_empty()).then_some(Wake { waiting, reader })
-    }
-}
-
-impl Wake {
-    pub(super) fn wake(self) {
-        for waiting in self.waiting {
-            // The call may have been dropped.
-            let _ = waiting.send(());
-        }
-        if let Some(reader) = self.reader {
-            reader.wake();
-        }
+    pub(super) fn take_wakes(&mut self) -> Vec<Waker> {
+        self.hosted.take_wakes()
     }
 }
 

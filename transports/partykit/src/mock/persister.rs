@@ -1,22 +1,19 @@
 //! A persister of the room in memory.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_channel::oneshot;
-use futures_core::{Stream, stream::BoxStream};
-use roommate::{Capability, Changes, Content, EditKey, Error, ErrorKind, Notice, Persister, Result, Save, Saved};
+use futures_core::stream::BoxStream;
+use roommate::{Capability, Content, Error, ErrorKind, Notice, Persister, Result, Save, Saved};
 
 use super::{
     ClientId, MockRoom,
-    client::{Client, content, put},
+    client::{content, put},
     network::Answering,
 };
 use crate::{
-    persist::{self, Carrier},
+    persist::{self, Host, Hosted},
     proto::{Limits, LinkOptions, Put, Response, Side, WatchId, closed},
 };
 
@@ -24,7 +21,10 @@ use crate::{
 ///
 /// Its futures resolve when the room has delivered what they wait for. They run on any executor.
 #[derive(Debug)]
-pub struct MockPersister {
+pub struct MockPersister(Arc<MockHost>);
+
+#[derive(Debug)]
+struct MockHost {
     room: MockRoom,
     number: usize,
     limits: Limits,
@@ -32,55 +32,31 @@ pub struct MockPersister {
 
 impl MockPersister {
     pub(super) fn new(room: MockRoom, number: usize, options: LinkOptions) -> Self {
-        Self { room, number, limits: options.limits }
+        Self(Arc::new(MockHost { room, number, limits: options.limits }))
     }
 
     /// Its name, for what the network is to do to it.
     pub fn client(&self) -> ClientId {
-        ClientId(self.number)
-    }
-
-    fn with<T>(&self, change: impl FnOnce(&mut Client, std::time::Duration) -> T) -> T {
-        self.room.with(|world| change(&mut world.clients[self.number], world.now))
-    }
-
-    /// Looks until there is something to return, each time anything has changed.
-    async fn until<T>(&self, mut look: impl FnMut(&mut Client, std::time::Duration) -> Result<Option<T>>) -> Result<T> {
-        loop {
-            let changed = {
-                let mut world = self.room.lock();
-                let now = world.now;
-                let client = &mut world.clients[self.number];
-                let found = look(client, now);
-                let (wait, changed) = oneshot::channel();
-                if let Ok(None) = found {
-                    client.waiting.push(wait);
-                }
-                drop(world);
-                // What looking has changed takes its course.
-                if let Some(found) = found? {
-                    self.room.with(|_| ());
-                    return Ok(found);
-                }
-                changed
-            };
-            changed.await.map_err(|_| closed())?;
-        }
+        ClientId(self.0.number)
     }
 
     fn end(&self) {
-        self.room.with(|world| {
+        let MockHost { room, number, .. } = &*self.0;
+        room.with(|world| {
             for side in [Side::Main, Side::Ear] {
-                world.cut(self.number, side, true);
+                world.cut(*number, side, true);
             }
-            world.clients[self.number].close(world.now);
+            let now = world.now;
+            world.clients[*number].hosted.client.close(now);
         });
     }
+}
 
+impl MockHost {
     async fn request(&self, method: &'static str, body: String) -> Result<Response> {
         let (answer, answered) = oneshot::channel();
         self.room.with(|world| {
-            world.clients[self.number].check_open()?;
+            world.clients[self.number].hosted.client.check_open()?;
             world.network.request(self.number, method, body, Answering::Call(answer));
             Ok::<_, Error>(())
         })?;
@@ -90,28 +66,47 @@ impl MockPersister {
 }
 
 #[async_trait]
-impl Carrier for MockPersister {
-    fn store_is_present(&self) -> Option<bool> {
-        self.with(|client, _| client.client.store_is_present())
+impl Host for MockHost {
+    fn peek<T>(&self, act: impl FnOnce(&mut Hosted, Duration) -> T) -> T {
+        let mut world = self.room.lock();
+        let now = world.now;
+        act(&mut world.clients[self.number].hosted, now)
+    }
+
+    fn carry_out(&self) {
+        self.room.with(|_| ());
+    }
+
+    fn begin_watch(&self) -> Result<WatchId> {
+        self.room.with(|world| {
+            world.clients[self.number].hosted.client.check_open()?;
+            world.cut(self.number, Side::Ear, true);
+            let now = world.now;
+            let watch = world.clients[self.number].hosted.client.begin_watch(true, now);
+            world.open(self.number, Side::Ear);
+            Ok(watch)
+        })
+    }
+
+    fn end_watch(&self, watch: WatchId) {
+        self.room.with(|world| {
+            let now = world.now;
+            if world.clients[self.number].hosted.client.end_watch(watch, now) {
+                world.cut(self.number, Side::Ear, true);
+            }
+        });
+    }
+
+    async fn get(&self) -> Result<Option<Content>> {
+        content("GET of the room", &self.request("GET", String::new()).await?)
+    }
+
+    async fn put(&self, content: &Content, _: Option<String>) -> Result<Put> {
+        put("PUT of the room", &self.request("PUT", content.to_json()).await?)
     }
 
     fn limits(&self) -> Limits {
         self.limits
-    }
-
-    async fn get(&self) -> Result<Option<Content>> {
-        let response = self.request("GET", String::new()).await?;
-        let content = content("GET of the room", &response)?;
-        self.with(|client, now| client.client.store_found(content.is_some(), now));
-        Ok(content)
-    }
-
-    async fn put(&self, content: &Content, _: Option<EditKey<'_>>) -> Result<Put> {
-        put("PUT of the room", &self.request("PUT", content.to_json()).await?)
-    }
-
-    async fn send(&self, changes: &Changes, _: Option<EditKey<'_>>) -> Result<Saved> {
-        self.until(|client, now| client.save(changes, now)).await?.saved().await
     }
 }
 
@@ -122,26 +117,16 @@ impl Persister for MockPersister {
     }
 
     async fn load(&self) -> Result<Option<Content>> {
-        self.get().await
+        persist::load(&*self.0).await
     }
 
     async fn save(&self, save: Save<'_>) -> Result<Saved> {
-        self.with(|client, _| client.check_open())?;
-        persist::save(self, save).await
+        persist::save(&*self.0, save).await
     }
 
     /// Resolves once both connections are open.
     async fn watch(&self) -> Result<BoxStream<'static, Result<Notice>>> {
-        let id = self.room.with(|world| {
-            world.clients[self.number].check_open()?;
-            world.cut(self.number, Side::Ear, true);
-            let id = world.clients[self.number].client.begin_watch(true, world.now);
-            world.open(self.number, Side::Ear);
-            Ok::<_, Error>(id)
-        })?;
-        let notices = Notices { room: self.room.clone(), number: self.number, id };
-        self.until(|client, _| Ok(client.client.is_watch_ready(id)?.then_some(()))).await?;
-        Ok(Box::pin(notices))
+        persist::watch(&self.0).await
     }
 
     async fn close(&self) -> Result<()> {
@@ -154,44 +139,5 @@ impl Persister for MockPersister {
 impl Drop for MockPersister {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-impl Client {
-    fn check_open(&self) -> Result<()> {
-        if self.is_closed { Err(closed()) } else { Ok(()) }
-    }
-}
-
-/// What the room tells, until it is dropped.
-#[derive(Debug)]
-struct Notices {
-    room: MockRoom,
-    number: usize,
-    id: WatchId,
-}
-
-impl Stream for Notices {
-    type Item = Result<Notice>;
-
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.room.with(|world| {
-            let client = &mut world.clients[self.number];
-            let notice = client.client.next_notice(self.id);
-            if notice.is_pending() {
-                client.reader = Some((self.id, context.waker().clone()));
-            }
-            notice
-        })
-    }
-}
-
-impl Drop for Notices {
-    fn drop(&mut self) {
-        self.room.with(|world| {
-            if world.clients[self.number].client.end_watch(self.id, world.now) {
-                world.cut(self.number, Side::Ear, true);
-            }
-        });
     }
 }

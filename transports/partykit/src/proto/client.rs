@@ -288,11 +288,17 @@ impl RoomClient {
     ///
     /// The error with which the main connection failed for good; [`ErrorKind::Closed`] after [`close`](Self::close).
     pub(crate) fn check(&self) -> Result<()> {
-        match &self.failure {
-            _ if self.is_closed => Err(closed()),
-            Some(error) => Err(error.clone()),
-            None => Ok(()),
-        }
+        self.check_open()?;
+        self.failure.clone().map_or(Ok(()), Err)
+    }
+
+    /// Whether the client may be used.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`] after [`close`](Self::close).
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.is_closed { Err(closed()) } else { Ok(()) }
     }
 
     /// Whether the main connection failed for good.

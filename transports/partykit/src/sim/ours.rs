@@ -2,17 +2,17 @@
 
 use std::{task::Waker, time::Duration};
 
-use roommate::{Changes, Content, EditKey, Error, ErrorKind, Result};
+use roommate::{Content, Error, ErrorKind, Result};
 
 use super::{
     network::Answering,
     world::{Client, Event, World},
 };
 use crate::{
-    persist::{Begun, Handing},
+    persist::Hosted,
     proto::{
         Asking, CheckId, DIALECT_HEADER, Decoder, Dialect, LinkOptions, Response, RoomClient, RoomClientOptions,
-        RoomClientOutput, SessionOptions, Side, Spoken, StoreAnswer, WatchId, Wire,
+        RoomClientOutput, SessionOptions, Side, Spoken, StoreAnswer, Wire,
     },
 };
 
@@ -22,14 +22,10 @@ pub(super) use persister::SimPersister;
 
 /// What the persister, its stream and the network share of one client.
 pub(super) struct Ours {
-    client: RoomClient,
+    hosted: Hosted,
     decoder: Decoder,
     /// It speaks the extended dialect with a server that does.
     pub(super) extends: bool,
-    handing: Handing,
-    reader: Option<(WatchId, Waker)>,
-    /// The call that waits for a change. An engine does one thing at a time, so there is one at most.
-    waiting: Option<Waker>,
     /// When a tick is scheduled.
     tick_at: Option<Duration>,
 }
@@ -47,52 +43,41 @@ impl Ours {
         let options = RoomClientOptions { link, session, notices, extends };
         let decoder = Decoder { wire: Wire::default(), dialect: Dialect::default() };
         let name = format!("persister {number}");
-        Self {
-            client: RoomClient::new(decoder.wire.clone(), decoder.dialect.clone(), name, options),
-            decoder,
-            extends,
-            handing: Handing::default(),
-            reader: None,
-            waiting: None,
-            tick_at: None,
-        }
+        let client = RoomClient::new(decoder.wire.clone(), decoder.dialect.clone(), name, options);
+        Self { hosted: Hosted::new(client), decoder, extends, tick_at: None }
     }
 
     /// Whether it waits for nothing but time without an end.
     pub(super) fn is_quiet(&self) -> bool {
-        self.client.is_quiet()
-    }
-
-    fn save(&mut self, changes: &Changes, edit: Option<EditKey<'_>>, now: Duration) -> Result<Option<Begun>> {
-        Ok(self.client.save(changes, edit, now)?.map(|ticket| self.handing.begin(ticket)))
+        self.hosted.client.is_quiet()
     }
 }
 
 /// What happens to the client.
 impl World {
     pub(super) fn ours_opened(&mut self, peer: usize, side: Side) {
-        self.act(peer, |ours, now| ours.client.opened(side, now));
+        self.act(peer, |ours, now| ours.hosted.client.opened(side, now));
     }
 
     pub(super) fn ours_closed(&mut self, peer: usize, side: Side, code: u16) {
-        self.act(peer, |ours, now| ours.client.closed(side, code, "", now));
+        self.act(peer, |ours, now| ours.hosted.client.closed(side, code, "", now));
     }
 
     pub(super) fn ours_heard(&mut self, peer: usize, side: Side, frame: &str) {
         self.act(peer, |ours, now| {
             if let Some(Ok(decoded)) = ours.decoder.decode(side, frame) {
-                ours.client.heard(side, decoded.value, now);
+                ours.hosted.client.heard(side, decoded.value, now);
             }
         });
     }
 
     pub(super) fn ours_ponged(&mut self, peer: usize, check: CheckId) {
-        self.act(peer, |ours, _| ours.client.alive(check));
+        self.act(peer, |ours, _| ours.hosted.client.alive(check));
     }
 
     pub(super) fn ours_checked(&mut self, peer: usize, check: CheckId, response: Option<Response>) {
         let answer = response.and_then(|response| content(&response).ok());
-        self.act(peer, |ours, now| ours.client.checked(check, answer, now));
+        self.act(peer, |ours, now| ours.hosted.client.checked(check, answer, now));
     }
 
     /// The server answered for its dialect, or could not.
@@ -101,18 +86,18 @@ impl World {
             let says = response.headers.iter().find(|(name, _)| name == DIALECT_HEADER);
             Spoken::of(answer("HEAD", &response), says.map(|(_, says)| &**says))
         });
-        self.act(peer, |ours, now| ours.client.answered(asking, spoken, now));
+        self.act(peer, |ours, now| ours.hosted.client.answered(asking, spoken, now));
     }
 
     /// The stream of notices ends, after those that wait.
     pub(super) fn end_stream(&mut self, peer: usize) {
-        self.act(peer, |ours, _| ours.client.end_notices());
+        self.act(peer, |ours, _| ours.hosted.client.end_notices());
     }
 
     pub(super) fn tick(&mut self, peer: usize) {
         self.act(peer, |ours, now| {
             ours.tick_at = None;
-            ours.client.tick(now);
+            ours.hosted.client.tick(now);
         });
     }
 
@@ -122,7 +107,7 @@ impl World {
         let Client::Ours(ours) = &mut self.peers[peer].client else { return T::default() };
         let result = act(ours, now);
         while let Client::Ours(ours) = &mut self.peers[peer].client
-            && let Some(output) = ours.client.poll()
+            && let Some(output) = ours.hosted.client.poll()
         {
             match output {
                 RoomClientOutput::Send(side, frame) => {
@@ -137,18 +122,13 @@ impl World {
                     self.request(peer, "HEAD", Vec::new(), String::new(), Answering::Greeting(asking));
                 }
                 RoomClientOutput::Reconnect => self.reconnect(peer, Side::Ear),
-                RoomClientOutput::Handed(receipt, outcome) => ours.handing.end(receipt, outcome),
+                RoomClientOutput::Handed(receipt, outcome) => ours.hosted.handed(receipt, outcome),
                 RoomClientOutput::Report(_) | RoomClientOutput::HasRoom => {}
             }
         }
         let Client::Ours(ours) = &mut self.peers[peer].client else { return result };
-        if let Some((_, reader)) = ours.reader.take_if(|(watch, _)| ours.client.is_readable(*watch)) {
-            reader.wake();
-        }
-        if let Some(waiting) = ours.waiting.take() {
-            waiting.wake();
-        }
-        if let Some(deadline) = ours.client.deadline()
+        ours.hosted.take_wakes().into_iter().for_each(Waker::wake);
+        if let Some(deadline) = ours.hosted.client.deadline()
             && ours.tick_at.is_none_or(|tick_at| deadline < tick_at)
         {
             ours.tick_at = Some(deadline);
