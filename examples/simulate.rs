@@ -14,7 +14,7 @@ use std::{
 };
 
 use clap::Parser;
-use roommate_partykit::sim::{Fates, History, MAX_CLIENTS, Pair, Totals, run, run_traced, shrink};
+use roommate_partykit_sim::sim::{Fates, History, MAX_CLIENTS, Pair, Totals, run, run_traced, shrink};
 
 #[derive(Parser)]
 #[command(about = "Many clients on one server, simulated: who ends apart, and what becomes of every edit")]

@@ -15,6 +15,8 @@ use crate::{
     runtime::Runtime,
 };
 
+mod pointers;
+
 /// The way to a place.
 ///
 /// # Contract

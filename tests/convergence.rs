@@ -3,7 +3,7 @@
 //! Histories that once went wrong are in `tests/convergence/histories.txt`, one a line, and are run first.
 
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
-use roommate_partykit::sim::{Clients, History, Leaf, MAX_CLIENTS, Op, Pair, Server, Step, Totals, Which, run};
+use roommate_partykit_sim::sim::{Clients, History, Leaf, MAX_CLIENTS, Op, Pair, Server, Step, Totals, Which, run};
 
 const OLD: &str = include_str!("convergence/histories.txt");
 

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use roommate_partykit::sim::{History, Pair, run};
+use roommate_partykit_sim::sim::{History, Pair, run};
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((first, rest)) = bytes.split_first() else { return };

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../transports/partykit/tests/laws/wire.rs"]
+#[path = "../../transports/partykit-proto/tests/laws/wire.rs"]
 mod laws;
 
 fuzz_target!(|text: &str| {

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use roommate_partykit::proto::{Event, Record};
+use roommate_partykit_proto::{Event, Record};
 use roommate_server::{RoomName, Sqlite, Storage};
 use serde_json::Value;
 

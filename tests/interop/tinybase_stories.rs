@@ -5,7 +5,7 @@
 //! story looks into the server, it is told by what can be seen from outside, and says so.
 
 use roommate::Cell;
-use roommate_partykit::proto::content_of_storage;
+use roommate_partykit_proto::content_of_storage;
 use serde_json::{Value, json};
 
 use crate::{

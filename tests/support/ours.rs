@@ -3,7 +3,7 @@
 use std::{collections::HashMap, thread};
 
 use roommate::{Cell, Id};
-use roommate_partykit::proto::{Asker, Policy, RoomConfig};
+use roommate_partykit_proto::{Asker, Policy, RoomConfig};
 use roommate_server::{Rooms, RunningServer, Server, ServerConfig};
 use tokio::runtime::{Builder, Runtime};
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use roommate::Content;
-use roommate_partykit::proto::{Commit, Epoch, Event, Record, RoomName, Snapshot, Storage, StoredSnapshot};
+use roommate_partykit_proto::{Commit, Epoch, Event, Record, RoomName, Snapshot, Storage, StoredSnapshot};
 use roommate_server::Sqlite;
 
 type Result<T = (), E = Box<dyn error::Error>> = std::result::Result<T, E>;

@@ -1,7 +1,7 @@
 //! Asks the policy who is let in, before anything else is done for a request.
 
 use axum::response::Response as Answer;
-use roommate_partykit::proto::Context;
+use roommate_partykit_proto::Context;
 use tokio::time::timeout;
 use tracing::error;
 

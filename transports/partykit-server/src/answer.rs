@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE},
 };
 use roommate::{Error, ErrorKind, Result};
-use roommate_partykit::proto::{Headers, Response};
+use roommate_partykit_proto::{Headers, Response};
 
 /// What a JavaScript `Response` with a text says of it.
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain;charset=UTF-8");

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use roommate_partykit::proto::{MAIN_PARTY, Memory, RoomConfig, Storage};
+use roommate_partykit_proto::{MAIN_PARTY, Memory, RoomConfig, Storage};
 
 /// How a server is set up.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use std::{
 };
 
 use axum::body::Bytes;
-use roommate_partykit::proto::ConnectionId;
+use roommate_partykit_proto::ConnectionId;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Instant,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use roommate_partykit::proto::RoomName;
+use roommate_partykit_proto::RoomName;
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::rooms::Rooms;

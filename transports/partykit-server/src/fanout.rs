@@ -10,7 +10,7 @@
 use std::{collections::HashMap, mem, sync::Arc};
 
 use axum::body::Bytes;
-use roommate_partykit::proto::{Audience, ConnectionId};
+use roommate_partykit_proto::{Audience, ConnectionId};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tracing::error;
 

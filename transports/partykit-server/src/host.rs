@@ -10,7 +10,7 @@ use std::{
 use axum::body::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use roommate::{Changes, Content, Error, ErrorKind, Result};
-use roommate_partykit::proto::{
+use roommate_partykit_proto::{
     Commit, ConnectionId, Context, DurableRoom, Edit, Input, Output, Record, RequestId, Response, StoredCommit,
 };
 use tokio::{
@@ -505,7 +505,7 @@ mod tests {
     use std::future::ready;
 
     use futures_util::StreamExt;
-    use roommate_partykit::proto::{Opened, RoomConfig, RoomName};
+    use roommate_partykit_proto::{Opened, RoomConfig, RoomName};
     use tokio_tungstenite::tungstenite::Message;
 
     use super::*;

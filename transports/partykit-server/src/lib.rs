@@ -98,12 +98,12 @@ pub use config::ServerConfig;
 pub use events::{RoomEvent, RoomEvents};
 pub use room::{Imported, LiveStore, Room, RoomPersister};
 pub use roommate::{Cell, Changes, Content, Error, Id, Result};
-pub use roommate_partykit::proto::{
+pub use roommate_partykit_proto::{
     AllowAll, Asker, Change, ConnectionId, Context, Extensions, Happened, Import, Memory, Policy, RoomConfig, RoomInfo,
     RoomName, Storage,
 };
 #[cfg(feature = "testing")]
-pub use roommate_partykit::proto::{Faulty, Hold, WriteFault};
+pub use roommate_partykit_proto::{Faulty, Hold, WriteFault};
 pub use rooms::Rooms;
 pub use server::{RunningServer, Server};
 #[cfg(feature = "testing")]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use roommate_partykit::proto::RoomConfig;
+use roommate_partykit_proto::RoomConfig;
 use roommate_server::{Server, ServerConfig, Sqlite};
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use roommate::{Changes, Content, Error, ErrorKind, Result};
-use roommate_partykit::proto::{RoomInfo, RoomName};
+use roommate_partykit_proto::{RoomInfo, RoomName};
 use tokio::{sync::oneshot, task::spawn_blocking};
 
 use crate::{

@@ -12,7 +12,7 @@ use std::{
 
 use axum::Router;
 use roommate::{Error, ErrorKind, Result};
-use roommate_partykit::proto::{ConnectionId, DurableRoom, Response, RoomName, Storage};
+use roommate_partykit_proto::{ConnectionId, DurableRoom, Response, RoomName, Storage};
 use tokio::{
     runtime::Handle,
     sync::{Notify, broadcast, mpsc},
@@ -170,8 +170,8 @@ impl Rooms {
     /// Serve it with connection information if the policy asks for [`Context::peer`]. Call [`Rooms::shutdown`] in the
     /// end: axum does not wait for WebSocket connections.
     ///
-    /// [`Context::extensions`]: roommate_partykit::proto::Context::extensions
-    /// [`Context::peer`]: roommate_partykit::proto::Context::peer
+    /// [`Context::extensions`]: roommate_partykit_proto::Context::extensions
+    /// [`Context::peer`]: roommate_partykit_proto::Context::peer
     pub fn router(&self) -> Router {
         router::router(self.clone())
     }

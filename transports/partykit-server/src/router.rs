@@ -12,7 +12,7 @@ use axum::{
 };
 use futures_util::StreamExt;
 use hyper::upgrade::OnUpgrade;
-use roommate_partykit::proto::{Context, Headers, Limits, Response, RoomPath};
+use roommate_partykit_proto::{Context, Headers, Limits, Response, RoomPath};
 use tokio::{
     sync::oneshot,
     time::{Instant, timeout},

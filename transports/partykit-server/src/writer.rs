@@ -8,7 +8,7 @@ use std::{
 };
 
 use roommate::{Error, ErrorKind, Result};
-use roommate_partykit::proto::{Commit, Storage};
+use roommate_partykit_proto::{Commit, Storage};
 use tokio::sync::oneshot;
 use tracing::error;
 
@@ -160,7 +160,7 @@ fn store(storage: &dyn Storage, commits: &[Commit]) -> Vec<Result<()>> {
 
 #[cfg(test)]
 mod tests {
-    use roommate_partykit::proto::{Event, Memory, Opened, Record, RoomInfo, RoomName, StoredCommit, StoredSnapshot};
+    use roommate_partykit_proto::{Event, Memory, Opened, Record, RoomInfo, RoomName, StoredCommit, StoredSnapshot};
 
     use super::*;
 

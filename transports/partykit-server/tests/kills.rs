@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use roommate_partykit::proto::{Commit, Epoch, Event, Opened, Record, RoomName, Snapshot, Storage, StoredSnapshot};
+use roommate_partykit_proto::{Commit, Epoch, Event, Opened, Record, RoomName, Snapshot, Storage, StoredSnapshot};
 use roommate_server::{Sqlite, SqliteConfig};
 
 const NAME: &str = "r6_what_was_reported_as_stored_survives_kills_at_random_moments";

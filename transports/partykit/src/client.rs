@@ -25,7 +25,7 @@ pub use self::{
     config::{PartyKitConfig, StoreProtocol},
     runtime::TokioRuntime,
 };
-use crate::{persist, socket::PartySocket};
+use crate::{proto::persist, socket::PartySocket};
 
 /// Keeps a store in step with a PartyKit room: TinyBase's `createPartyKitPersister`, for the same rooms.
 ///

@@ -33,29 +33,18 @@
 //! ```
 //!
 //! Everything here runs on the tokio runtime in which it is made, which needs I/O and time (`enable_all`).
-//! [`proto`] is the pure logic of both ends; a server is in the crate `roommate-server`.
+//! [`proto`] is the logic of both ends, without I/O; a server is in the crate `roommate-server`, and a room in memory, for
+//! tests, in `roommate-partykit-sim`.
 
-#[cfg(feature = "client")]
 mod client;
-#[cfg(feature = "client")]
 mod create;
-#[cfg(feature = "mock")]
-pub mod mock;
-#[cfg(any(feature = "client", feature = "mock"))]
-mod persist;
-pub mod proto;
-#[cfg(feature = "mock")]
-pub mod sim;
-#[cfg(feature = "client")]
 mod socket;
 
-#[cfg(feature = "client")]
 pub use client::{PartyKitConfig, PartyKitPersister, StoreProtocol, TokioRuntime};
-#[cfg(feature = "client")]
 pub use create::{create_partykit_persister, partykit_builder};
-pub use proto::socket::{
+pub use roommate_partykit_proto as proto;
+pub use roommate_partykit_proto::socket::{
     Heartbeat, Message, PartySocketOptions, Query, QueryPairs, QueryValue, ReadyState, SendOutcome, SocketEvent,
     SocketProtocol,
 };
-#[cfg(feature = "client")]
 pub use socket::{PartySocket, SocketEvents};

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::future::poll_immediate;
-use roommate_partykit::proto::ConnectionId;
+use roommate_partykit_proto::ConnectionId;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio_tungstenite::{
     WebSocketStream,

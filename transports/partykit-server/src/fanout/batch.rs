@@ -12,7 +12,7 @@ use std::{
 };
 
 use axum::body::Bytes;
-use roommate_partykit::proto::ConnectionId;
+use roommate_partykit_proto::ConnectionId;
 use tokio::task::{coop::unconstrained, yield_now};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 

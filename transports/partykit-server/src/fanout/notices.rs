@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use roommate_partykit::proto::ConnectionId;
+use roommate_partykit_proto::ConnectionId;
 use tokio::sync::Notify;
 
 /// What became of a connection's queue.

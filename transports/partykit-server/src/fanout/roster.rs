@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use roommate_partykit::proto::ConnectionId;
+use roommate_partykit_proto::ConnectionId;
 
 use crate::connection::Connection;
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::Stream;
-use roommate_partykit::proto::{Event, Record};
+use roommate_partykit_proto::{Event, Record};
 
 /// How many items, and bytes of records in them, may wait for the reader.
 const MAX_ITEMS: usize = 4096;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use roommate::{Content, Error, ErrorKind, Result};
-use roommate_partykit::proto::{Change, Past, RoomName, Snapshot, Storage};
+use roommate_partykit_proto::{Change, Past, RoomName, Snapshot, Storage};
 
 use super::{Room, blocking};
 use crate::host::{Author, HostEdit};

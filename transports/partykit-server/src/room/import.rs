@@ -1,7 +1,7 @@
 //! Rooms of other servers, taken over.
 
 use roommate::{Cell, Content, Error, ErrorKind, Result};
-use roommate_partykit::proto::Import;
+use roommate_partykit_proto::Import;
 
 use super::Room;
 use crate::host::{Author, HostEdit};

@@ -16,7 +16,7 @@ use futures_util::{Stream, StreamExt, future::BoxFuture, stream::BoxStream};
 use roommate::{
     Capability, Changes, Content, Decoded, Error, ErrorKind, Notice, Persister, Receipt, Result, Runtime, Save, Saved,
 };
-use roommate_partykit::proto::Event;
+use roommate_partykit_proto::Event;
 use tokio::runtime::Handle;
 
 use super::{

@@ -16,7 +16,7 @@
 
 use std::sync::Arc;
 
-use roommate_partykit::proto::Storage;
+use roommate_partykit_proto::Storage;
 
 mod commits;
 mod epochs;

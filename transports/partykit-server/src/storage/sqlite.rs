@@ -9,7 +9,7 @@ use std::{
 };
 
 use roommate::{Error, ErrorKind, Result};
-use roommate_partykit::proto::{Commit, Opened, RoomInfo, RoomName, Storage, StoredCommit, StoredSnapshot};
+use roommate_partykit_proto::{Commit, Opened, RoomInfo, RoomName, Storage, StoredCommit, StoredSnapshot};
 use rusqlite::Connection;
 use tracing::warn;
 

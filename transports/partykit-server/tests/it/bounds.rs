@@ -1,7 +1,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use axum::Router;
-use roommate_partykit::proto::RoomConfig;
+use roommate_partykit_proto::RoomConfig;
 use roommate_server::{Rooms, Server, ServerConfig};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use roommate::Content;
-use roommate_partykit::proto::{
+use roommate_partykit_proto::{
     ClientMessage, DIALECT_HEADER, DIALECT_VERSION, Dialect, Entry, Join, OFFER_HEADER, Position, RoomConfig,
     ServerMessage,
 };

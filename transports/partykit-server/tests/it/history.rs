@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use roommate::{Changes, Content, ErrorKind};
-use roommate_partykit::proto::{Commit, DurableRoom, Edit, Event, Input, Output, Record, RequestId};
+use roommate_partykit_proto::{Commit, DurableRoom, Edit, Event, Input, Output, Record, RequestId};
 use roommate_server::{Happened, Memory, Room, RoomConfig, RoomName, Rooms, ServerConfig, Storage};
 
 use crate::support::{Socket, eventually, get, put, serve};

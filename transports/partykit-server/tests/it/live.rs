@@ -6,7 +6,7 @@ use std::{
 };
 
 use roommate::{Cell, Changes, Content, Engine, ErrorKind, Store, conformance};
-use roommate_partykit::proto::{Faulty, WriteFault};
+use roommate_partykit_proto::{Faulty, WriteFault};
 use roommate_server::{Memory, Room, Rooms, RunningServer, ServerConfig};
 
 use crate::support::{Socket, eventually, get, serve};

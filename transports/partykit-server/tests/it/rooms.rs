@@ -6,7 +6,7 @@ use roommate::{Cell, Changes, Content, ErrorKind};
 use roommate_server::{Import, Memory, RoomEvent, RoomName, Rooms, ServerConfig};
 
 use reqwest::Method;
-use roommate_partykit::proto::{Faulty, Hold, WriteFault};
+use roommate_partykit_proto::{Faulty, Hold, WriteFault};
 use tokio_tungstenite::tungstenite;
 
 use crate::support::{Socket, eventually, get, put, request, serve};

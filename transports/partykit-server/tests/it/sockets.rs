@@ -1,5 +1,5 @@
 use futures_util::SinkExt;
-use roommate_partykit::proto::RoomConfig;
+use roommate_partykit_proto::RoomConfig;
 use roommate_server::ServerConfig;
 use tokio_tungstenite::{
     connect_async,

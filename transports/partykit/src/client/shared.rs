@@ -14,7 +14,7 @@ use tracing::{trace, warn};
 
 use super::{PartyKitConfig, http::Endpoint, state::State};
 use crate::{
-    persist::{Host, Hosted},
+    proto::persist::{Host, Hosted},
     proto::{
         Asking, CheckId, DIALECT_PARAMETER, DIALECT_VERSION, Decoder, Dialect, Limits, Put, Side, Spoken, WatchId,
         Wire,
@@ -101,8 +101,8 @@ impl Shared {
     /// server.
     pub(super) fn ear_options(&self) -> Result<PartySocketOptions> {
         self.look(|state| state.check_room())?;
-        let mut options =
-            PartySocketOptions { id: None, start_closed: false, ..self.socket.options().as_ref().clone() };
+        let mut options = self.socket.options().as_ref().clone();
+        (options.id, options.start_closed) = (None, false);
         // It brings whole contents.
         options.max_message_size = options.max_message_size.max(self.max_content_size);
         if self.extends {
@@ -166,7 +166,7 @@ impl Shared {
                     let is_final = state.main_is_closed();
                     state.hosted.client.failed(Side::Main, error, is_final);
                 }
-                SocketEvent::Message(_) => {}
+                _ => {}
             }),
         }
     }
@@ -193,7 +193,7 @@ impl Shared {
                     let is_final = ear.line.socket().ready_state() == ReadyState::Closed;
                     state.hosted.client.failed(Side::Ear, error, is_final);
                 }
-                SocketEvent::Message(_) => {}
+                _ => {}
             }
             true
         })

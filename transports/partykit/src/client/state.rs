@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{PartyKitConfig, line::Line};
 use crate::{
-    persist::Hosted,
+    proto::persist::Hosted,
     proto::{
         Asking, CheckId, Decoder, LinkOptions, RoomClient, RoomClientOptions, RoomClientOutput, SessionOptions, Side,
         WatchId, socket::ReadyState,

@@ -1,7 +1,7 @@
 //! Commits: durable, all or nothing, in order.
 
 use roommate::ErrorKind;
-use roommate_partykit::proto::{Record, RoomName};
+use roommate_partykit_proto::{Record, RoomName};
 
 use super::{
     Open,

@@ -1,7 +1,7 @@
 //! Epochs: who may write.
 
 use roommate::ErrorKind;
-use roommate_partykit::proto::{Epochs, MAX_EPOCHS, Opened, Position};
+use roommate_partykit_proto::{Epochs, MAX_EPOCHS, Opened, Position};
 
 use super::{
     Open,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Debug};
 
 use roommate::Result;
-use roommate_partykit::proto::{Commit, Epochs, Memory, RoomName, Storage, StoredSnapshot};
+use roommate_partykit_proto::{Commit, Epochs, Memory, RoomName, Storage, StoredSnapshot};
 
 use super::{
     Open,

@@ -1,7 +1,7 @@
 //! What is read of rooms without opening them, and their removal.
 
 use roommate::ErrorKind;
-use roommate_partykit::proto::{Opened, RoomInfo, RoomName, Storage};
+use roommate_partykit_proto::{Opened, RoomInfo, RoomName, Storage};
 
 use super::{
     Open,

@@ -1,7 +1,7 @@
 //! Snapshots, and what of the log they make unnecessary.
 
 use roommate::ErrorKind;
-use roommate_partykit::proto::{Opened, Snapshot, Storage};
+use roommate_partykit_proto::{Opened, Snapshot, Storage};
 
 use super::{
     Open,

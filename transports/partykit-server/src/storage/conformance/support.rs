@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use roommate::ErrorKind;
-use roommate_partykit::proto::{
+use roommate_partykit_proto::{
     Commit, Epoch, Event, Opened, Record, RoomName, Snapshot, Storage, StoredCommit, StoredSnapshot,
 };
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use roommate_partykit::proto::{Record, RoomName, Snapshot, Storage};
+use roommate_partykit_proto::{Record, RoomName, Snapshot, Storage};
 
 use super::{
     Open,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use roommate::{Error, ErrorKind, Result};
-use roommate_partykit::proto::sql;
+use roommate_partykit_proto::sql;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior, config::DbConfig, wal::CheckpointMode};
 use tracing::warn;
 

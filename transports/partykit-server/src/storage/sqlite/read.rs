@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roommate_partykit::proto::{Epoch, Epochs, Opened, RoomInfo, RoomName, StoredCommit, sql};
+use roommate_partykit_proto::{Epoch, Epochs, Opened, RoomInfo, RoomName, StoredCommit, sql};
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::write::Begun;

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, thread, time::Duration};
 
 use roommate::ErrorKind;
-use roommate_partykit::proto::{Commit, Epoch, Event, Record, StoredSnapshot, sql};
+use roommate_partykit_proto::{Commit, Epoch, Event, Record, StoredSnapshot, sql};
 use tempfile::TempDir;
 
 use super::*;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use roommate::{Error, ErrorKind, Result};
-use roommate_partykit::proto::{Commit, Head, RoomName, StoredSnapshot, sql};
+use roommate_partykit_proto::{Commit, Head, RoomName, StoredSnapshot, sql};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{errors::Errors, read::saturated};

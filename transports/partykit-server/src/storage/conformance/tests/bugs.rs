@@ -8,7 +8,7 @@ use std::{
 };
 
 use roommate::{Error, ErrorKind, Result};
-use roommate_partykit::proto::{
+use roommate_partykit_proto::{
     Commit, Epoch, Epochs, Event, Memory, Opened, Record, RoomInfo, RoomName, Storage, StoredCommit, StoredSnapshot,
 };
 

@@ -1,0 +1,273 @@
+//! Changes on their way: cut into messages, sent in order, and accounted for.
+
+use std::{sync::Arc, time::Duration};
+
+use roommate::{Changes, Content, EditKey, Error, ErrorKind, MOST_UNCONFIRMED, Notice, Receipt, Result};
+
+use super::{GATHERING, Session, SessionOutput, Stage};
+use crate::{
+    dialect::{MAX_CLIENT_ID, MAX_SAFE_INTEGER, Offer},
+    leaf,
+    refusals::{Remembered, Tally},
+};
+
+/// One message of a save.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) id: u64,
+    pub(super) receipt: Receipt,
+    pub(super) changes: Changes,
+    pub(super) frame: Arc<str>,
+    /// What was refused of the save so far.
+    pub(super) refused: Changes,
+    /// Another part of the same save is next.
+    has_more: bool,
+    /// It is neither the first nor the only part of its save.
+    continues: bool,
+    /// It was sent on some connection.
+    pub(super) was_sent: bool,
+    /// It was sent on this connection.
+    pub(super) is_on_its_way: bool,
+}
+
+/// Where a confirmation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Where the change stands in the order.
+    InOrder,
+    /// Before a content that has the change.
+    BeforeContent,
+    /// After that, since nobody had asked before.
+    Late(Duration),
+}
+
+/// A save may be cut into this many messages: the ids of an edit's messages are its number times this, and on from there.
+const MOST_PARTS: u64 = 1 << 12;
+
+/// The largest id that a message of the same edit may have. No edit has so many messages but one of [`MOST_PARTS`].
+pub(super) fn last_id(id: u64) -> u64 {
+    id | (MOST_PARTS - 1)
+}
+
+/// The most saves that nobody has taken note of, decided or not. More than an engine lets come to that.
+const MOST_UNREAD: usize = 4 * MOST_UNCONFIRMED;
+
+impl Session {
+    /// Takes changes to be sent as soon as that can be; a [`Notice::Confirmed`] tells when they are accepted.
+    ///
+    /// An edit with a key may be saved again, with the same changes and under the same [`Limits`](super::Limits), by this
+    /// session or by a later one: it takes effect once. Edits of one client have to be saved in the order of their numbers.
+    /// What the room could never take is refused alone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] if there is no room ([`Session::has_room`]), [`ErrorKind::Invalid`] for an edit out of
+    /// order and for a key that the wire cannot carry.
+    pub fn save(&mut self, key: Option<EditKey<'_>>, changes: &Changes, now: Duration) -> Result<Receipt> {
+        let base = self.begin_save(key)?;
+        let receipt = Receipt(base);
+        if self.pending.iter().any(|part| part.receipt == receipt) {
+            return Ok(receipt);
+        }
+        if !self.has_room() {
+            return Err(Error::new(ErrorKind::Unavailable, "too many saves wait for the room: try again later"));
+        }
+        if base > self.last {
+            if self.pending.back().is_some_and(|part| part.id > base) {
+                return Err(Error::new(ErrorKind::Invalid, "edits have to be saved in the order of their numbers"));
+            }
+            self.tell_outdated();
+        }
+        self.newest = self.newest.max(base);
+        self.forget_known(base);
+        let mut fit =
+            self.options.limits.fit(&|changes| self.dialect.encode_change(base + MOST_PARTS - 1, changes), changes);
+        let too_many = fit.messages.split_off(fit.messages.len().min(MOST_PARTS as usize));
+        if !too_many.is_empty() {
+            too_many.iter().for_each(|(changes, _)| leaf::merge(&mut fit.refused, changes));
+            let message = format!("an edit takes at most {MOST_PARTS} messages: spread it over several transactions");
+            fit.error.get_or_insert_with(|| Error::new(ErrorKind::Refused, message));
+        }
+        if let Some(error) = fit.error {
+            self.outputs.push_back(SessionOutput::Report(error));
+        }
+        let count = fit.messages.len();
+        if count == 0 {
+            self.tell(Notice::Confirmed { receipt, refused: fit.refused });
+            return Ok(receipt);
+        }
+        let mut refused = Some(self.with_forgone(receipt, fit.refused));
+        self.pending.extend(fit.messages.into_iter().zip(base..).enumerate().map(|(index, ((changes, _), id))| Part {
+            id,
+            receipt,
+            frame: self.dialect.encode_change(id, &changes).into(),
+            changes,
+            refused: refused.take().unwrap_or_default(),
+            has_more: index + 1 < count,
+            continues: index > 0,
+            was_sent: false,
+            is_on_its_way: false,
+        }));
+        self.drop_forgone();
+        self.confirm_decided(now);
+        self.settle();
+        Ok(receipt)
+    }
+
+    /// What a request that offers a first content says in the header [`OFFER_HEADER`](crate::OFFER_HEADER), if the
+    /// content has this edit and all before it. The edits are to be saved all the same: if the room's store is made of this
+    /// content they are confirmed then, and do not take effect again.
+    ///
+    /// # Errors
+    /// As of [`Session::save`].
+    pub fn offer(&mut self, key: EditKey<'_>) -> Result<String> {
+        let base = self.begin_save(Some(key))?;
+        self.has_offered = self.has_store != Some(true);
+        Ok(Offer { client: self.client.clone(), id: last_id(base) }.encode())
+    }
+
+    /// Tells whose edits will be saved. Best before the connection is open: otherwise another has to be.
+    pub fn introduce(&mut self, client: &str) {
+        // A client that cannot be taken is an error when it saves.
+        let _ = self.speak_for(client);
+    }
+
+    /// Whether another save can be taken. If not, the room will make it so by deciding those under way.
+    ///
+    /// Too many refusals that are not [taken](Self::taken) keep saves from being sent, and not from being taken: whoever
+    /// saves may have to be done with that before taking note of anything. That is bounded all the same, beyond what an
+    /// engine lets come to that.
+    pub fn has_room(&self) -> bool {
+        let saves = self.pending.iter().filter(|part| !part.has_more).count();
+        let is_waited_for = saves >= self.options.capacity.max(1) && !self.owes();
+        !is_waited_for && saves + self.untaken.len() < MOST_UNREAD
+    }
+
+    /// The id of the edit's first message.
+    fn begin_save(&mut self, key: Option<EditKey<'_>>) -> Result<u64> {
+        let number = match key {
+            None => {
+                self.number += 1;
+                self.number
+            }
+            Some(key) => {
+                self.speak_for(key.client)?;
+                self.number = self.number.max(key.number);
+                key.number
+            }
+        };
+        number.checked_mul(MOST_PARTS).filter(|base| *base > 0 && *base <= MAX_SAFE_INTEGER - MOST_PARTS).ok_or_else(
+            || Error::new(ErrorKind::Invalid, format!("an edit cannot have the number {number}: begin with 1")),
+        )
+    }
+
+    /// Becomes another client, which joins for itself.
+    fn speak_for(&mut self, client: &str) -> Result<()> {
+        if *client == *self.client {
+            return Ok(());
+        }
+        if client.is_empty() || client.len() > MAX_CLIENT_ID {
+            let message = format!("a client's id must have 1 to {MAX_CLIENT_ID} bytes");
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        if !self.pending.is_empty() {
+            let message = "edits of another client wait for the room: give each engine a persister of its own";
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        self.client = client.into();
+        self.was_known = false;
+        self.last = 0;
+        self.newest = 0;
+        self.refusals.clear();
+        self.untaken.clear();
+        self.decided = 0;
+        self.acknowledged = 0;
+        self.remembered = Remembered::default();
+        self.forgone = None;
+        if matches!(self.stage, Stage::Joining(_) | Stage::Joined) {
+            self.reconnect();
+        }
+        Ok(())
+    }
+
+    /// Acknowledges and sends what can be.
+    pub(super) fn settle(&mut self) {
+        self.acknowledge_known();
+        if self.stage != Stage::Joined || self.has_store != Some(true) || self.has_offered {
+            return;
+        }
+        let mut on_its_way = Tally::default();
+        // Those on their way are the first.
+        for part in self.pending.iter().take_while(|part| part.is_on_its_way) {
+            on_its_way.add(part.frame.len());
+        }
+        while on_its_way.count < self.pending.len() && (self.may_ask(on_its_way) || self.acknowledge_begun(on_its_way))
+        {
+            let Some(part) = self.pending.get_mut(on_its_way.count) else { return };
+            self.outputs.push_back(SessionOutput::Send(part.frame.clone()));
+            part.was_sent = true;
+            part.is_on_its_way = true;
+            on_its_way.add(part.frame.len());
+        }
+    }
+
+    /// Confirms what was decided before it was saved here.
+    fn confirm_decided(&mut self, now: Duration) {
+        while let Some(id) = self.pending.front().map(|part| part.id).filter(|id| *id <= self.last) {
+            let is_last = self.pending.get(1).is_none_or(|next| next.id > self.last) && last_id(id) >= self.last;
+            self.confirm_next(Place::Late(now));
+            if is_last {
+                self.tell_outdated();
+            }
+        }
+    }
+
+    /// Accounts for the next message, which was decided as is known already.
+    pub(super) fn confirm_next(&mut self, place: Place) {
+        let Some(part) = self.pending.pop_front() else { return };
+        let mut refused = self.refusals.remove(&part.id).unwrap_or_default();
+        // A first content that had the edit had all of its messages, and perhaps later edits. What was refused of it is told
+        // with the last of them.
+        if !part.has_more
+            && let Some(more) = self.refusals.remove(&last_id(part.id))
+        {
+            leaf::merge(&mut refused, &more);
+        } else if let Some((_, more)) = self.refusals.range(part.id..).find(|(id, _)| **id == last_id(**id)) {
+            leaf::merge(&mut refused, &leaf::retain(&part.changes, |leaf| leaf.is_in(more)));
+        }
+        self.confirm(part, &refused, place);
+    }
+
+    /// Accounts for a message that was accepted but for `refused`.
+    pub(super) fn confirm(&mut self, mut part: Part, refused: &Changes, place: Place) {
+        leaf::merge(&mut part.refused, refused);
+        if let Place::Late(now) = place {
+            self.outdated = Some(now + GATHERING);
+        }
+        if part.has_more {
+            if let Some(next) = self.pending.front_mut() {
+                let first = std::mem::replace(&mut next.refused, part.refused);
+                leaf::merge(&mut next.refused, &first);
+            }
+            if place == Place::InOrder {
+                self.tell(Notice::Changes(leaf::retain(&part.changes, |leaf| !leaf.is_in(refused))));
+            }
+            return;
+        }
+        if !part.refused.is_empty() {
+            self.untaken.push_back(part.receipt);
+            self.note_forgone(&part);
+        }
+        self.tell(Notice::Confirmed { receipt: part.receipt, refused: part.refused });
+        if part.continues && place == Place::InOrder {
+            // It is told at its last part's place, though others may have overwritten the first.
+            self.tell(Notice::Stale);
+        }
+    }
+
+    /// How many of the oldest changes that were sent would change nothing if they were made now, whether accepted or not.
+    pub(super) fn shown_by(&self, content: &Content) -> usize {
+        // Not what a later one overwrites: that may have been refused.
+        let shows = |part: &&Part| leaf::leaves(&part.changes).into_iter().all(|leaf| leaf.is_shown_by(content, &[]));
+        self.pending.iter().take_while(|part| part.was_sent).take_while(shows).count()
+    }
+}

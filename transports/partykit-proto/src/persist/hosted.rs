@@ -1,0 +1,94 @@
+//! A client with the calls that wait for it.
+
+use std::{
+    collections::HashMap,
+    mem,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use futures_channel::oneshot;
+use roommate::{Changes, EditKey, Notice, Receipt, Result, Saved};
+
+use crate::{RoomClient, Ticket, WatchId, closed};
+
+/// A client, and the tasks that wait for changes of it.
+#[derive(Debug)]
+pub struct Hosted {
+    /// The client.
+    pub client: RoomClient,
+    /// The calls that wait for a save to be handed over.
+    handing: HashMap<Receipt, oneshot::Sender<Result<()>>>,
+    reader: Option<(WatchId, Waker)>,
+    waiting: Vec<Waker>,
+}
+
+/// A save that has begun.
+#[derive(Debug)]
+pub enum Begun {
+    /// A notice tells of its outcome.
+    Later(Receipt),
+    Handing(oneshot::Receiver<Result<()>>),
+}
+
+impl Hosted {
+    /// A client for which nothing waits.
+    pub fn new(client: RoomClient) -> Self {
+        Self { client, handing: HashMap::new(), reader: None, waiting: Vec::new() }
+    }
+
+    /// Begins a save of changes; `None` if there is no room for it now.
+    pub fn save(&mut self, changes: &Changes, edit: Option<EditKey<'_>>, now: Duration) -> Result<Option<Begun>> {
+        Ok(self.client.save(changes, edit, now)?.map(|ticket| match ticket {
+            Ticket::Confirmed(receipt) => Begun::Later(receipt),
+            Ticket::Handed(receipt) => {
+                let (handed, handing) = oneshot::channel();
+                self.handing.insert(receipt, handed);
+                Begun::Handing(handing)
+            }
+        }))
+    }
+
+    /// Does what [`RoomClientOutput::Handed`](crate::RoomClientOutput::Handed) says.
+    pub fn handed(&mut self, receipt: Receipt, outcome: Result<()>) {
+        // The call may have been dropped.
+        let _ = self.handing.remove(&receipt).map(|handing| handing.send(outcome));
+    }
+
+    /// The next notice of a watch, as of a stream.
+    pub fn poll_notice(&mut self, watch: WatchId, context: &Context<'_>) -> Poll<Option<Result<Notice>>> {
+        let notice = self.client.next_notice(watch);
+        if notice.is_pending() {
+            self.reader = Some((watch, context.waker().clone()));
+        }
+        notice
+    }
+
+    /// Wakes a task after the next change of the client.
+    pub fn wait(&mut self, waker: &Waker) {
+        if !self.waiting.iter().any(|waiting| waiting.will_wake(waker)) {
+            self.waiting.push(waker.clone());
+        }
+    }
+
+    /// Takes the tasks to wake after a change. Wake them without a lock.
+    pub fn take_wakes(&mut self) -> Vec<Waker> {
+        let mut wakes = mem::take(&mut self.waiting);
+        let reader = self.reader.take_if(|(watch, _)| self.client.is_readable(*watch));
+        wakes.extend(reader.map(|(_, waker)| waker));
+        wakes
+    }
+}
+
+impl Begun {
+    /// Resolves when the save is all done, or a notice will tell.
+    pub async fn saved(self) -> Result<Saved> {
+        match self {
+            Self::Later(receipt) => Ok(Saved::Later(receipt)),
+            Self::Handing(handing) => {
+                handing.await.map_err(|_| closed())??;
+                Ok(Saved::Done)
+            }
+        }
+    }
+}
