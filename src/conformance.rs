@@ -1,11 +1,12 @@
-//! The suite that any persister can be put through, and [`Flaky`], which makes one fail.
+//! Checks that any persister can run, and [`Flaky`], a persister that fails on request.
 //!
-//! Each check has the words of a line of [`Persister`]'s contract for its name, and panics with that line where it does not
-//! hold. What a crash leaves behind, of a save that was answered with [`Saved::Done`] say, no check here can see.
+//! Each check is named after one rule of [`Persister`]'s contract, and panics with that rule if the persister breaks
+//! it. No check can see what a crash leaves, for example of a save that returned [`Saved::Done`].
 //!
-//! Turn it on for your tests alone: `roommate = { ..., features = ["conformance"] }` under `[dev-dependencies]`.
+//! Turn the feature on for your tests only: `roommate = { ..., features = ["conformance"] }` under
+//! `[dev-dependencies]`.
 //!
-//! [`persister`] runs all that the persister's [`Capability`](crate::Capability) calls for:
+//! [`persister`] runs every check that the persister's [`Capability`](crate::Capability) calls for:
 //!
 //! ```
 //! use roommate::{Memory, block_on, conformance};
@@ -37,16 +38,17 @@ mod flaky;
 pub use dropped::a_dropped_save_happens_before_a_later_call_or_never;
 pub use flaky::{Fault, Faults, Flaky, Gate, Op};
 
-/// How long a check waits for what the place has to tell.
+/// How long a check waits for the backend.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Runs every check that fits the persister's capability, each with a place of its own.
+/// Runs every check that fits the persister's capability, each with a backend of its own.
 ///
-/// `new_place` makes a place where nothing was ever saved, and returns what makes the clients that use it.
+/// `new_place` makes a backend where nothing was ever saved. It returns a function that makes the clients of that
+/// backend.
 ///
 /// # Panics
 ///
-/// Where the persister does not keep the contract.
+/// Panics if the persister breaks the contract.
 pub async fn persister<P: Persister, C: Fn() -> P>(new_place: impl Fn() -> C) {
     let capability = new_place()().capability();
     loading_a_place_where_nothing_was_ever_saved_is_none(new_place()).await;
@@ -72,13 +74,13 @@ pub async fn persister<P: Persister, C: Fn() -> P>(new_place: impl Fn() -> C) {
     }
 }
 
-/// Loading a place where nothing was ever saved is no error: it is `None`.
+/// Loading returns `None`, not an error, if nothing was ever saved.
 pub async fn loading_a_place_where_nothing_was_ever_saved_is_none<P: Persister>(client: impl Fn() -> P) {
     const LINE: &str = "Loading a place where nothing was ever saved is no error: it is `None`";
     assert_eq!(client().load().await.expect(LINE), None, "{LINE}");
 }
 
-/// A content that was saved and is empty is `Some`, not `None`.
+/// Loading returns `Some`, not `None`, if the saved content is empty.
 pub async fn a_content_that_was_saved_and_is_empty_is_some<P: Persister>(client: impl Fn() -> P) {
     const LINE: &str = "A content that was saved and is empty is `Some`, not `None`";
     let mut writer = Client::watching(LINE, client()).await;
@@ -86,7 +88,7 @@ pub async fn a_content_that_was_saved_and_is_empty_is_some<P: Persister>(client:
     assert_eq!(client().load().await.expect(LINE), Some(Content::new()), "{LINE}");
 }
 
-/// Everything that a content may hold comes back as it was saved.
+/// Everything that a content may hold is loaded as it was saved.
 pub async fn what_was_saved_is_loaded<P: Persister>(client: impl Fn() -> P) {
     const LINE: &str = "Everything that a content may hold comes back as it was saved";
     let mut changes = Changes::new();
@@ -103,7 +105,7 @@ pub async fn what_was_saved_is_loaded<P: Persister>(client: impl Fn() -> P) {
     assert_eq!(client().load().await.expect(LINE), Some(content), "{LINE}");
 }
 
-/// A place that takes changes takes them all at once or not at all; another takes the content.
+/// A backend that takes changes applies them all at once or not at all. Any other backend stores the content.
 pub async fn a_place_takes_changes_all_at_once<P: Persister>(client: impl Fn() -> P) {
     const LINE: &str = "A place that takes changes takes them all at once or not at all; another takes the content";
     let mut writer = Client::watching(LINE, client()).await;
@@ -117,7 +119,7 @@ pub async fn a_place_takes_changes_all_at_once<P: Persister>(client: impl Fn() -
     assert_eq!(client().load().await.expect(LINE), Some(expected), "{LINE}");
 }
 
-/// An error means that nothing was written, or that it may safely be written again.
+/// An error means that nothing was written, or that the same save may safely be repeated.
 pub async fn what_was_written_may_safely_be_written_again<P: Persister>(client: impl Fn() -> P) {
     const LINE: &str = "An error means that nothing was written, or that it may safely be written again";
     let mut writer = Client::watching(LINE, client()).await;
@@ -129,7 +131,7 @@ pub async fn what_was_written_may_safely_be_written_again<P: Persister>(client: 
     assert_eq!(client().load().await.expect(LINE), Some(expected), "{LINE}");
 }
 
-/// Any of the futures may be dropped before it is done.
+/// Any of the futures may be dropped before it completes.
 pub async fn a_future_may_be_dropped_before_it_is_done<P: Persister>(client: impl Fn() -> P) {
     const LINE: &str = "Any of the futures may be dropped before it is done";
     let persister = client();
@@ -142,7 +144,7 @@ pub async fn a_future_may_be_dropped_before_it_is_done<P: Persister>(client: imp
     assert_eq!(writer.persister.load().await.expect(LINE), Some(one(0)), "{LINE}");
 }
 
-/// It is closed exactly once, after everything else.
+/// A persister is closed exactly once, after every other call.
 pub async fn a_persister_closes_after_everything_else<P: Persister>(client: impl Fn() -> P) {
     const LINE: &str = "It is closed exactly once, after everything else";
     let persister = client();
@@ -151,8 +153,8 @@ pub async fn a_persister_closes_after_everything_else<P: Persister>(client: impl
     client().close().await.expect(LINE);
 }
 
-/// A whole content never overwrites a place that others share and that holds something: the answer is
-/// [`Saved::Found`], and nothing was written.
+/// A whole content never overwrites a shared backend that holds content. The result is [`Saved::Found`], and nothing
+/// was written.
 pub async fn a_whole_content_never_overwrites_a_place_that_others_share<P: Persister>(client: impl Fn() -> P) {
     const LINE: &str = "A whole content never overwrites a place that others share and that holds something: the answer is \
         `Saved::Found`, and nothing was written";
@@ -164,7 +166,7 @@ pub async fn a_whole_content_never_overwrites_a_place_that_others_share<P: Persi
     assert_eq!(client().load().await.expect(LINE), Some(one(0)), "nothing was written: {LINE}");
 }
 
-/// Without [`Capability::watch`](crate::Capability::watch) watching is `Unsupported`.
+/// Watching is `Unsupported` without [`Capability::watch`](crate::Capability::watch).
 pub async fn without_the_capability_watching_is_unsupported<P: Persister>(client: impl Fn() -> P) {
     const LINE: &str = "Without `Capability::watch` watching is `Unsupported`";
     match client().watch().await {
@@ -173,8 +175,8 @@ pub async fn without_the_capability_watching_is_unsupported<P: Persister>(client
     }
 }
 
-/// Once the future resolves nothing is missed: what is accepted from then on is told by the stream, or summed up by
-/// [`Notice::Stale`].
+/// Nothing is missed once the future of [`Persister::watch`] resolves: the stream reports every change accepted from
+/// then on, or sums up changes as [`Notice::Stale`].
 pub async fn once_watching_nothing_is_missed<P: Persister>(client: impl Fn() -> P) {
     const LINE: &str = "Once the future resolves nothing is missed: what is accepted from then on is told by the stream, or \
         summed up by `Notice::Stale`";
@@ -188,7 +190,7 @@ pub async fn once_watching_nothing_is_missed<P: Persister>(client: impl Fn() -> 
     reader.wait_until_shown(&expected).await;
 }
 
-/// A stream that was dropped, or ended, is opened again, and misses nothing from then on.
+/// A stream that was dropped, or that ended, can be opened again. It misses nothing from then on.
 pub async fn a_stream_that_was_dropped_is_opened_again<P: Persister>(client: impl Fn() -> P) {
     const LINE: &str = "A stream that was dropped, or ended, is opened again, and misses nothing from then on";
     let mut writer = Client::watching(LINE, client()).await;
@@ -203,7 +205,7 @@ pub async fn a_stream_that_was_dropped_is_opened_again<P: Persister>(client: imp
     reader.wait_until_shown(&expected).await;
 }
 
-/// What is loaded contains at least everything that the stream had told when it was called.
+/// The loaded content contains at least every change that the stream had reported when the load was called.
 pub async fn what_is_loaded_contains_what_the_stream_had_told<P: Persister>(client: impl Fn() -> P) {
     const LINE: &str = "What is loaded contains at least everything that the stream had told when it was called";
     let mut writer = Client::watching(LINE, client()).await;
@@ -219,8 +221,8 @@ pub async fn what_is_loaded_contains_what_the_stream_had_told<P: Persister>(clie
     }
 }
 
-/// The place puts accepted changes in one order, which every stream tells; [`Notice::Confirmed`] stands where one's own
-/// stand in it.
+/// The backend puts accepted changes in one order, and every stream reports that order. [`Notice::Confirmed`] stands at
+/// the position of the client's own changes in it.
 pub async fn the_stream_tells_in_order_what_was_accepted_and_confirms_ones_own<P: Persister>(client: impl Fn() -> P) {
     const LINE: &str = "The place puts accepted changes in one order, which every stream tells; `Notice::Confirmed` stands \
         where one's own stand in it";
@@ -229,7 +231,8 @@ pub async fn the_stream_tells_in_order_what_was_accepted_and_confirms_ones_own<P
     let mut b = Client::watching(LINE, client()).await;
     b.shown = one(0);
     for step in 1..20 {
-        // Both write the same cells without having heard of each other: only the order can say who wins.
+        // Both clients write the same cells before either receives the other's changes: only the order decides which
+        // write wins.
         a.send(&several(2 * step)).await;
         b.send(&several(2 * step + 1)).await;
     }
@@ -240,15 +243,15 @@ pub async fn the_stream_tells_in_order_what_was_accepted_and_confirms_ones_own<P
     b.wait_until_shown(&place).await;
 }
 
-/// A persister, its stream, and what somebody who only does what the stream says would show.
+/// A persister, its stream, and the content that a client shows if it only does what the stream says.
 struct Client<P> {
-    /// The line of the contract that is checked.
+    /// The rule of the contract that is checked.
     line: &'static str,
     persister: P,
     stream: Option<BoxStream<'static, Result<Notice>>>,
     shown: Content,
     sent: Vec<(Receipt, Changes)>,
-    /// Whether saves were dropped, which the stream may confirm.
+    /// Whether saves were dropped. The stream may still confirm them.
     has_dropped: bool,
 }
 
@@ -261,7 +264,7 @@ impl<P: Persister> Client<P> {
         Self { line, persister, stream, shown: Content::new(), sent: Vec::new(), has_dropped: false }
     }
 
-    /// Saves a content to a place that holds nothing, and waits until it has it.
+    /// Saves a content to a backend that holds nothing, and waits until the backend has it.
     async fn save_whole(&mut self, content: &Content) {
         let get = || content.clone();
         let saved = within_patience(self.line, "saving", self.persister.save(Save::new(&get, None))).await;
@@ -272,12 +275,12 @@ impl<P: Persister> Client<P> {
                 self.hear_confirmations().await;
             }
             Saved::Done => {}
-            // What a save that was dropped has written.
+            // Written by a save that was dropped.
             Saved::Found(found) => assert_eq!(&found, content, "nothing was ever saved there: {}", self.line),
         }
     }
 
-    /// Saves changes, and waits until the place has them.
+    /// Saves changes, and waits until the backend has them.
     async fn save(&mut self, changes: &Changes) {
         self.send(changes).await;
         self.hear_confirmations().await;
@@ -291,7 +294,7 @@ impl<P: Persister> Client<P> {
         self.take_answer(saved, changes, content);
     }
 
-    /// Takes the answer to a save of changes, which make the content.
+    /// Handles the answer to a save of `changes`, which make `content`.
     fn take_answer(&mut self, saved: Result<Saved>, changes: &Changes, content: Content) {
         match saved {
             Ok(Saved::Later(receipt)) => self.sent.push((receipt, changes.clone())),
@@ -323,7 +326,7 @@ impl<P: Persister> Client<P> {
                 assert!(refused.is_empty(), "nobody refuses anything here, and {refused:?} was: {}", self.line);
                 let index = self.sent.iter().position(|(sent, _)| *sent == receipt);
                 if index.is_none() && self.has_dropped {
-                    // Of a save that was dropped, and happened: nobody was told its receipt.
+                    // The save was dropped but took effect, so no caller has its receipt.
                     return;
                 }
                 let (_, changes) = self.sent.remove(index.expect(self.line));
@@ -340,14 +343,14 @@ async fn within_patience<T>(line: &str, what: &str, future: impl Future<Output =
     }
 }
 
-/// A content that says which one it is.
+/// A content that identifies itself by `n`.
 fn one(n: i32) -> Content {
     let mut content = Content::new();
     content.apply(&several(n));
     content
 }
 
-/// Changes of several rows and values, some the same for every `n`.
+/// Changes of several rows and values. Some rows and values are the same for every `n`.
 fn several(n: i32) -> Changes {
     let mut changes = Changes::new();
     changes.set_cell("t", "same", "c", n.into());

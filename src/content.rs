@@ -1,8 +1,8 @@
 //! The data of a store: [`Cell`], [`Content`], and the [`Changes`] from one content to another.
 //!
-//! Nothing here knows of a store, of JSON or of a place. A [`Content`] is what a place holds; [`Changes`] are absolute
-//! assignments ("this cell is 5 now", "this row is gone now"), so applying them twice is the same as once, and only
-//! their order matters.
+//! This module is independent of stores, JSON and backends. A [`Content`] is what a backend holds. [`Changes`] are
+//! absolute assignments ("this cell is 5 now", "this row is gone now"), so applying them twice has the same result as
+//! applying them once, and only their order matters.
 
 use std::{borrow::Borrow, fmt, ops::Deref, sync::Arc};
 
@@ -24,18 +24,18 @@ pub use row::Row;
 pub(crate) use row::{Shape, Shapes, apply_row};
 pub use row_changes::RowChanges;
 
-/// The id of a table, a row, a cell or a value: any text. A short one lies in its 16 bytes, a long one is shared when
-/// cloned.
+/// The id of a table, a row, a cell or a value: any text. A short id is stored inline in its 16 bytes; clones of a long
+/// id share its text.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(Str);
 
 impl Id {
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// Its bytes, which take less to look at than the text.
+    /// The bytes of the id, which are cheaper to access than its text.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -48,24 +48,24 @@ pub type Tables = Map<Table>;
 /// Values, by value id.
 pub type Values = Row;
 
-/// Everything that a store or a place holds: `[tables, values]` in TinyBase's JSON.
+/// Everything that a store or a backend holds: `[tables, values]` in TinyBase's JSON.
 ///
 /// A table without rows and a row without cells do not exist; [`Content::prune`] removes them from a content that was
-/// put together by hand. Two contents are equal when they hold the same cells and values, in whatever order.
+/// built by hand. Two contents are equal when they hold the same cells and values, in any order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Content {
     /// The tables.
     pub tables: Tables,
-    /// The key values.
+    /// The values.
     pub values: Values,
 }
 
-/// What happened to one table's rows; `None` is a deletion.
+/// Changes of one table, by row id; `None` is a deleted row.
 pub type TableChanges = Map<Option<RowChanges>>;
 
 /// A set of changes that take effect together: `[tables, values, 1]` in TinyBase's JSON.
 ///
-/// At each level an absent id means "as it was" and `None` means "deleted". Deleted is not [`Cell::Null`]: null is a
+/// At each level an absent id means "unchanged" and `None` means "deleted". Deleted is not [`Cell::Null`]: null is a
 /// value like any other.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
@@ -76,12 +76,13 @@ pub struct Changes {
 }
 
 impl Content {
-    /// A content without tables and values.
+    /// Creates a content without tables and values.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The changes that turn this content into `to`: cells that differ, and the highest level of what is gone.
+    /// Returns the changes that turn this content into `to`: the cells that differ, and each deletion at the highest
+    /// level at which it applies.
     pub fn diff(&self, to: &Self) -> Changes {
         let mut tables = Builder::new();
         for (table_id, table) in &to.tables {
@@ -109,51 +110,51 @@ impl Content {
         }
     }
 
-    /// Whether there is neither a table nor a value.
+    /// Whether there are no tables and no values.
     pub fn is_empty(&self) -> bool {
         self.tables.is_empty() && self.values.is_empty()
     }
 
-    /// One cell.
+    /// Returns one cell.
     pub fn cell(&self, table_id: &str, row_id: &str, cell_id: &str) -> Option<&Cell> {
         self.row(table_id, row_id)?.get(cell_id)
     }
 
-    /// One row.
+    /// Returns one row.
     pub fn row(&self, table_id: &str, row_id: &str) -> Option<&Row> {
         self.tables.get(table_id)?.get(row_id)
     }
 
-    /// One value.
+    /// Returns one value.
     pub fn value(&self, value_id: &str) -> Option<&Cell> {
         self.values.get(value_id)
     }
 
-    /// The ids of a table's rows, in order; none if there is no such table.
+    /// Returns the ids of a table's rows, in order; none if the table does not exist.
     pub fn row_ids<'a>(&'a self, table_id: &str) -> impl Iterator<Item = &'a Id> + Clone + use<'a> {
         self.tables.get(table_id).into_iter().flat_map(Map::keys)
     }
 
-    /// The ids of a row's cells, in order; none if there is no such row.
+    /// Returns the ids of a row's cells, in order; none if the row does not exist.
     pub fn cell_ids<'a>(&'a self, table_id: &str, row_id: &str) -> impl Iterator<Item = &'a Id> + Clone + use<'a> {
         self.row(table_id, row_id).into_iter().flat_map(Row::keys)
     }
 }
 
 impl Changes {
-    /// Changes that change nothing.
+    /// Creates empty changes.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether nothing at all is mentioned.
+    /// Whether the changes mention nothing at all.
     ///
-    /// A mentioned row without cells (`{"t":{"r":{}}}`) counts as something; see [`Changes::prune`].
+    /// A mentioned row without cells (`{"t":{"r":{}}}`) counts as a mention; see [`Changes::prune`].
     pub fn is_empty(&self) -> bool {
         self.tables.is_empty() && self.values.is_empty()
     }
 
-    /// Removes mentions of rows and tables in which nothing changes.
+    /// Removes mentions of rows and tables that have no changes.
     pub fn prune(&mut self) {
         for table in self.tables.values_mut().flatten() {
             table.retain(|_, row| row.as_ref().is_none_or(|cells| !cells.is_empty()));
@@ -171,12 +172,12 @@ impl Changes {
         self.row_mut(table_id.into(), row_id.into()).insert(cell_id.into(), None);
     }
 
-    /// Records that a row is gone, in place of what was recorded of its cells.
+    /// Records that a row is gone, and replaces what was recorded about its cells.
     pub fn del_row(&mut self, table_id: impl Into<Id>, row_id: impl Into<Id>) {
         self.table_mut(table_id.into()).insert(row_id.into(), None);
     }
 
-    /// Records that a table is gone, in place of what was recorded of its rows.
+    /// Records that a table is gone, and replaces what was recorded about its rows.
     pub fn del_table(&mut self, table_id: impl Into<Id>) {
         self.tables.insert(table_id.into(), None);
     }
@@ -191,7 +192,8 @@ impl Changes {
         self.values.insert(value_id.into(), None);
     }
 
-    /// The changes of one table, made present; a recorded deletion of the table is replaced.
+    /// Returns the changes of one table, and adds them if there are none. They replace a recorded deletion of the
+    /// table.
     fn table_mut(&mut self, table_id: Id) -> &mut TableChanges {
         self.tables.get_or_default(&table_id).get_or_insert_default()
     }
@@ -201,7 +203,7 @@ impl Changes {
     }
 }
 
-/// A content is the changes that make it out of nothing.
+/// Converts a content to the changes that create it from an empty content.
 impl From<&Content> for Changes {
     fn from(content: &Content) -> Self {
         Content::new().diff(content)

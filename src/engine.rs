@@ -1,4 +1,4 @@
-//! Auto-load and auto-save: keeps a store in step with a place.
+//! Auto-load and auto-save: keeps a store in sync with a backend.
 
 use std::{
     pin::Pin,
@@ -37,28 +37,29 @@ use self::{
     shared::{Request, Shared},
 };
 
-/// Keeps a [`Store`] in step with a place, through a [`Persister`]. TinyBase calls this the persister itself.
+/// Keeps a [`Store`] in sync with a backend, through a [`Persister`]. TinyBase calls this the persister itself.
 ///
-/// Cheap to clone; clones share. It works in a task of its own from the moment it is built, and is ended by
-/// [`Engine::destroy`], or when its last clone is dropped (then without saving what is left).
+/// Cheap to clone; clones share one engine. An engine works in a task of its own from the moment it is built. It ends
+/// with [`Engine::destroy`], or when its last clone is dropped. In the second case it does not save what is left.
 ///
 /// # What it promises
 ///
-/// * The store is the place's confirmed content, with this client's unconfirmed edits replayed on top in the order in
-///   which they were made.
-/// * From the first call on, every edit of the store is kept until the place confirms it, refuses it
-///   ([`Engine::add_refused_listener`]), or [`Engine::discard_unconfirmed`] gives it up: through loads, failed loads,
-///   lost connections and a stop of auto-save. [`Engine::destroy`] returns what it could not save.
-/// * What was in the store *before* the first call is not an edit: it is offered to an empty place, and a place that
-///   others share and that holds something is never overwritten by it.
-/// * What fails for a passing cause is tried again, sooner or later, for as long as the engine lives; each failure is
-///   told to `on_ignored_error`. A lasting cause is told to whoever awaits the call, else to `on_ignored_error`.
+/// * The store shows the backend's confirmed content, with this client's unconfirmed edits replayed on top in the order
+///   in which they were made.
+/// * From the first call on, every edit of the store stays listed until the backend confirms it, the backend refuses it
+///   ([`Engine::add_refused_listener`]), or [`Engine::discard_unconfirmed`] gives it up. Edits survive loads, failed
+///   loads, lost connections and a stop of auto-save. [`Engine::destroy`] returns the edits that it could not save.
+/// * Content that was in the store *before* the first call is not an edit. The engine offers it to an empty backend. It
+///   never overwrites a shared backend that holds content.
+/// * The engine retries an operation that failed for a temporary cause, for as long as the engine lives. It passes each
+///   such failure to `on_ignored_error`. An error with a permanent cause is returned by the pending call, or passed to
+///   `on_ignored_error` if no call is pending.
 ///
 /// # Calls
 ///
-/// A call takes effect when it is called, one after another; the returned [`Pending`] is only for waiting. To give up
-/// waiting, drop it; the call goes on. Inside of a transaction or a listener of the store, call and do not wait: the
-/// engine needs the store to go on.
+/// A call takes effect when it is made, one call after another. The returned [`Pending`] is only for waiting. Drop it
+/// to stop waiting; the call goes on. Inside a transaction or a listener of the store, make calls but do not wait for
+/// them: the engine needs the store to go on.
 ///
 /// ```
 /// use roommate::{Engine, Memory, Store, block_on};
@@ -83,165 +84,244 @@ use self::{
 #[derive(Clone, Debug)]
 pub struct Engine(Arc<Handle>);
 
-/// What a place refused of this client's edits. The store shows what the place has instead.
+/// An edit, or the part of an edit, that a backend refused. The store shows what the backend has instead.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Refused {
     /// The refused part of an edit.
     pub changes: Changes,
-    /// Whether it was refused for sure. Always, where a place answers each save: with a room on a stock server it need not
-    /// be, once a connection was lost.
+    /// Whether the refusal is certain. It always is if the backend answers each save. With a room on a stock PartyKit
+    /// server it may be presumed, after a connection was lost.
     pub certainty: Certainty,
 }
 
-/// A call under way. Await it for the outcome, or drop it; the call goes on either way.
+/// A call in flight. Await it for the outcome, or drop it; the call goes on either way.
 ///
-/// An error that nobody awaits is told to `on_ignored_error`.
+/// If it is dropped, an error of the call is passed to `on_ignored_error`.
+///
+/// # Errors
+///
+/// Every call may return:
+///
+/// * [`ErrorKind::Closed`] if the engine is destroyed, also if that happens before the call is done; if its runtime
+///   shut down; or if its outbox could not be read.
+/// * [`ErrorKind::Invalid`] if 4096 calls already wait for the engine.
+///
+/// A call that loads or saves also returns the persister's error if its cause is permanent, and [`ErrorKind::Callback`]
+/// if the persister panics. An error of kind [`ErrorKind::Unavailable`] does not end such a call: the engine passes it
+/// to `on_ignored_error` and tries again.
 #[derive(Debug)]
 pub struct Pending(oneshot::Receiver<Result<()>>);
 
 #[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
-    /// Resolves when the engine's task is gone.
+    /// Resolves when the engine's task has ended.
     gone: future::Shared<oneshot::Receiver<()>>,
     flush_deadline: Duration,
 }
 
 impl Engine {
-    /// An engine with default settings, on the runtime that the persister needs, or else on threads of its own
-    /// ([`Threads`](crate::Threads)).
+    /// Creates an engine with default settings. It runs on the runtime that the persister needs, or else on threads of
+    /// its own ([`Threads`](crate::Threads)).
     pub fn new(store: &Store, persister: impl Persister) -> Self {
         Self::builder(store, persister).build()
     }
 
-    /// An engine with settings.
+    /// Creates a builder, for an engine with other settings.
     pub fn builder(store: &Store, persister: impl Persister) -> EngineBuilder {
         EngineBuilder::new(store.clone(), Arc::new(persister))
     }
 
-    /// Loads the place's content into the store, once. Unconfirmed edits stay on top of it.
+    /// Loads the backend's content into the store, once. Unconfirmed edits stay on top of it.
     ///
-    /// A place that holds nothing leaves the store as it is.
+    /// If the backend holds nothing, the store stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// Returns the persister's permanent error, such as [`ErrorKind::Refused`] or [`ErrorKind::Corrupt`], and the
+    /// errors that every [`Pending`] may return.
     pub fn load(&self) -> Pending {
         self.call(Call::Load { initial: None })
     }
 
-    /// Loads, and where the place holds nothing, sets `initial` instead. Not where loading fails.
+    /// Loads, or sets `initial` if the backend holds nothing. A load that fails does not set `initial`.
+    ///
+    /// # Errors
+    ///
+    /// Returns the persister's permanent error, such as [`ErrorKind::Refused`] or [`ErrorKind::Corrupt`], and the
+    /// errors that every [`Pending`] may return.
     pub fn load_or(&self, initial: Content) -> Pending {
         self.call(Call::Load { initial: Some(initial) })
     }
 
-    /// Saves, once. Resolves when the persister has taken it; [`Engine::flush`] when the place has confirmed it.
+    /// Saves, once. Resolves when the persister has accepted the save. To wait until the backend has confirmed it, use
+    /// [`Engine::flush`].
     ///
-    /// The first save to a shared place offers the whole store, and adopts what the place holds if it holds something.
+    /// The first save to a shared backend offers the whole store. If the backend holds content, the engine adopts that
+    /// instead.
+    ///
+    /// # Errors
+    ///
+    /// Returns the persister's permanent error, such as [`ErrorKind::Refused`] or [`ErrorKind::Corrupt`], the permanent
+    /// error of an outbox that cannot store the edits, and the errors that every [`Pending`] may return.
     pub fn save(&self) -> Pending {
         self.call(Call::Save)
     }
 
-    /// Saves what waits, and resolves when every edit made before the call is confirmed or refused.
+    /// Saves pending edits. Resolves when every edit made before the call is confirmed or refused.
     ///
-    /// Fails when saving fails for good. While the place is away it waits: put a time-out around it.
+    /// While the backend cannot be reached, the call waits: put a time-out around it.
+    ///
+    /// # Errors
+    ///
+    /// Returns the persister's permanent error, such as [`ErrorKind::Refused`] or [`ErrorKind::Corrupt`], the permanent
+    /// error of an outbox that cannot store the edits, and the errors that every [`Pending`] may return.
     pub fn flush(&self) -> Pending {
         self.call(Call::Flush)
     }
 
-    /// Loads now, and keeps the store in step with the place from then on.
+    /// Loads now, and from then on keeps the store in sync with the backend.
     ///
-    /// `initial`: what to set where the place holds nothing. Does not resolve while the place cannot be reached; edits
-    /// made meanwhile are replayed on what is loaded.
+    /// `initial` is set if the backend holds nothing. The call does not resolve while the backend cannot be reached.
+    /// Edits made meanwhile are replayed on the loaded content.
+    ///
+    /// # Errors
+    ///
+    /// Returns the persister's permanent error, such as [`ErrorKind::Refused`] or [`ErrorKind::Corrupt`];
+    /// [`ErrorKind::Closed`] if auto-load was stopped before this call was done; and the errors that every [`Pending`]
+    /// may return.
     pub fn start_auto_load(&self, initial: Option<Content>) -> Pending {
         self.call(Call::StartAutoLoad { initial })
     }
 
-    /// Stops following the place, at once.
+    /// Stops following the backend, at once.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors that every [`Pending`] may return.
     pub fn stop_auto_load(&self) -> Pending {
         self.call(Call::StopAutoLoad)
     }
 
-    /// Saves now, and each edit from then on. Edits made while auto-save was off are among the first.
+    /// Saves now, and from then on saves each edit. Edits made while auto-save was off are among the first.
+    ///
+    /// # Errors
+    ///
+    /// Returns the persister's permanent error, such as [`ErrorKind::Refused`] or [`ErrorKind::Corrupt`]; the permanent
+    /// error of an outbox that cannot store the edits; [`ErrorKind::Closed`] if auto-save was stopped before this call
+    /// was done; and the errors that every [`Pending`] may return.
     pub fn start_auto_save(&self) -> Pending {
         self.call(Call::StartAutoSave)
     }
 
-    /// Stops saving, at once. Edits are kept, and saved when auto-save starts again.
+    /// Stops saving, at once. Edits stay pending, and are saved when auto-save starts again.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors that every [`Pending`] may return.
     pub fn stop_auto_save(&self) -> Pending {
         self.call(Call::StopAutoSave)
     }
 
-    /// Starts auto-load and then auto-save. If the second cannot start, the first is stopped again.
+    /// Starts auto-load and then auto-save. If auto-save cannot start, auto-load is stopped again.
     ///
-    /// It waits for the place: while that cannot be reached it does not resolve, and edits made meanwhile are kept for it.
-    /// To go on after a while, put a time-out around it; the call goes on too.
+    /// The call does not resolve while the backend cannot be reached. Edits made meanwhile stay pending. To go on after
+    /// a while, put a time-out around the call: the call itself continues.
+    ///
+    /// # Errors
+    ///
+    /// Returns the persister's permanent error, such as [`ErrorKind::Refused`] or [`ErrorKind::Corrupt`]; the permanent
+    /// error of an outbox that cannot store the edits; [`ErrorKind::Closed`] if auto-persisting was stopped before this
+    /// call was done; and the errors that every [`Pending`] may return.
     pub fn start_auto_persisting(&self, initial: Option<Content>) -> Pending {
         self.call(Call::StartAutoPersisting { initial, save_first: false })
     }
 
-    /// Starts auto-save and then auto-load: TinyBase's `startAutoPersisting(initial, true)`.
+    /// Starts auto-save and then auto-load, as TinyBase's `startAutoPersisting(initial, true)` does.
+    ///
+    /// # Errors
+    ///
+    /// Returns the persister's permanent error, such as [`ErrorKind::Refused`] or [`ErrorKind::Corrupt`]; the permanent
+    /// error of an outbox that cannot store the edits; [`ErrorKind::Closed`] if auto-persisting was stopped before this
+    /// call was done; and the errors that every [`Pending`] may return.
     pub fn start_auto_persisting_save_first(&self, initial: Option<Content>) -> Pending {
         self.call(Call::StartAutoPersisting { initial, save_first: true })
     }
 
     /// Stops auto-load and auto-save, at once.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors that every [`Pending`] may return.
     pub fn stop_auto_persisting(&self) -> Pending {
         self.call(Call::StopAutoPersisting)
     }
 
-    /// Runs an action in the engine's queue: after the calls before it, while no load or save runs.
+    /// Runs an action in the engine's queue: after the calls made before it, and while no load or save runs.
+    ///
+    /// # Errors
+    ///
+    /// Returns the action's own error, of any kind, without trying again; [`ErrorKind::Callback`] if the action panics;
+    /// and the errors that every [`Pending`] may return.
     pub fn schedule(&self, action: impl Future<Output = Result<()>> + Send + 'static) -> Pending {
         self.request(Call::Schedule, Some(Box::pin(action)))
     }
 
-    /// Gives up the unconfirmed edits and shows what the place has confirmed. Returns them, oldest first.
+    /// Gives up the unconfirmed edits, and shows the content that the backend has confirmed. Returns the edits, oldest
+    /// first.
     ///
-    /// What is on its way already may still be accepted, and then comes back as anybody's changes do. With an outbox that
-    /// has not told yet what it keeps, what that is comes back as well.
+    /// The backend may still accept an edit that is in flight. That edit then comes back like another client's change.
+    /// If the outbox has not been read yet, the edits that it stores come back too.
     ///
-    /// Fails, and gives up nothing, inside of a transaction ([`ErrorKind::Callback`]).
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Callback`], and gives up no edit, if the calling thread has a transaction of the store open
+    /// or is committing one.
     pub fn discard_unconfirmed(&self) -> Result<Vec<Changes>> {
         self.0.shared.discard()
     }
 
     /// Ends the engine, and returns the edits that are still unconfirmed, oldest first.
     ///
-    /// With auto-save on it first saves what is left, for at most the deadline ([`EngineBuilder::with_flush_deadline`]). The
-    /// persister and the outbox then have as long again to close, whatever they do. A transaction that is open on the thread
-    /// on which the engine runs has to end first.
-    /// The store lives on. Further calls fail with [`ErrorKind::Closed`].
+    /// If auto-save is on, the engine first saves what is left, for at most the deadline
+    /// ([`EngineBuilder::with_flush_deadline`]). The persister and the outbox then have the same time again to close.
+    /// If a transaction is open on the thread on which the engine runs, that transaction has to end first. The store
+    /// lives on. Further calls fail with [`ErrorKind::Closed`].
     pub async fn destroy(&self) -> Vec<Changes> {
-        // Destroying cannot fail; an engine whose task died with its runtime is destroyed already.
+        // Destroying cannot fail. An engine whose task ended with its runtime is destroyed already.
         let _ = self.call(Call::Destroy { flush: true, deadline: self.0.flush_deadline }).await;
-        // The outbox, if there is one, has taken what is left.
+        // After this the outbox, if there is one, has stored what is left.
         let _ = self.0.gone.clone().await;
         self.unconfirmed()
     }
 
-    /// The edits that the place has not confirmed, oldest first.
+    /// Returns the edits that the backend has not confirmed, oldest first.
     pub fn unconfirmed(&self) -> Vec<Changes> {
         self.0.shared.replica().unconfirmed().cloned().collect()
     }
 
-    /// The store.
+    /// Returns the store.
     pub fn store(&self) -> &Store {
         &self.0.shared.store
     }
 
-    /// What the engine is doing.
+    /// Returns what the engine is doing.
     pub fn status(&self) -> Status {
         self.0.shared.public().status
     }
 
-    /// How often it loaded and saved.
+    /// Returns how often the engine loaded and saved.
     pub fn stats(&self) -> Stats {
         self.0.shared.public().stats
     }
 
-    /// Whether the store follows the place.
+    /// Returns whether the store follows the backend.
     pub fn is_auto_loading(&self) -> bool {
         self.0.shared.public().auto_loading
     }
 
-    /// Whether edits are saved as they are made.
+    /// Returns whether edits are saved as they are made.
     pub fn is_auto_saving(&self) -> bool {
         self.0.shared.public().auto_saving
     }
@@ -251,7 +331,7 @@ impl Engine {
         self.0.shared.statuses.add(listener)
     }
 
-    /// The changes of the status from now on.
+    /// Returns a stream of the changes of the status from now on.
     pub fn statuses(&self) -> Events<Status> {
         self.0.shared.statuses.stream()
     }
@@ -261,7 +341,7 @@ impl Engine {
         self.0.shared.refusals.add(listener)
     }
 
-    /// The refusals from now on.
+    /// Returns a stream of the refusals from now on.
     pub fn refusals(&self) -> Events<Refused> {
         self.0.shared.refusals.stream()
     }

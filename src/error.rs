@@ -9,25 +9,25 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// An argument that cannot be taken: a number that is not finite, a reserved text, an option out of its range.
+    /// An argument is invalid: a number that is not finite, a reserved text, an option out of its range.
     Invalid,
-    /// The place answered with something that is no content, or no message of its protocol.
+    /// The backend returned something that is not content, or sent a message that its protocol does not have.
     Corrupt,
-    /// The place said no, and would say no again: an authorisation that fails, a party that does not exist.
+    /// The backend refused, and would refuse again: for example, the authorization failed, or the party does not exist.
     Refused,
-    /// The place cannot be reached or cannot answer just now.
+    /// The backend cannot be reached, or cannot answer at the moment.
     Unavailable,
-    /// The persister cannot do this.
+    /// The persister does not support the operation.
     Unsupported,
-    /// What was called is closed or destroyed, or is being so.
+    /// The object that was called is closed or destroyed, or is closing.
     Closed,
-    /// Something the caller passed in (a listener, an action, an initial content) failed.
+    /// Code that the caller passed in (a listener, an action, an initial content) failed.
     Callback,
 }
 
-/// An error: a kind to branch on, a message that says what to do, and what caused it.
+/// An error: a kind to branch on, a message that says what to do, and the error that caused it.
 ///
-/// Cheap to clone, since one failure may have several callers waiting for it.
+/// Cheap to clone, because one failure may be returned to several callers.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -38,12 +38,12 @@ struct Inner {
 }
 
 impl Error {
-    /// An error with a lower-case message without a full stop.
+    /// Creates an error. The message starts in lower case and ends without a full stop.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Arc::new(Inner { kind, message: message.into(), source: None }))
     }
 
-    /// An error that something else caused.
+    /// Creates an error with the error that caused it as its source. The message follows the rules of [`Error::new`].
     pub fn with_source(
         kind: ErrorKind,
         message: impl Into<String>,
@@ -52,12 +52,12 @@ impl Error {
         Self(Arc::new(Inner { kind, message: message.into(), source: Some(source.into()) }))
     }
 
-    /// What went wrong.
+    /// Returns what went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Whether the same call may succeed later: only [`ErrorKind::Unavailable`] passes by itself.
+    /// Returns whether the same call may succeed later. That is so for [`ErrorKind::Unavailable`] only.
     pub fn is_temporary(&self) -> bool {
         self.0.kind == ErrorKind::Unavailable
     }

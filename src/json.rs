@@ -1,15 +1,16 @@
 //! TinyBase's JSON of cells, contents and changes.
 //!
 //! A content is `[tables, values]` (over HTTP, in files); changes are `[tables, values, 1]` (on a room's socket). In
-//! both an object or array is a string, U+FFFD in front of its JSON text, and that text is never written anew. In
-//! changes a string that is exactly U+FFFC stands for a deletion, at any level.
+//! both, an object or array is a string: U+FFFD followed by its JSON text, which is never reformatted. In changes, a
+//! string that is exactly U+FFFC stands for a deletion, at any level.
 //!
-//! Text written here is byte for byte what `JSON.stringify` writes of the same content, and reading ends with what a
-//! JavaScript peer would end with: numbers rounded to `f64`, array-like ids first and ascending, the last of duplicate
-//! keys in the place of the first, objects and arrays that arrive unencoded as `JSON.stringify` prints them.
+//! The text written here equals, byte for byte, what `JSON.stringify` writes for the same content. Reading has the same
+//! result as in a JavaScript peer: numbers are rounded to `f64`, array-like ids come first and in ascending order, the
+//! last of duplicate keys takes the position of the first, and objects and arrays that arrive unencoded are stored as
+//! `JSON.stringify` prints them.
 //!
-//! A leaf that is legal JSON and that nothing here can stand for costs that leaf; [`Decoded`] says which these are. An
-//! error of structure (no JSON, a `null` for a row, a missing half) refuses the whole text.
+//! A leaf that is legal JSON but that no [`Cell`] can represent is left out; [`Decoded`] lists these cases. An error of
+//! structure (invalid JSON, a `null` for a row, a missing half) rejects the whole text.
 
 use crate::{
     content::{Cell, Changes, Content},
@@ -29,45 +30,48 @@ use raw::Marks;
 use read::{Leaf, Reader};
 pub(crate) use value::{cell_from_value, value_from_cell};
 
-/// What was read, and how much of it had to be left out.
+/// A value that was read, and the number of parts that were left out.
 ///
-/// Some leaves are legal JSON and yet nothing here can stand for them:
+/// Some leaves are legal JSON, but no [`Cell`] can represent them:
 ///
 /// - a string or an id with a lone surrogate, such as a web page sends that cuts a text in the middle of an emoji,
 /// - a number beyond `f64`, such as `1e999`,
-/// - a string that begins with U+FFFD and goes on with anything but a JSON object or array,
-/// - a string that is exactly U+FFFC where that is no deletion: in a content,
-/// - an object or array that is not encoded as a string, and nested deeper than 128.
+/// - a string that begins with U+FFFD and continues with anything but a JSON object or array,
+/// - a string that is exactly U+FFFC in a content, where it is not a deletion,
+/// - an object or array that is not encoded as a string, and is nested deeper than 128.
 ///
-/// They are one case: that leaf alone, or the entry of that id, is left out and counted. TinyBase's server drops a whole
-/// message for one `1e999`; this loses less.
+/// All of these are handled alike: only that leaf, or the entry of that id, is left out and counted. TinyBase's server
+/// drops a whole message for one `1e999`; this loses less.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decoded<T> {
     /// What was read.
     pub value: T,
-    /// How many leaves, or entries by their id, were left out. None, in what [`Content::to_json`] and
-    /// [`Changes::to_json`] write.
+    /// The number of leaves, or of entries because of their ids, that were left out. Zero for text that
+    /// [`Content::to_json`] and [`Changes::to_json`] write.
     pub unrepresentable: usize,
 }
 
-/// What a room may send to a client in one frame that sets changes.
+/// The payload of a frame that sets changes, as a room may send it to a client.
 ///
 /// TinyBase's server sends changes only; its client understands all three.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Payload {
     /// `[tables, values, 1]`: these changes.
     Changes(Changes),
-    /// `[tables, values]`: this, in place of everything. U+FFFC, a deletion on a socket, is absent.
+    /// `[tables, values]`: this content replaces everything. U+FFFC, a deletion on a socket, is absent.
     Content(Content),
     /// Anything falsy (`0`, `null`, `""`, U+FFFC, `false`): load the whole content again.
     Reload,
 }
 
 impl Content {
-    /// Reads `[tables, values]`, exactly two elements, as over HTTP and in files: U+FFFC is no deletion here.
+    /// Reads `[tables, values]`, exactly two elements, as over HTTP and in files: U+FFFC is not a deletion here.
     ///
-    /// Tables without rows and rows without cells are kept as they are written; [`Content::prune`] removes them. Fails
-    /// with [`ErrorKind::Corrupt`] when `text` is no JSON or no content.
+    /// Tables without rows and rows without cells stay as they are written; [`Content::prune`] removes them.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Corrupt`] if `text` is not JSON or not a content.
     ///
     /// ```
     /// use roommate::Content;
@@ -95,8 +99,12 @@ impl Content {
 impl Changes {
     /// Reads `[tables, values, 1]`, exactly three elements, as on a room's socket.
     ///
-    /// The third may be whatever JavaScript finds `== 1`, since TinyBase's server takes that: `1`, `1.0`, `"1"`,
-    /// `true`, `[1]`. Fails with [`ErrorKind::Corrupt`] when `text` is no JSON or no changes.
+    /// The third element may be anything that JavaScript finds `== 1`, since TinyBase's server accepts that: `1`,
+    /// `1.0`, `"1"`, `true`, `[1]`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Corrupt`] if `text` is not JSON or not changes.
     pub fn from_json(text: &str) -> Result<Decoded<Self>> {
         let mut reader = Reader::new(text, Marks::Undefined);
         let changes = reader.changes()?;
@@ -117,11 +125,15 @@ impl Changes {
 }
 
 impl Payload {
-    /// Reads what comes behind the type of a frame that sets changes.
+    /// Reads the text after the type of a frame that sets changes.
     ///
-    /// Stricter than TinyBase's client, which takes `[tables, values, 2]` for a content that replaces everything: a third
-    /// element has to be the number 1. Fails with [`ErrorKind::Corrupt`] on that, and on everything that is none of the
-    /// three.
+    /// This is stricter than TinyBase's client, which takes `[tables, values, 2]` for a content that replaces
+    /// everything: here a third element has to be the number 1.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Corrupt`] if a third element is not the number 1, and if `text` is none of the three
+    /// variants.
     pub fn from_json(text: &str) -> Result<Decoded<Self>> {
         let mut reader = Reader::new(text, Marks::Undefined);
         if reader.lexer.peek() != Some(b'[') {
@@ -155,8 +167,10 @@ impl Payload {
 impl Cell {
     /// Reads one cell or value, as a room stores it: an object or array as its encoded string, or as itself.
     ///
-    /// Fails with [`ErrorKind::Corrupt`] when `text` is no JSON, and with [`ErrorKind::Invalid`] when nothing here can
-    /// stand for it, as [`Decoded`] says.
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Corrupt`] if `text` is not JSON, and [`ErrorKind::Invalid`] if no cell can represent it, as
+    /// [`Decoded`] describes.
     pub fn from_json(text: &str) -> Result<Self> {
         let mut reader = Reader::new(text, Marks::Strings);
         let leaf = reader.leaf()?;
@@ -169,7 +183,7 @@ impl Cell {
         }
     }
 
-    /// Writes the cell in its encoded form: an object or array as a string, U+FFFD in front of its text.
+    /// Writes the cell in its encoded form: an object or array as a string, U+FFFD followed by its text.
     pub fn to_json(&self) -> String {
         let mut out = String::new();
         write::write_cell(&mut out, self);
@@ -177,13 +191,13 @@ impl Cell {
     }
 }
 
-/// Whether `text` is the JSON of an object or array, however deep.
+/// Whether `text` is the JSON of an object or array, nested to any depth.
 pub(crate) fn is_object_or_array(text: &str) -> bool {
     let mut lexer = Lexer::new(text);
     matches!(lexer.peek(), Some(b'{' | b'[')) && lexer.value().is_ok() && lexer.end().is_ok()
 }
 
-/// Reads a value and tells whether JavaScript finds it `== 1`.
+/// Reads a value, and returns whether JavaScript finds it `== 1`.
 fn is_loosely_one(lexer: &mut Lexer<'_>) -> Result<bool> {
     let value = lexer.value()?.text;
     let mut text = value;

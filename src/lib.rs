@@ -1,4 +1,4 @@
-//! A reactive store that stays in step with a place, and with everybody else who uses that place.
+//! A reactive store that stays in sync with a backend, and so with every other client of that backend.
 //!
 //! ```text
 //!   edits, listeners          Engine: auto-load, auto-save             Persister
@@ -7,10 +7,13 @@
 //!                            edits replayed on top
 //! ```
 //!
-//! * [`Store`]: tables of rows of cells, and key values; transactions; listeners. TinyBase's model and words.
-//! * [`Engine`]: keeps a store in step with a place. It converges and loses nothing: see what it promises there.
-//! * [`Persister`]: the way to a place, for you to implement. [`Memory`] is the simplest; PartyKit rooms are in the crate
-//!   `roommate-partykit`, and a server for them in `roommate-server`.
+//! * [`Store`] holds tables of rows of cells, and keyed values. It has transactions and listeners. The model and the
+//!   names are TinyBase's.
+//! * [`Engine`] keeps a store in sync with a backend. It converges and loses no edit: its documentation says what it
+//!   promises.
+//! * [`Persister`] is the trait that connects an engine to a backend; implement it for your own. [`Memory`] is the
+//!   simplest backend. The crate `roommate-partykit` connects to PartyKit rooms, and `roommate-server` is a server for
+//!   them.
 //!
 //! ```
 //! use roommate::{ANY, Engine, Memory, Store, block_on};
@@ -33,14 +36,15 @@
 //! # Ok::<(), roommate::Error>(())
 //! ```
 //!
-//! This crate does no I/O and has no async runtime: an engine runs on whatever [`Runtime`] it is given.
+//! This crate does no I/O and depends on no async runtime: an engine runs on the [`Runtime`] that it is given.
 //!
-//! # Why clients may disagree elsewhere, and do not here
+//! # Why clients converge
 //!
-//! Who shows an edit before the place has ordered it, and then only adds what others did, ends with the sum in its own
-//! order: two clients that write one cell at the same moment swap values and stay apart. Here the order is the place's
-//! alone. An edit is shown at once, but on probation: whatever the place tells goes *under* the edits that it has not
-//! confirmed yet, so that in the end everybody shows the same fold of the same list.
+//! Some sync protocols let a client show its edit before the backend has ordered it, and then apply other clients'
+//! changes on top as they arrive. Such a client ends with the changes in its own order: two clients that write one cell
+//! at the same moment swap values and stay different. Here the backend alone defines the order. An edit is shown at
+//! once, but it stays unconfirmed for a while, and every change that the backend sends is applied *under* the
+//! unconfirmed edits. In the end every client has applied the same list of changes in the same order.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -82,7 +86,7 @@ pub use typed::{CellId, Field, FromCell, ToCell, TypedRow, TypedRowEvent, TypedT
 #[cfg(feature = "derive")]
 pub use roommate_derive::{Cell, Row};
 
-/// The README's examples, as tests.
+/// The README's examples, run as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,4 +1,4 @@
-//! A place in memory: the simplest one, and the model of what a shared place does.
+//! A backend in memory: the simplest one, and the model of what a shared backend does.
 
 use std::{
     collections::VecDeque,
@@ -17,21 +17,22 @@ use crate::{
     sync::{Mutex, MutexGuard},
 };
 
-/// How many notices wait for a client that does not read; then it is told to load instead.
+/// How many notices are queued for a client that does not read them. Beyond that, [`Notice::Stale`] replaces them and
+/// the client loads.
 const BUFFER: usize = 1024;
 
-/// A place in memory that clients of one process share. Cheap to clone; clones are the same place.
+/// A backend in memory that the clients of one process share. Cheap to clone; clones are the same backend.
 ///
-/// It puts changes in the order in which they come, tells each client in that order what was accepted and where its own
-/// changes stand, and forgets everything with its last clone.
+/// It orders changes as they arrive. It notifies each client, in that order, of the changes of others and of the
+/// positions of the client's own changes. Its content is gone when its last clone is dropped.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Arc<Mutex<Place>>);
 
-/// One client's way to a [`Memory`].
+/// Connects one client to a [`Memory`].
 #[derive(Debug)]
 pub struct MemoryPersister {
     place: Memory,
-    /// Where the notices of its stream wait.
+    /// The queued notices of its stream.
     mailbox: Arc<Mutex<Mailbox>>,
 }
 
@@ -52,24 +53,24 @@ struct Mailbox {
 struct Notices(Arc<Mutex<Mailbox>>);
 
 impl Memory {
-    /// A place that holds nothing.
+    /// Creates a backend that holds nothing.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A persister for one client.
+    /// Creates a persister for one client.
     pub fn client(&self) -> MemoryPersister {
         let mailbox = Arc::default();
         lock(&self.0).mailboxes.push(Arc::downgrade(&mailbox));
         MemoryPersister { place: self.clone(), mailbox }
     }
 
-    /// What the place holds; `None` when nothing was ever saved.
+    /// Returns the content, or `None` if nothing was ever saved.
     pub fn content(&self) -> Option<Content> {
         lock(&self.0).content.clone()
     }
 
-    /// Changes the content as somebody without a store would.
+    /// Changes the content as a client without a store would.
     pub fn apply_changes(&self, changes: &Changes) {
         lock(&self.0).accept(changes, None);
     }
@@ -93,7 +94,7 @@ impl Persister for MemoryPersister {
         if let Some(changes) = save.changes() {
             return Ok(Saved::Later(lock(&self.place.0).accept(changes, Some(&self.mailbox))));
         }
-        // Asked for before the place is locked: it locks the store.
+        // Built before the backend is locked, because building it locks the store.
         let offered = save.content();
         let mut place = lock(&self.place.0);
         if let Some(content) = &place.content {
@@ -144,7 +145,7 @@ impl Mailbox {
             return;
         }
         if self.notices.len() >= BUFFER {
-            // Who lags that far loads; only what nothing else can tell is kept.
+            // A client that lags this far loads. Only confirmations stay queued, because a load does not report them.
             self.notices.retain(|notice| matches!(notice, Notice::Confirmed { .. }));
             self.notices.push_back(Notice::Stale);
         }

@@ -1,8 +1,9 @@
-//! The contract between an engine and a place.
+//! The contract between an engine and a backend.
 //!
-//! A *place* is where content lives when the program does not: a room, a file, a row of a database. A [`Persister`] is
-//! the way to it. It only carries: whether to retry, what to do with an edit made meanwhile, which of two contents
-//! wins, is decided by the [`Engine`](crate::Engine) that uses it, once, for all persisters alike.
+//! A *backend* is where content lives while the program does not run: a room, a file, a row of a database. A
+//! [`Persister`] connects an engine to one backend. It only transfers data. The [`Engine`](crate::Engine) makes every
+//! decision, in the same way for all persisters: whether to retry, what to do with an edit made meanwhile, which of two
+//! contents wins.
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -17,34 +18,38 @@ use crate::{
 
 mod pointers;
 
-/// The way to a place.
+/// Connects an engine to a backend.
 ///
 /// # Contract
 ///
-/// Between an implementor and the engine:
+/// The engine and an implementor promise each other:
 ///
-/// * The engine never calls [`load`](Self::load) while a `save` runs, nor the other way round; it never has two saves or
-///   two loads under way. [`watch`](Self::watch) is called at most once at a time, and its stream may live beside either.
-/// * Any of the futures may be dropped before it is done. A save that was dropped may or may not have happened. If it
-///   happens, it happens before any later call of the same persister is answered: never over a later save, never behind
-///   the back of a later load. (An offer of a whole content to a shared place overwrites nothing, so that may come late.)
-/// * [`close`](Self::close) is called exactly once, last.
-/// * An error of kind [`Unavailable`](crate::ErrorKind::Unavailable) passes by itself: the engine tries again, with
+/// * The engine never calls [`load`](Self::load) while a `save` runs, nor the other way round, and it never runs two
+///   saves or two loads at once. It calls [`watch`](Self::watch) at most once at a time. The stream may be open while a
+///   load or a save runs.
+/// * The engine may drop any of the futures before it completes. A dropped save may or may not take effect. If it does,
+///   it takes effect before any later call of the same persister returns: it never overwrites a later save, and it
+///   never changes the backend after a later load. (An offer of a whole content to a shared backend overwrites nothing,
+///   so it may take effect late.)
+/// * The engine calls [`close`](Self::close) exactly once, as the last call.
+/// * An error of kind [`Unavailable`](crate::ErrorKind::Unavailable) is temporary: the engine tries again, with
 ///   back-off. Any other error is for a person to see, and is reported.
-/// * While a save runs the engine does not read the stream. So a save may wait for the place, but never for the stream to
-///   be read: of the saves that were answered with [`Saved::Later`] up to [`MOST_UNCONFIRMED`] may be unread.
+/// * The engine does not read the stream while a save runs. So a save may wait for the backend, but it must not wait
+///   until the stream is read: up to [`MOST_UNCONFIRMED`] confirmations of saves that returned [`Saved::Later`] may be
+///   unread.
 ///
-/// What makes it converge:
+/// These rules make clients converge:
 ///
-/// * The place puts accepted changes in one order, and its content is the fold of them in that order.
-/// * The stream of [`watch`](Self::watch) tells in that order what was accepted since it was opened, this client's own
-///   changes included ([`Notice::Confirmed`] stands where they stand in the order).
-/// * What [`load`](Self::load) returns contains at least everything that the stream had told when it was called. The
-///   engine replays over it what the stream tells meanwhile; a notice that the content already has does no harm.
+/// * The backend puts accepted changes in one order. Its content is the result of applying them in that order.
+/// * The stream of [`watch`](Self::watch) reports, in that order, every change accepted since it was opened. This
+///   includes the client's own changes: [`Notice::Confirmed`] stands at their position in the order.
+/// * The content that [`load`](Self::load) returns contains at least every change that the stream had reported when
+///   `load` was called. The engine replays on it what the stream reports meanwhile. A notice of changes that the
+///   content already contains does no harm.
 ///
 /// # Example
 ///
-/// A place that is one variable. It has no notices, so [`Capability::watch`] is false, and a save is durable at once:
+/// A backend that is one variable. It sends no notices, so [`Capability::watch`] is false. A save is durable at once:
 ///
 /// ```
 /// use std::sync::Mutex;
@@ -73,69 +78,103 @@ mod pointers;
 /// ```
 #[async_trait]
 pub trait Persister: Debug + Send + Sync + 'static {
-    /// What this persister can do. Does not change over its life.
+    /// Returns what this persister can do. The answer does not change during its life.
     fn capability(&self) -> Capability;
 
-    /// Reads what the place holds.
+    /// Reads the content of the backend.
     ///
     /// # Behavior
     ///
-    /// * Loading a place where nothing was ever saved is no error: it is `None`.
-    /// * A content that was saved and is empty is `Some`, not `None`.
+    /// * The result is `None`, not an error, if nothing was ever saved there.
+    /// * The result is `Some`, not `None`, if the saved content is empty.
+    ///
+    /// # Errors
+    ///
+    /// * [`Unavailable`](crate::ErrorKind::Unavailable) if the backend cannot be reached or cannot answer at the
+    ///   moment.
+    /// * [`Corrupt`](crate::ErrorKind::Corrupt) if the backend holds something that is not content.
+    /// * [`Refused`](crate::ErrorKind::Refused) if the backend refuses, and would refuse again.
+    /// * Any other kind if the cause is permanent.
     async fn load(&self) -> Result<Option<Content>>;
 
-    /// Writes to the place.
+    /// Saves changes, or a whole content, to the backend.
     ///
     /// # Behavior
     ///
-    /// * A place that takes changes takes [`Save::changes`], all at once or not at all; another takes [`Save::content`].
-    /// * A whole content never overwrites a place that others share and that holds something: the answer is
-    ///   [`Saved::Found`], and nothing was written.
-    /// * An error means that nothing was written, or that it may safely be written again.
-    /// * What a place holds and [`load`](Self::load) cannot read it does not replace: a person can still mend it.
+    /// * A backend that takes changes applies [`Save::changes`] all at once or not at all. Any other backend stores
+    ///   [`Save::content`].
+    /// * A whole content never overwrites a shared backend that holds content. The result is [`Saved::Found`], and
+    ///   nothing was written.
+    /// * An error means that nothing was written, or that the same save may safely be repeated.
+    /// * A save does not replace stored data that [`load`](Self::load) cannot read: a person can still repair it.
+    ///
+    /// # Errors
+    ///
+    /// * [`Unavailable`](crate::ErrorKind::Unavailable) if the backend cannot be reached or cannot answer at the
+    ///   moment.
+    /// * [`Corrupt`](crate::ErrorKind::Corrupt) if the backend holds data that [`load`](Self::load) cannot read.
+    /// * [`Refused`](crate::ErrorKind::Refused) if the backend refuses, and would refuse again.
+    /// * Any other kind if the cause is permanent.
     async fn save(&self, save: Save<'_>) -> Result<Saved>;
 
-    /// Listens to the place until the stream is dropped.
+    /// Opens a stream of what happens in the backend. Dropping the stream closes it.
     ///
     /// # Behavior
     ///
-    /// * Once the future resolves nothing is missed: what is accepted from then on is told by the stream, or summed up by
-    ///   [`Notice::Stale`].
-    /// * An error in the stream is reported and does not end it. A stream that ends is opened again, with back-off.
-    /// * With the stream go its receipts: what was [`Saved::Later`] and is not confirmed when the stream ends or is dropped
-    ///   is saved again by the engine, and must not be sent by the persister any more.
-    /// * Without [`Capability::watch`] it is never called; the default answers `Unsupported`.
+    /// * Nothing is missed once the future resolves: the stream reports every change accepted from then on, or sums up
+    ///   changes as [`Notice::Stale`].
+    /// * An error in the stream is reported and does not end the stream. The engine reopens a stream that ends, with
+    ///   back-off.
+    /// * The receipts of a stream are void once it ends or is dropped. The engine saves again every [`Saved::Later`]
+    ///   save that is not confirmed by then, and the persister must not send that save any more.
+    /// * The engine never calls this without [`Capability::watch`].
+    ///
+    /// # Errors
+    ///
+    /// * [`Unsupported`](crate::ErrorKind::Unsupported) from the default implementation.
+    /// * [`Unavailable`](crate::ErrorKind::Unavailable) if the backend cannot be reached or cannot answer at the
+    ///   moment.
+    /// * [`Refused`](crate::ErrorKind::Refused) if the backend refuses, and would refuse again.
+    /// * Any other kind if the cause is permanent.
     async fn watch(&self) -> Result<BoxStream<'static, Result<Notice>>> {
         Err(Error::new(crate::ErrorKind::Unsupported, "this persister cannot watch its place"))
     }
 
-    /// Tells whose edits will be saved ([`EditKey::client`]). Called before each [`watch`](Self::watch), so that a place that
-    /// remembers its clients need not wait for the first edit. The default does nothing.
+    /// Receives the id of the client whose edits will be saved ([`EditKey::client`]). The engine calls this before each
+    /// [`watch`](Self::watch), so that a backend that remembers its clients need not wait for the first edit. The
+    /// default does nothing.
     fn introduce(&self, client: &str) {
         let _ = client;
     }
 
-    /// Where to tell errors that no call is answered with and no stream tells, such as why [`watch`](Self::watch) takes its
-    /// time: it is the engine's `on_ignored_error`. Called once, before everything else. The default does nothing.
+    /// Receives the callback for errors that no call returns and no stream reports, such as the reason why
+    /// [`watch`](Self::watch) takes long. The callback is the engine's `on_ignored_error`. Called once, before the
+    /// first load, save or watch. The default does nothing.
     fn report_to(&self, report: Report) {
         let _ = report;
     }
 
-    /// Where an engine runs that is not told where
-    /// ([`EngineBuilder::with_runtime`](crate::EngineBuilder::with_runtime)): for a persister whose futures work on one
-    /// runtime alone. The default is `None`: they work on any.
+    /// Returns the runtime that the persister's futures need. An engine that was built without a runtime
+    /// ([`EngineBuilder::with_runtime`](crate::EngineBuilder::with_runtime)) runs on it. The default is `None`: the
+    /// futures work on any runtime.
     fn runtime(&self) -> Option<Arc<dyn Runtime>> {
         None
     }
 
-    /// A name that only persisters of this very place have, such as `file` and its full path: an engine takes no outbox that
-    /// is its own place. Asked once, when an engine with an outbox is built, and not to take its time. A persister around
-    /// another one passes it on. The default is `None`: the place has no name.
+    /// Returns a name that only persisters of this very backend have, such as `file` and its full path. An engine
+    /// refuses an outbox that has the name of the engine's own backend. Called once, when an engine with an outbox is
+    /// built; it has to return quickly. A persister that wraps another one returns the name that the other one has. The
+    /// default is `None`: the backend has no name.
     fn place(&self) -> Option<String> {
         None
     }
 
-    /// Ends what the persister has open. Called exactly once, after everything else. The default does nothing.
+    /// Closes everything that the persister has open. Called exactly once, after every other call. The default does
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// Any kind. The engine does not retry: it passes the error to `on_ignored_error`.
     async fn close(&self) -> Result<()> {
         Ok(())
     }
@@ -145,73 +184,76 @@ pub trait Persister: Debug + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capability {
-    /// It can tell what happens in the place: [`Persister::watch`] works.
+    /// The persister can report what happens in the backend: [`Persister::watch`] works.
     pub watch: bool,
-    /// Several clients share the place, each writing changes. Then content that was in the store before the engine
-    /// began is offered to an empty place only; else it is written over what is there.
+    /// Several clients share the backend, and each writes changes. Content that was in the store before the engine
+    /// began is then offered to an empty backend only. If this is false, that content overwrites what the backend
+    /// holds.
     pub shared: bool,
 }
 
 impl Capability {
-    /// Sets whether the place can be watched.
+    /// Sets whether the backend can be watched.
     pub fn with_watch(mut self, watch: bool) -> Self {
         self.watch = watch;
         self
     }
 
-    /// Sets whether the place is shared.
+    /// Sets whether several clients share the backend.
     pub fn with_shared(mut self, shared: bool) -> Self {
         self.shared = shared;
         self
     }
 }
 
-/// What a place tells.
+/// What a backend reports.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// The place holds exactly this now (on joining it, on coming back to it).
+    /// The backend holds exactly this content now. Reported when the client joins, and when it comes back.
     Content(Content),
-    /// Somebody's changes were accepted.
+    /// Another client's changes were accepted.
     Changes(Changes),
-    /// A save that was answered with [`Saved::Later`] was accepted, here in the order.
+    /// A save that returned [`Saved::Later`] was accepted, at this position in the order.
     Confirmed {
         /// Which save.
         receipt: Receipt,
-        /// The part of it that was refused; empty if none was.
+        /// The part of the save that was refused. Empty if none was.
         refused: Changes,
     },
-    /// A save that was answered with [`Saved::Later`] is over, here in the order, and the place does not show all of it: it was
-    /// refused, or accepted and overwritten by somebody who was not heard. As [`Notice::Confirmed`], but the application
-    /// is told that nobody knows ([`Certainty::Presumed`]). For places that answer no save.
+    /// A save that returned [`Saved::Later`] is over, at this position in the order, but the backend does not show all
+    /// of it. Either the backend refused it, or it accepted the save and another client, whose change this client did
+    /// not receive, overwrote it. The engine handles this as [`Notice::Confirmed`], but reports to the application that
+    /// the outcome is uncertain ([`Certainty::Presumed`]). For backends that answer no save.
     Missing {
         /// Which save.
         receipt: Receipt,
-        /// The part of it that the place does not show, and no later edit of this client's covers.
+        /// The part of the save that the backend does not show, and that no later edit of this client covers.
         missing: Changes,
     },
-    /// Something happened that cannot be told: the engine loads.
+    /// Something happened that no other notice describes. The engine loads.
     Stale,
 }
 
-/// How sure it is that an edit was refused.
+/// How certain it is that an edit was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Certainty {
-    /// The place did not take it, when it was sent last.
+    /// The backend refused the edit when it was last sent.
     Certain,
-    /// The place shows something else. It may have taken the edit, and somebody overwrote it, while the connection that
-    /// listens was away.
+    /// The backend shows something else. It may have accepted the edit, and another client may have overwritten it,
+    /// while the connection that listens was down.
     Presumed,
 }
 
-/// How many saves an engine leaves unconfirmed at most, of those that were answered with [`Saved::Later`]: so many
-/// confirmations may wait in the stream of [`Persister::watch`] while another save runs.
+/// The maximum number of unconfirmed saves, of those that returned [`Saved::Later`]. Up to this many confirmations may
+/// wait in the stream of [`Persister::watch`] while another save runs.
 pub const MOST_UNCONFIRMED: usize = 256;
 
-/// Tells an error to whoever hears of those that no call is answered with. See [`Persister::report_to`].
+/// Reports an error that no call returns. See [`Persister::report_to`].
 pub type Report = Arc<dyn Fn(Error) + Send + Sync>;
 
-/// Names a save whose outcome is told later, by [`Notice::Confirmed`]. Chosen by the persister, unique over its life.
+/// Identifies a save whose outcome [`Notice::Confirmed`] or [`Notice::Missing`] reports later. The persister chooses
+/// it. It is unique during the persister's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Receipt(pub u64);
 
@@ -219,18 +261,18 @@ pub struct Receipt(pub u64);
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Saved {
-    /// It is durable in the place. Not the answer to changes where the stream may still tell changes that the place put
-    /// before them: there a confirmation in the stream says where they stand.
+    /// The save is durable in the backend. Not allowed for changes while the stream may still report changes that the
+    /// backend put before them: there a confirmation in the stream has to mark their position.
     Done,
-    /// It is on its way; the stream of [`Persister::watch`] tells when it is accepted. Only of a persister that can watch,
-    /// to a shared place: the engine sees to it that a stream is open before it saves there.
+    /// The save is in flight. The stream of [`Persister::watch`] reports when it is accepted. Only a persister that can
+    /// watch a shared backend may return this: the engine makes sure that a stream is open before it saves there.
     Later(Receipt),
-    /// A whole content was offered, and the place holds this one. What of it is not this client's own is adopted; edits
-    /// that it does not show are saved again, as changes.
+    /// A whole content was offered, but the backend already holds this one. The engine adopts it under this client's
+    /// own edits, and saves again, as changes, the edits that it does not show.
     Found(Content),
 }
 
-/// What to save: the content, made when and if it is asked for, and the changes that made it so.
+/// What to save: the content, which is built only if it is asked for, and the changes that led to it.
 #[derive(Clone, Copy)]
 pub struct Save<'a> {
     content: &'a (dyn Fn() -> Content + Send + Sync),
@@ -238,44 +280,48 @@ pub struct Save<'a> {
     edit: Option<EditKey<'a>>,
 }
 
-/// Names an edit to a place that takes each once, however often it is sent.
+/// Identifies an edit, so that a backend can apply it exactly once even if it is sent again.
 ///
-/// [`Notice::Confirmed`] puts an edit where it stands in the stream. So a place that took the edit before, and confirms
-/// it again, tells at once after that what it holds: [`Notice::Stale`], [`Notice::Content`], or as [`Notice::Changes`]
-/// the present state of everything that the edit names.
+/// [`Notice::Confirmed`] marks the position of an edit in the stream. A backend that applied the edit before, and now
+/// confirms it again, marks that position too late. So right after that confirmation it has to report what it holds: by
+/// [`Notice::Stale`], by [`Notice::Content`], or by [`Notice::Changes`] with the present state of everything that the
+/// edit names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EditKey<'a> {
-    /// Whose edit: an id that no other client has.
+    /// The client that made the edit: an id that no other client has.
     pub client: &'a str,
-    /// Which one. Rises from edit to edit, with gaps. An edit that is saved again has the same number and the same changes.
+    /// The number of the edit. It rises from edit to edit, with gaps. An edit that is saved again has the same number
+    /// and the same changes.
     pub number: u64,
 }
 
 impl<'a> Save<'a> {
-    /// A save of `content`, which is asked for when and if it is needed, because of `changes`; `None` for a save of
-    /// everything.
+    /// Creates a save of `content`, because of `changes`. `content` is called only if the persister asks for it.
+    /// `changes` is `None` if everything is to be saved.
     pub fn new(content: &'a (dyn Fn() -> Content + Send + Sync), changes: Option<&'a Changes>) -> Self {
         Self { content, changes, edit: None }
     }
 
-    /// Names the edit that the changes are; without changes, the last edit that the content has.
+    /// Sets the key of the edit that the changes are. Without changes, it is the key of the last edit that the content
+    /// contains.
     pub fn with_edit(mut self, edit: EditKey<'a>) -> Self {
         self.edit = Some(edit);
         self
     }
 
-    /// The whole content with the changes, and without what was edited since the save began: that is saved next.
+    /// Returns the whole content, with the changes, and without edits made since the save began. Those are saved next.
     pub fn content(&self) -> Content {
         (self.content)()
     }
 
-    /// What changed, or `None` where everything is to be saved.
+    /// Returns the changes, or `None` if everything is to be saved.
     pub fn changes(&self) -> Option<&'a Changes> {
         self.changes
     }
 
-    /// The name of the edit that the changes are. An engine names every one. Without changes, that of the last edit that the
-    /// content has and the place may not: with that one the content has all before it.
+    /// Returns the key of the edit that the changes are. An engine sets it for every edit. Without changes, it is the
+    /// key of the last edit that the content contains and the backend may lack; the content then contains every edit
+    /// before that one, too.
     pub fn edit(&self) -> Option<EditKey<'a>> {
         self.edit
     }

@@ -1,16 +1,16 @@
-//! What an engine needs of an async runtime: to run a task, and to wait.
+//! What an engine needs of an async runtime: to run tasks and to sleep.
 
 use std::{fmt, thread, time::Duration};
 
 use futures_channel::oneshot;
 use futures_core::future::BoxFuture;
 
-/// Runs tasks and waits, on whatever runtime the program has.
+/// Runs tasks and sleeps, on the async runtime of the program.
 ///
-/// The core crate depends on none. [`Threads`] needs nothing but the standard library; `roommate-partykit` has one for
-/// tokio; a few lines make one for anything else, a browser included.
+/// The core crate depends on no async runtime. [`Threads`] needs only the standard library. `roommate-partykit` has an
+/// implementation for tokio. Any other runtime, in a browser too, takes a few lines.
 pub trait Runtime: fmt::Debug + Send + Sync + 'static {
-    /// Runs `task` until it ends, without waiting for it.
+    /// Runs `task` to its end, and returns without waiting for it.
     fn spawn(&self, task: BoxFuture<'static, ()>);
 
     /// Resolves after `duration`, or a little later. Dropping the future cancels it.
@@ -19,7 +19,7 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
 
 /// A runtime of plain threads: one for each task, and one for each running sleep.
 ///
-/// Good for a program with a few engines and no runtime of its own. Not available where there are no threads
+/// Suits a program with a few engines and no runtime of its own. It is not available on targets without threads
 /// (`wasm32-unknown-unknown` panics on the first task).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Threads;
@@ -33,7 +33,7 @@ impl Runtime for Threads {
         let (done, wait) = oneshot::channel();
         thread::spawn(move || {
             thread::sleep(duration);
-            // Nobody waits any more: nothing to tell.
+            // The receiver is gone if the sleep was dropped.
             let _ = done.send(());
         });
         Box::pin(async move {
@@ -43,7 +43,7 @@ impl Runtime for Threads {
     }
 }
 
-/// Runs a future on this thread until it is done.
+/// Runs a future on this thread until it completes, and returns its output.
 ///
 /// For programs and tests without a runtime: `block_on(engine.flush())`.
 pub fn block_on<F: Future>(future: F) -> F::Output {

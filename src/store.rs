@@ -49,7 +49,8 @@ pub use subscribe::Mutators;
 
 use shared::Handle;
 
-/// Tables of rows of cells, and values, that tell those who listen what changes: TinyBase's `Store`.
+/// A reactive store of tables and values that notifies listeners of changes: TinyBase's `Store`. A table holds rows,
+/// and a row holds cells.
 ///
 /// ```
 /// use roommate::{ANY, Store};
@@ -65,18 +66,18 @@ use shared::Handle;
 /// # Ok::<(), roommate::Error>(())
 /// ```
 ///
-/// Clones share everything, and any thread may use any of them. What is kept of it, and where, is an
-/// engine's business.
+/// Clones share all data and listeners, and any thread may use any clone. The store itself persists nothing: an
+/// [`Engine`](crate::Engine) saves and loads its content.
 ///
-/// The methods have the names of TinyBase's, without `get` and in snake case, and do what those do. Where they do
-/// something else on purpose it says so.
+/// The methods have the names of TinyBase's, without `get` and in snake case, and do the same. The documentation of a
+/// method says so where the method differs from TinyBase on purpose.
 ///
 /// # Reading
 ///
 /// [`cell`](Store::cell), [`row`](Store::row), [`table`](Store::table), [`tables`](Store::tables),
-/// [`value`](Store::value) and [`content`](Store::content) copy what is there; the `has_`, `_ids` and `_count` forms say
-/// what there is; the `iter_` forms go through it. Ids are in the order in which they were inserted: an update keeps the
-/// place, what is deleted and set again goes to the end.
+/// [`value`](Store::value) and [`content`](Store::content) return copies of the data. The `has_`, `_ids` and `_count`
+/// forms say what exists. The `iter_` forms iterate over it. Ids are in the order of insertion: an update keeps the
+/// position of an id; an id that is deleted and set again moves to the end.
 ///
 /// ```
 /// # use roommate::Store;
@@ -94,9 +95,9 @@ use shared::Handle;
 ///
 /// # Writing
 ///
-/// `set_` replaces: what is not given is deleted. `set_partial_` leaves it. What holds nothing (a row without cells, a
-/// table without rows) cannot exist: setting it changes nothing, and what loses its last part is gone.
-/// [`add_row`](Store::add_row) chooses the id.
+/// A `set_` method replaces: it deletes what it is not given. A `set_partial_` method leaves the rest as it is. A row
+/// without cells and a table without rows cannot exist: setting one changes nothing, and a row or table that loses its
+/// last cell or row is deleted. [`add_row`](Store::add_row) chooses the id of the row.
 ///
 /// ```
 /// # use roommate::Store;
@@ -116,11 +117,13 @@ use shared::Handle;
 ///
 /// # Transactions
 ///
-/// Every write is a transaction, or part of the one that is open: see [`Store::transaction`]; by hand,
-/// [`Store::start_transaction`]; with a second thought, [`Store::transaction_or_rollback`]. One thread writes at a
-/// time. Its transaction, and the listeners that are told of it, hold the *turn*; other threads' writes wait for it.
-/// Other threads' reads do not wait: they see what was there before the transaction until all of it is committed, so
-/// nobody ever reads half of one. Two stores are two turns: threads that hold one and wait for the other wait for ever.
+/// Every write is a transaction, or part of the transaction that is open. [`Store::transaction`] runs a closure as a
+/// transaction, [`Store::start_transaction`] leaves the end to the caller, and [`Store::transaction_or_rollback`] can
+/// undo the transaction after its body is done. One thread writes at a time. Its transaction, and the listeners that
+/// are notified of it, hold the *turn*; writes by other threads wait for the turn. Reads by other threads do not wait:
+/// they see the data as it was before the transaction until the whole transaction is committed, so no thread ever reads
+/// half of a transaction. Two stores have two turns: threads that each hold one turn and wait for the other one
+/// deadlock.
 ///
 /// ```
 /// # use roommate::{Error, Store};
@@ -140,29 +143,30 @@ use shared::Handle;
 /// the order is TinyBase's:
 ///
 /// 1. *start transaction*, before the body.
-/// 2. [Mutators](Store#mutators), in the order of 4 to 7; then whoever may take the transaction back.
-/// 3. *will finish transaction*. What 1 to 3 write belongs to the transaction. Then it is committed.
-/// 4. *invalid cell*, for each cell that could not be taken.
-/// 5. *has tables*; *table ids*, and *has table* for each; for each table *table cell ids*, and *has table cell* for each;
-///    for each table *row count*; for each table *row ids*, *has row* for each, and *sorted row ids*; *sorted row ids* of
-///    tables that kept their rows; for each row *cell ids*, and *has cell* for each; for each table, for each of its
-///    rows: *cell*, for each cell, then that *row*; then that *table*; at last *tables*.
-/// 6. *invalid value*, for each value that could not be taken.
+/// 2. [Mutators](Store#mutators), in the order of 4 to 7; then the `do_rollback` callback, which may roll the
+///    transaction back.
+/// 3. *will finish transaction*. Writes in 1 to 3 belong to the transaction. Then the transaction is committed.
+/// 4. *invalid cell*, for each cell that was rejected.
+/// 5. *has tables*; *table ids*, and *has table* for each; for each table *table cell ids*, and *has table cell* for
+///    each; for each table *row count*; for each table *row ids*, *has row* for each, and *sorted row ids*; *sorted row
+///    ids* of tables whose rows are the same as before; for each row *cell ids*, and *has cell* for each; for each
+///    table, for each of its rows: *cell*, for each cell, then that *row*; then that *table*; at last *tables*.
+/// 6. *invalid value*, for each value that was rejected.
 /// 7. *has values*; *value ids*, and *has value* for each; *value*, for each value; *values*.
 /// 8. *did finish transaction*.
 ///
-/// From 5 on it is net changes that are told: what was set and set back, nobody hears of. For one change those who
-/// listen to its id come before those who listen to [`ANY`], from the first id to the last; those who listen to the
-/// same, in the order in which they were added. Who was added after the transaction
-/// hears of the next one.
+/// From 5 on, listeners see net changes only: a cell that a transaction sets and then restores is not reported. For one
+/// change, listeners to its exact id are called before listeners to [`ANY`], compared from the first id to the last.
+/// Listeners to the same ids are called in the order in which they were added. A listener that is added after the
+/// transaction is first notified of the next one.
 ///
-/// A listener may read, write, add listeners and end them. What one of 4 to 8 writes takes effect at once, as a
-/// transaction of its own (which TinyBase would drop without a word), and is told in another *round* once all
-/// listeners have heard of this one; what several wrote in one round is told together, as one transaction. After 100
-/// rounds such writes are refused.
+/// A listener may read, write, add listeners and end subscriptions. A write by a listener of 4 to 8 takes effect at
+/// once, as a transaction of its own (TinyBase would drop it silently). Listeners are notified of it in another
+/// *round*, once all listeners have been notified of the current one. Several writes in one round are reported
+/// together, as one transaction. After 100 rounds such writes are refused.
 ///
-/// A listener that panics harms nobody else: from 4 on the data is kept, and all others are called before the panic
-/// goes on to the caller of the write.
+/// A panic of a listener does not affect other listeners: from 4 on the data stays committed, and all other listeners
+/// are called before the panic continues in the caller of the write.
 ///
 /// ```
 /// # use roommate::{ANY, Store};
@@ -180,13 +184,14 @@ use shared::Handle;
 ///
 /// # Mutators
 ///
-/// Listeners that are added to [`Store::mutators`] are told before the transaction is committed, and what they write
-/// belongs to it. There are four groups, as TinyBase has them: those to invalid cells, to tables, to invalid values, to
-/// values. Each group hears what the body and the groups before it did, and no group hears of its own writes. A mutator
-/// that panics rolls the transaction back.
+/// Listeners that are added to [`Store::mutators`] are called before the transaction is committed, and their writes
+/// belong to it. There are four groups, as in TinyBase: mutators of invalid cells, of tables, of invalid values, and of
+/// values. Each group is notified of what the body and the earlier groups changed, and no group is notified of its own
+/// writes. A mutator that panics rolls the transaction back.
 ///
-/// Mutators are called for what an engine takes from its place, too; what they write then is an edit, and is saved. Two
-/// clients of one place whose mutators do not agree answer each other for ever.
+/// Mutators are also called for changes that an engine receives from its backend. Their writes are then edits, and the
+/// engine saves them. If two clients of one backend have mutators that disagree, each client overwrites the edits of
+/// the other for ever.
 ///
 /// ```
 /// # use roommate::{ANY, Cell, Store};
@@ -204,8 +209,9 @@ use shared::Handle;
 ///
 /// # Schemas
 ///
-/// [`Store::set_tables_schema`] and [`Store::set_values_schema`] say what there may be. What they refuse is no error but
-/// is told to those who listen to invalid cells and values; defaults stand in for what is missing.
+/// [`Store::set_tables_schema`] and [`Store::set_values_schema`] restrict what the store may contain. A write that a
+/// schema refuses is not an error: listeners to invalid cells and values are notified of it. Defaults fill in what is
+/// missing.
 ///
 /// ```
 /// use roommate::{CellSchema, Store, ValuesSchema};
@@ -223,8 +229,8 @@ use shared::Handle;
 /// # JSON
 ///
 /// [`Store::json`] and [`Store::set_json`], and the same for [`tables`](Store::tables_json),
-/// [`values`](Store::values_json) and [schemas](Store::schema_json), are TinyBase's. JSON has ids that look like array
-/// indices first, as JavaScript's objects do.
+/// [`values`](Store::values_json) and [schemas](Store::schema_json), use TinyBase's format. In JSON, ids that look like
+/// array indices come first, as in JavaScript's objects.
 ///
 /// ```
 /// # use roommate::Store;
@@ -236,8 +242,8 @@ use shared::Handle;
 ///
 /// # Sorted rows
 ///
-/// [`Store::sorted_row_ids`] sorts the rows of a table by a [`Sort`], a page at a time if need be;
-/// [`Store::add_sorted_row_ids_listener`] calls when that page is another.
+/// [`Store::sorted_row_ids`] sorts the rows of a table by a [`Sort`], and can return one page of them.
+/// [`Store::add_sorted_row_ids_listener`] calls a listener when that page changes.
 ///
 /// ```
 /// use roommate::{Sort, Store};
@@ -254,7 +260,7 @@ use shared::Handle;
 ///
 /// # Streams
 ///
-/// [`Store::changes`] is a stream of changes for async code; a slow reader gets fewer items and larger ones.
+/// [`Store::changes`] is a stream of changes for async code. A slow reader receives fewer and larger items.
 ///
 /// ```
 /// # use futures_util::StreamExt;
@@ -274,7 +280,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Ends what it stands for (a listener) when it is dropped.
+/// Ends its listener when it is dropped.
 #[must_use = "a listener ends when its subscription is dropped: keep it"]
 pub struct Subscription(Option<Box<dyn FnOnce() + Send + Sync>>);
 
@@ -11,7 +11,7 @@ impl Subscription {
         Self(Some(Box::new(end)))
     }
 
-    /// Lets the listener live as long as what it listens to.
+    /// Detaches the listener from the subscription: it lives as long as the object that it listens to.
     pub fn forever(mut self) {
         self.0 = None;
     }

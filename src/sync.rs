@@ -1,4 +1,5 @@
-//! The locks and threads of this crate: the standard library's; with `--cfg shuttle`, those of a checker of schedules.
+//! The locks and threads of this crate. They are the standard library's; with `--cfg shuttle` they are those of
+//! `shuttle`, which tests many thread schedules.
 
 #[cfg(not(shuttle))]
 pub(crate) use std::{
@@ -12,7 +13,7 @@ pub(crate) use shuttle::{
     thread,
 };
 
-/// Which thread this is. Asked at every write, so remembered.
+/// Returns the id of the current thread. Every write asks for it, so it is cached for each thread.
 #[cfg(not(shuttle))]
 pub(crate) fn this_thread() -> thread::ThreadId {
     thread_local! {
@@ -21,7 +22,7 @@ pub(crate) fn this_thread() -> thread::ThreadId {
     ID.with(|id| *id)
 }
 
-/// Which thread this is.
+/// Returns the id of the current thread.
 #[cfg(shuttle)]
 pub(crate) fn this_thread() -> thread::ThreadId {
     thread::current().id()

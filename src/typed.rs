@@ -1,7 +1,7 @@
 //! Rows as Rust structs.
 //!
-//! [`TypedRow`] is what a struct has to be able to, [`TypedTable`] the table that holds such rows. Between a field and a
-//! cell stand [`Field`] and, below it, [`ToCell`] and [`FromCell`].
+//! [`TypedRow`] is the trait of a struct that is a row, and [`TypedTable`] is the table of such rows. [`Field`]
+//! converts a field to and from an optional cell. It builds on [`ToCell`] and [`FromCell`].
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ pub use event::TypedRowEvent;
 pub use field::{CellId, Field};
 pub use table::TypedTable;
 
-/// For what the derive macros write.
+/// For the code that the derive macros generate.
 #[doc(hidden)]
 pub mod __private {
     pub use super::cell::no_such_variant;
@@ -30,7 +30,7 @@ pub mod __private {
 
 /// A struct that is the row of a table: see [`TypedTable`].
 ///
-/// To be derived, with the feature `derive`; or written by hand, field by field:
+/// Derive it, with the feature `derive`, or implement it by hand, field by field:
 ///
 /// ```
 /// use roommate::{CellId, CellSchema, Map, Result, Row, TypedRow};
@@ -71,24 +71,33 @@ pub mod __private {
     note = "a struct can `#[derive(roommate::Row)]`"
 )]
 pub trait TypedRow: Sized {
-    /// The ids of the cells that are fields. Other cells of a row are none of this type's business.
+    /// The ids of the cells that are fields. The type ignores other cells of a row.
     const CELL_IDS: &'static [&'static str];
 
-    /// The cells; none for a field that is `None`. The same value gives the same cells.
+    /// Converts the struct to cells; a field that is `None` has no cell. The same value always gives the same cells.
     ///
-    /// Fails with [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) where no cell can stand for a field.
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if no cell can represent a field.
     fn to_row(&self) -> Result<Row>;
 
-    /// The struct. Cells that are no fields are passed over.
+    /// Converts a row to the struct. Ignores cells that are not fields.
     ///
-    /// Fails with [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) where a cell does not fit, or is missing.
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if a cell does not fit its field, or is missing.
     fn from_row(row: &Row) -> Result<Self>;
 
-    /// What each cell may be, for a schema: see [`TablesSchema::with_table_of`](crate::TablesSchema::with_table_of).
+    /// Returns the schema of each cell: see [`TablesSchema::with_table_of`](crate::TablesSchema::with_table_of).
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if a default cannot be a cell, or if the schema of its
+    /// cell does not accept it.
     fn schema() -> Result<Map<CellSchema>>;
 }
 
-/// The struct of a row; `None` of an empty one, which is none.
+/// The struct of a row; `None` for an empty row, which does not exist.
 fn read<R: TypedRow>(table_id: &Id, row_id: &str, row: &Row) -> Result<Option<R>> {
     if row.is_empty() {
         return Ok(None);
@@ -100,7 +109,7 @@ fn at(table_id: &Id, row_id: &str, error: Error) -> Error {
     within(format_args!("row {row_id:?} of table {table_id:?}"), error)
 }
 
-/// The error, saying where it is.
+/// The error, with its location added to the message.
 fn within(place: impl fmt::Display, error: Error) -> Error {
     Error::with_source(error.kind(), format!("{place}: {error}"), error)
 }

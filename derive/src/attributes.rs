@@ -1,35 +1,35 @@
-//! What `#[row(...)]` and `#[cell(...)]` say.
+//! Parses the attributes `#[row(...)]` and `#[cell(...)]`.
 
 use proc_macro2::Span;
 use syn::{Attribute, Error, Expr, Ident, LitStr, Result, ext::IdentExt, meta::ParseNestedMeta};
 
 use crate::case::Case;
 
-/// What is said of a struct or an enum.
+/// The attributes of a struct or an enum.
 #[derive(Default)]
 pub(crate) struct Container {
     pub(crate) rename_all: Option<Case>,
 }
 
-/// What is said of a field or a variant.
+/// The attributes of a field or a variant.
 #[derive(Default)]
 pub(crate) struct Member {
     pub(crate) rename: Option<LitStr>,
     pub(crate) default: Option<Default>,
-    /// Where it says so.
+    /// Where the attribute is written.
     pub(crate) json: Option<Span>,
     pub(crate) skip: Option<Span>,
 }
 
-/// What a field is where there is no such cell.
+/// The value of a field for a row without the cell.
 pub(crate) enum Default {
-    /// What its type's `Default` says.
+    /// The `Default` of its type.
     Type,
-    /// What an expression says.
+    /// The value of an expression.
     Expr(Expr),
 }
 
-/// The names of what may be said of a field of a row, and of a variant of a cell.
+/// The attributes that a field of a row, and a variant of a cell, may have.
 pub(crate) const FIELD: &[&str] = &["rename", "default", "json", "skip"];
 pub(crate) const VARIANT: &[&str] = &["rename"];
 
@@ -70,7 +70,7 @@ pub(crate) fn name(ident: &Ident) -> String {
     ident.unraw().to_string()
 }
 
-/// Calls `parse` for each thing that is said, once it is known and new.
+/// Calls `parse` for each attribute, after checking that its name is known and not a duplicate.
 fn each(
     attributes: &[Attribute],
     name: &str,
@@ -98,7 +98,7 @@ fn span(meta: &ParseNestedMeta<'_>) -> Span {
     meta.path.get_ident().map_or_else(Span::call_site, Ident::span)
 }
 
-/// Adds an error to those that were found before.
+/// Adds an error to the earlier ones.
 pub(crate) fn add(errors: &mut Option<Error>, error: Error) {
     match errors {
         Some(errors) => errors.combine(error),

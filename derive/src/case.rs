@@ -1,4 +1,4 @@
-//! How names are spelled: serde's `rename_all`, rule by rule.
+//! Spellings of names: the rules of serde's `rename_all`.
 
 use syn::{LitStr, Result};
 

@@ -59,7 +59,7 @@ fn of_enum(input: &DeriveInput, data: &DataEnum) -> Result<[TokenStream; 3]> {
             let text = container.rename_all.map_or_else(|| name.clone(), |case| case.variant(&name));
             LitStr::new(&text, variant.ident.span())
         });
-        // What `roommate::Text` says.
+        // The rule of `roommate::Text`.
         if text.value() == "\u{FFFC}" || text.value().starts_with('\u{FFFD}') {
             let message = "a cell cannot hold exactly U+FFFC or a text that begins with U+FFFD: TinyBase reserves them";
             add(&mut errors, Error::new_spanned(&text, message));

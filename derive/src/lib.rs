@@ -1,6 +1,6 @@
-//! The derive macros of [`roommate`](https://docs.rs/roommate), which exports both with its feature `derive`.
+//! The derive macros of [`roommate`](https://docs.rs/roommate), which exports both under its feature `derive`.
 //!
-//! [`Row`] makes of a struct the row of a table; [`Cell`] makes of an enum, or of a newtype, what a cell holds.
+//! [`Row`] makes a struct a row of a table. [`Cell`] makes an enum or a newtype a type that a cell can hold.
 
 mod attributes;
 mod case;
@@ -10,13 +10,13 @@ mod row;
 use proc_macro::TokenStream;
 use syn::{DeriveInput, Error, parse_macro_input};
 
-/// Makes of a struct with named fields a row of typed tables: implements `roommate::TypedRow`.
+/// Makes a struct with named fields a row of typed tables: implements `roommate::TypedRow`.
 ///
-/// Each field is a cell, whose id is the field's name. A field may be of any type that is a `roommate::Field`: a
-/// boolean, an integer, a float, a text, an `Option` of one of these, whatever derives [`Cell`].
+/// Each field is a cell, whose id is the field's name. A field may have any type that implements `roommate::Field`: a
+/// boolean, an integer, a float, a text, a type that derives [`Cell`], or an `Option` of one of these.
 ///
-/// For each field there is a constant as well, `Pet::SPECIES` for `species`, as visible as the field: a
-/// `roommate::CellId`, to read or write that one cell, or to listen to it.
+/// The macro also adds a constant for each field, such as `Pet::SPECIES` for `species`, with the visibility of the
+/// field. It is a `roommate::CellId`, which reads or writes that one cell, or selects it for a listener.
 ///
 /// ```
 /// use roommate::{Row, Store};
@@ -43,29 +43,31 @@ use syn::{DeriveInput, Error, parse_macro_input};
 ///
 /// # Attributes
 ///
-/// Of the struct:
+/// Attributes of the struct:
 ///
-/// - `#[row(rename_all = "camelCase")]`: the ids of all cells, after serde's rules: `lowercase`, `UPPERCASE`,
+/// - `#[row(rename_all = "camelCase")]`: the ids of all cells, by serde's rules: `lowercase`, `UPPERCASE`,
 ///   `PascalCase`, `camelCase`, `snake_case`, `SCREAMING_SNAKE_CASE`, `kebab-case`, `SCREAMING-KEBAB-CASE`.
 ///
-/// Of a field:
+/// Attributes of a field:
 ///
 /// - `#[row(rename = "soldTo")]`: the id of this cell.
-/// - `#[row(default)]`, `#[row(default = 4)]`: what the field is where the row has no such cell: its type's `Default`, or
-///   the value of an expression. A text may be written as such: `#[row(default = "dog")]`. It is written like any other.
-/// - `#[row(json)]`: the field is any type of serde's, kept as a JSON object or array. What serialises to `null` is no
-///   cell.
-/// - `#[row(skip)]`: the field is no cell; read, it is its type's `Default`, or the value of `default = ...`.
+/// - `#[row(default)]`, `#[row(default = 4)]`: the value of the field if the row has no such cell: the `Default` of its
+///   type, or the value of an expression. A text may be a literal: `#[row(default = "dog")]`. A field that has its
+///   default value is written like any other.
+/// - `#[row(json)]`: the field has any type that serde supports, and is stored as JSON. A field that serialises to
+///   `null` has no cell.
+/// - `#[row(skip)]`: the field has no cell. When a row is read, the field gets the `Default` of its type, or the value
+///   of `default = ...`.
 #[proc_macro_derive(Row, attributes(row))]
 pub fn derive_row(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     row::expand(&input).unwrap_or_else(Error::into_compile_error).into()
 }
 
-/// Makes of a type what a cell holds: implements `roommate::ToCell` and `roommate::FromCell`.
+/// Makes a type one that a cell can hold: implements `roommate::ToCell` and `roommate::FromCell`.
 ///
-/// An enum without data is a text, the name of its variant; any other text is an error. A struct with one unnamed field
-/// is what that field is.
+/// An enum without data is stored as a text, the name of its variant; reading any other text is an error. A struct with
+/// one unnamed field is stored as that field.
 ///
 /// ```
 /// use roommate::{Cell, ErrorKind, FromCell, ToCell};
@@ -90,7 +92,7 @@ pub fn derive_row(input: TokenStream) -> TokenStream {
 ///
 /// # Attributes
 ///
-/// - `#[cell(rename_all = "lowercase")]` of the enum: the texts of all variants, after serde's rules as in [`Row`].
+/// - `#[cell(rename_all = "lowercase")]` of the enum: the texts of all variants, by serde's rules as in [`Row`].
 /// - `#[cell(rename = "cat")]` of a variant: its text.
 #[proc_macro_derive(Cell, attributes(cell))]
 pub fn derive_cell(input: TokenStream) -> TokenStream {

@@ -10,11 +10,11 @@ use syn::{
 
 use crate::attributes::{Container, Default, FIELD, Member, add, name};
 
-/// A field that is a cell.
+/// A field that is stored as a cell.
 struct Column<'a> {
     field: &'a Field,
     ident: &'a Ident,
-    /// The constant that stands for it.
+    /// The name of its constant.
     constant: Ident,
     id: LitStr,
     attributes: Member,
@@ -113,7 +113,7 @@ impl Column<'_> {
     fn constant(&self) -> TokenStream {
         let Self { field, constant, id, attributes, .. } = self;
         let (visibility, ty) = (&field.vis, &field.ty);
-        // What is wrong with a type is said of the type.
+        // The span of the type makes the compiler report type errors at the type.
         let mut cell_id = match attributes.json {
             None => quote_spanned!(ty.span()=> ::roommate::CellId::<Self, #ty>::new(#id)),
             Some(_) => quote_spanned!(ty.span()=> ::roommate::CellId::<Self, #ty>::json(#id)),

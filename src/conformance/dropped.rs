@@ -1,4 +1,4 @@
-//! What becomes of a save that was dropped.
+//! Checks what a dropped save may do.
 
 use std::time::Duration;
 
@@ -14,22 +14,22 @@ use crate::{
 const LINE: &str = "A save that was dropped may or may not have happened. If it happens, it happens before any later call of \
     the same persister is answered";
 
-/// How long a save runs before it is dropped: too short for any, and long enough for most.
+/// How long a save runs before it is dropped. The first is too short for any save, the last long enough for most.
 const RUNS: [Duration; 4] =
     [Duration::ZERO, Duration::from_micros(300), Duration::from_millis(2), Duration::from_millis(10)];
 
-/// How long a save that was dropped is given to come too late.
+/// How long the checks wait for a dropped save that takes effect too late.
 const LATE: Duration = Duration::from_millis(60);
 
-/// A save that was dropped may or may not have happened. If it happens, it happens before any later call of the same
-/// persister is answered.
+/// A dropped save may or may not take effect. If it does, it takes effect before any later call of the same persister
+/// returns.
 ///
-/// A place that nobody shares is given up to four megabytes, which take their time. A save that comes very late may be
-/// missed; one that comes in time never fails.
+/// A backend that is not shared gets up to four megabytes, which take a while to write. The check may miss a save that
+/// takes effect very late. It never fails for a save that takes effect in time.
 pub async fn a_dropped_save_happens_before_a_later_call_or_never<P: Persister>(client: impl Fn() -> P) {
     let mut writer = Client::watching(LINE, client()).await;
     writer.save_whole(&one(0)).await;
-    // A place that others share may have limits, and is given the changes alone.
+    // A shared backend may have limits, and gets the changes only.
     let size = if writer.persister.capability().shared { 1 << 10 } else { 1 << 22 };
     for (n, runs) in (1..).zip(RUNS) {
         if writer.drop_a_save(&changes(10 * n, Some(&"x".repeat(size))), runs).await {
@@ -54,7 +54,7 @@ pub async fn a_dropped_save_happens_before_a_later_call_or_never<P: Persister>(c
 }
 
 impl<P: Persister> Client<P> {
-    /// Saves changes, and drops the save after a while. False if it was answered by then.
+    /// Saves changes, and drops the save after a while. Returns false if the save ended before that.
     async fn drop_a_save(&mut self, changes: &Changes, after: Duration) -> bool {
         let mut content = self.shown.clone();
         content.apply(changes);
@@ -72,7 +72,7 @@ impl<P: Persister> Client<P> {
     }
 }
 
-/// Changes that say which ones they are, and cover those before them.
+/// Changes that identify themselves by `n`, and cover the changes before them.
 fn changes(n: i32, text: Option<&str>) -> Changes {
     let mut changes = Changes::new();
     changes.set_cell("t", "same", "c", n.into());
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
     use crate::{Capability, Content, Result, Saved, block_on};
 
-    /// A place whose saves run on threads that nobody puts in order.
+    /// A backend whose saves run on threads in no defined order.
     #[derive(Clone, Debug, Default)]
     struct Late(Arc<Mutex<Option<Content>>>);
 

@@ -1,4 +1,4 @@
-//! A persister that fails when it is told to.
+//! A persister that fails on request.
 
 use std::{
     collections::HashMap,
@@ -19,17 +19,17 @@ use crate::{
     runtime::Runtime,
 };
 
-/// Another persister, with the faults that [`Faults`] puts into it.
+/// A persister that wraps another one, and adds the faults of [`Faults`].
 pub struct Flaky<P> {
     inner: P,
     faults: Faults,
 }
 
-/// What is to go wrong with a [`Flaky`] persister, and how often it was called. Cheap to clone; clones share.
+/// The faults of a [`Flaky`] persister, and a count of its calls. Cheap to clone; clones share.
 #[derive(Clone, Default)]
 pub struct Faults(Arc<Mutex<State>>);
 
-/// Which of a persister's functions.
+/// A function of a persister.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
     /// [`Persister::load`].
@@ -42,22 +42,22 @@ pub enum Op {
     Close,
 }
 
-/// What goes wrong with one call.
+/// A fault in one call.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// It fails, and does nothing.
+    /// The call fails, and does nothing.
     Fail(Error),
-    /// It does what it should, and fails all the same: an answer that was lost on its way.
+    /// The call does its work, and fails all the same, like an answer that was lost.
     FailAfter(Error),
-    /// It does nothing until the gate is open.
+    /// The call does nothing until the gate is open.
     Hold(Gate),
-    /// It does what it should, and does not answer until the gate is open.
+    /// The call does its work, and does not return until the gate is open.
     HoldAfter(Gate),
-    /// It panics.
+    /// The call panics.
     Panic,
 }
 
-/// What a held call waits for. Clones are the same gate.
+/// Holds calls back until it is opened. Clones are the same gate.
 #[derive(Clone, Debug, Default)]
 pub struct Gate(Arc<Mutex<Passage>>);
 
@@ -70,19 +70,19 @@ struct Passage {
 
 #[derive(Default)]
 struct State {
-    /// By function and number of the call, counting from 1.
+    /// Indexed by the function and the number of the call, counting from 1.
     faults: HashMap<(Op, u64), Fault>,
     calls: HashMap<Op, u64>,
-    /// How many calls are under way, other than of `watch`.
+    /// How many calls are in flight, `watch` excluded.
     under_way: HashMap<Op, u64>,
     told: Vec<Result<Notice>>,
-    /// Which stream is open; those before it have ended.
+    /// The number of the open stream. Earlier streams have ended.
     stream: u64,
     waker: Option<Waker>,
 }
 
 impl<P: Persister> Flaky<P> {
-    /// Wraps a persister. Without a fault it does exactly what the other does.
+    /// Wraps a persister. Without a fault it does exactly what the inner persister does.
     pub fn new(inner: P) -> (Self, Faults) {
         let faults = Faults::default();
         (Self { inner, faults: faults.clone() }, faults)
@@ -102,29 +102,29 @@ impl Faults {
         state.faults.insert((op, call), fault);
     }
 
-    /// Takes back every fault that has not come yet.
+    /// Removes every fault that has not occurred yet.
     pub fn clear(&self) {
         lock(&self.0).faults.clear();
     }
 
-    /// How often the function was called.
+    /// Returns how often the function was called.
     pub fn calls(&self, op: Op) -> u64 {
         lock(&self.0).calls.get(&op).copied().unwrap_or(0)
     }
 
-    /// Whether a call is under way: begun, and neither answered nor dropped.
+    /// Returns whether a call is in flight: it has begun, and was neither answered nor dropped.
     pub fn is_under_way(&self, op: Op) -> bool {
         lock(&self.0).under_way.get(&op).is_some_and(|calls| *calls > 0)
     }
 
-    /// Tells something in the open stream that the place has not told.
+    /// Sends a notice in the open stream that the backend did not send.
     pub fn tell(&self, notice: Result<Notice>) {
         let mut state = lock(&self.0);
         state.told.push(notice);
         state.waker.take().into_iter().for_each(Waker::wake);
     }
 
-    /// Ends the open stream, with whatever it has not told yet.
+    /// Ends the open stream, and drops the added notices that it has not delivered.
     pub fn end_stream(&self) {
         let mut state = lock(&self.0);
         state.stream += 1;
@@ -132,14 +132,14 @@ impl Faults {
         state.waker.take().into_iter().for_each(Waker::wake);
     }
 
-    /// Counts a call, and says what is wrong with it.
+    /// Counts a call, and returns its fault.
     fn begin(&self, op: Op) -> (Option<Fault>, Call) {
         let mut state = lock(&self.0);
         let call = state.calls.entry(op).or_default();
         *call += 1;
         let number = *call;
         let busy: u64 = [Op::Load, Op::Save].iter().filter_map(|op| state.under_way.get(op)).sum();
-        // A panic with the lock held would be heard by nobody else: it is poisoned, and goes on.
+        // A panic while the lock is held poisons it. Other calls ignore that and go on.
         assert!(busy == 0 || op == Op::Watch, "{op:?} is called while a load or a save is under way");
         *state.under_way.entry(op).or_default() += 1;
         (state.faults.remove(&(op, number)), Call { faults: self.clone(), op })
@@ -166,24 +166,24 @@ impl Faults {
 }
 
 impl Fault {
-    /// It fails for a passing cause.
+    /// Creates a failure with a temporary cause.
     pub fn unavailable() -> Self {
         Self::Fail(Error::new(crate::ErrorKind::Unavailable, "the place is away"))
     }
 
-    /// It fails for a lasting cause.
+    /// Creates a failure with a permanent cause.
     pub fn refused() -> Self {
         Self::Fail(Error::new(crate::ErrorKind::Refused, "the place says no"))
     }
 }
 
 impl Gate {
-    /// A closed gate.
+    /// Creates a closed gate.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Lets the call go on that waits, or that comes.
+    /// Lets the calls go on that wait, or that come later.
     pub fn open(&self) {
         let mut passage = lock(&self.0);
         passage.open = true;
@@ -195,7 +195,7 @@ impl Gate {
         self.wait(|passage| passage.reached).await;
     }
 
-    /// Whether a call waits at the gate, or has passed it.
+    /// Returns whether a call waits at the gate, or has passed it.
     pub fn is_reached(&self) -> bool {
         lock(&self.0).reached
     }
@@ -268,7 +268,7 @@ impl<P: Persister> Persister for Flaky<P> {
     }
 }
 
-/// A call under way; ends when it is done or dropped.
+/// A call in flight. It ends when it is done or dropped.
 struct Call {
     faults: Faults,
     op: Op,

@@ -1,19 +1,19 @@
-//! Applying changes, of which there may be very many at once.
+//! Applying changes, possibly very many at once.
 
 use std::{hint::black_box, sync::Arc};
 
 use super::{Builder, Cell, Changes, Content, Id, Row, RowChanges, Shape, Table, TableChanges};
 
-/// How many rows are looked for at once.
+/// How many rows are looked up at once.
 const AT_ONCE: usize = 64;
 
-/// How many rows before a row, and how many after it, are looked at for its shape.
+/// How many rows before a row, and how many after it, are searched for a shape to share.
 const NEAR: usize = 4;
 
 impl Content {
-    /// Applies `changes`, all of them. What is deleted and not there is no error, as in TinyBase.
+    /// Applies all of `changes`. Deleting what does not exist is not an error, as in TinyBase.
     ///
-    /// The cost is that of what `changes` mention, however much there is beside it.
+    /// The cost depends on the size of `changes`, not on the size of the content.
     pub fn apply(&mut self, changes: &Changes) {
         for (table_id, rows) in &changes.tables {
             match (self.tables.slot_of(table_id.as_bytes()), rows) {
@@ -31,7 +31,7 @@ impl Content {
         self.values.apply(&changes.values);
     }
 
-    /// Sets a cell, and makes its table and its row if there are none.
+    /// Sets a cell, and creates its table and its row if they do not exist.
     pub fn set_cell(&mut self, table_id: impl Into<Id>, row_id: impl Into<Id>, cell_id: impl Into<Id>, cell: Cell) {
         let table = self.tables.get_or_default(&table_id.into());
         let row_id = row_id.into();
@@ -46,7 +46,7 @@ impl Content {
 
     fn apply_table(&mut self, slot: usize, rows: &TableChanges) {
         let Some(table) = self.tables.at_mut(slot) else { return };
-        // Where there are few rows they need not be waited for, and each may move when another one goes.
+        // With few rows there is no wait for memory to overlap, and removing one row may move each of the others.
         if rows.len() == 1 || table.slots() <= AT_ONCE {
             for (row_id, cells) in rows {
                 let slot = table.slot_of(row_id.as_bytes());
@@ -67,22 +67,22 @@ impl Content {
 
 /// The slots of rows, by id.
 ///
-/// To find one row of a large table is to wait for memory four times, one after the other; many rows are waited for at
-/// once, their cells included.
+/// Finding one row of a large table waits for memory four times in sequence. The look-ups of many rows overlap these
+/// waits, including those for their cells.
 pub(crate) fn find_rows<'a>(table: &Table, row_ids: impl Iterator<Item = &'a Id> + Clone) -> Vec<Option<usize>> {
     let slots = table.slots_of(row_ids);
-    // What comes of it does not matter: it is there to have fetched the cells of all rows when they are looked at.
+    // The result does not matter: this loop fetches the cells of all rows into the cache before they are used.
     let first = |slot: usize| table.at(slot).and_then(|(_, row)| row.at(0));
     black_box(slots.iter().flatten().filter(|slot| first(**slot).is_some_and(Cell::is_null)).count());
     slots
 }
 
-/// Applies the changes of many rows to a table that has many.
+/// Applies the changes of many rows to a table with many rows.
 fn apply_many(table: &mut Table, rows: &TableChanges) {
     let mut left = rows.iter();
     while left.len() > 0 {
         let batch = left.clone().take(AT_ONCE);
-        // They stay right: until the end nothing moves.
+        // The slots stay valid, since nothing moves until the end.
         let slots = find_rows(table, batch.map(|(row_id, _)| row_id));
         for (slot, (row_id, cells)) in slots.into_iter().zip(left.by_ref()) {
             if !apply_at(table, slot, row_id, cells.as_ref())
@@ -95,7 +95,7 @@ fn apply_many(table: &mut Table, rows: &TableChanges) {
     table.compact();
 }
 
-/// Applies the changes of one row, which stands at `slot` or is new, and returns whether there is to be such a row.
+/// Applies the changes of one row, which is at `slot` or is new. Returns whether the row exists afterwards.
 fn apply_at(table: &mut Table, slot: Option<usize>, row_id: &Id, cells: Option<&RowChanges>) -> bool {
     let Some(cells) = cells else { return false };
     let Some(slot) = slot else {
@@ -107,7 +107,7 @@ fn apply_at(table: &mut Table, slot: Option<usize>, row_id: &Id, cells: Option<&
         return made;
     };
     let Some((_, row)) = table.at(slot) else { return false };
-    // Chunks are shared, and to touch one takes a copy: only for what changes.
+    // Chunks are shared, and writing to one copies it: so only changes write.
     if let Some((cell_id, Some(cell))) = cells.only()
         && let Some(position) = row.position_of(cell_id)
     {
@@ -130,7 +130,7 @@ fn apply_at(table: &mut Table, slot: Option<usize>, row_id: &Id, cells: Option<&
     stays
 }
 
-/// The table that these changes make where there is none.
+/// The table that these changes create from nothing.
 fn new_table(rows: &TableChanges) -> Table {
     let mut table = Builder::new();
     let mut last: Option<Arc<Shape>> = None;
@@ -149,7 +149,7 @@ fn new_table(rows: &TableChanges) -> Table {
     table.finish()
 }
 
-/// Gives a row the shape of one beside it, if that has the same cells.
+/// Gives a row the shape of a row near it that has the same cells, if there is one.
 fn share_shape(table: &mut Table, slot: usize) {
     let Some((_, row)) = table.at(slot) else { return };
     let shape = shapes_near(table, slot).find(|shape| row.is_of(shape)).cloned();
@@ -160,8 +160,8 @@ fn share_shape(table: &mut Table, slot: usize) {
     }
 }
 
-/// The shapes of the rows beside a slot, the nearest first. Rows of one kind are mostly neighbours, and share their shape
-/// even if they came one by one.
+/// The shapes of the rows near a slot, the nearest first. Rows with the same cells are mostly neighbours, and so share
+/// their shape even if they were added one by one.
 fn shapes_near(table: &Table, slot: usize) -> impl Iterator<Item = &Arc<Shape>> {
     let slots = (1..=NEAR).flat_map(move |away| [slot.checked_sub(away), slot.checked_add(away)]);
     slots.flatten().filter_map(|slot| table.at(slot)?.1.narrow()).map(|(shape, _)| shape)

@@ -1,4 +1,4 @@
-//! What a cell or a value can be.
+//! The types of cells and values.
 
 use std::{convert::Infallible, fmt, ops::Deref, sync::Arc};
 
@@ -8,10 +8,10 @@ use crate::{
     json,
 };
 
-/// What one cell or one value holds.
+/// The content of one cell or one value.
 ///
-/// These are TinyBase's six types; an object and an array are both [`Cell::Json`]. Made by `From` where every input is
-/// valid, by `TryFrom` where it may not be (`f64`, text, large integers):
+/// The variants cover TinyBase's six types; an object and an array are both [`Cell::Json`]. `From` converts types whose
+/// every value is valid, `TryFrom` the others (`f64`, text, large integers):
 ///
 /// ```
 /// use roommate::Cell;
@@ -31,7 +31,7 @@ pub enum Cell {
     Bool(bool),
     /// A finite number.
     Number(Number),
-    /// A text that is not one of TinyBase's reserved ones.
+    /// A text that TinyBase does not reserve.
     String(Text),
     /// A JSON object or array, as text.
     Json(Json),
@@ -62,23 +62,23 @@ pub struct Number(f64);
 ///
 /// TinyBase uses those two as marks for "deleted" and for "JSON inside" (its `isReservedString`).
 ///
-/// A short text, of up to 14 bytes, lies in its 16 bytes; a long one is shared when cloned.
+/// A short text, of up to 14 bytes, is stored inline in its 16 bytes; clones of a long text share it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Text(Str);
 
-/// The text of a JSON object or array, kept as it was written.
+/// The text of a JSON object or array, stored exactly as it was written.
 ///
-/// Equality is that of the text, as in TinyBase: `{"a":1,"b":2}` is not `{"b":2,"a":1}`.
+/// Two are equal when their texts are, as in TinyBase: `{"a":1,"b":2}` is not `{"b":2,"a":1}`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Json(Arc<Box<str>>);
 
-/// The mark for "deleted" on the wire.
+/// The mark for "deleted" in messages.
 pub(crate) const DELETED: &str = "\u{FFFC}";
 /// The mark in front of the JSON text of an object or array.
 pub(crate) const JSON_MARK: char = '\u{FFFD}';
 
 impl Cell {
-    /// The type of what this holds.
+    /// Returns the type of this cell.
     pub fn kind(&self) -> CellKind {
         match self {
             Self::Null => CellKind::Null,
@@ -95,7 +95,7 @@ impl Cell {
         matches!(self, Self::Null)
     }
 
-    /// The boolean, if it is one.
+    /// Returns the boolean, if this is one.
     pub fn as_bool(&self) -> Option<bool> {
         match self {
             Self::Bool(bool) => Some(*bool),
@@ -103,7 +103,7 @@ impl Cell {
         }
     }
 
-    /// The number, if it is one.
+    /// Returns the number, if this is one.
     pub fn as_f64(&self) -> Option<f64> {
         match self {
             Self::Number(number) => Some(number.0),
@@ -111,7 +111,7 @@ impl Cell {
         }
     }
 
-    /// The text, if it is one. The JSON text of an object or array is not: that is [`Cell::as_json`].
+    /// Returns the text, if this is one. The JSON text of an object or array does not count: see [`Cell::as_json`].
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
@@ -119,7 +119,7 @@ impl Cell {
         }
     }
 
-    /// The object or array, if it is one.
+    /// Returns the object or array, if this is one.
     pub fn as_json(&self) -> Option<&Json> {
         match self {
             Self::Json(json) => Some(json),
@@ -129,19 +129,19 @@ impl Cell {
 }
 
 impl Number {
-    /// A number, if `number` is finite.
+    /// Creates a number; `None` if `number` is not finite.
     pub fn new(number: f64) -> Option<Self> {
         number.is_finite().then_some(Self(number))
     }
 
-    /// The number.
+    /// Returns the number.
     pub fn get(self) -> f64 {
         self.0
     }
 }
 
 impl Text {
-    /// A text, if `text` is not reserved.
+    /// Creates a text; `None` if `text` is reserved.
     pub fn new(text: impl AsRef<str> + Into<String>) -> Option<Self> {
         (!Self::is_reserved(text.as_ref())).then(|| Self(Str::new(text)))
     }
@@ -158,17 +158,17 @@ impl Text {
 }
 
 impl Json {
-    /// The text, kept to the letter, if it is a JSON object or array.
+    /// Creates a JSON cell with exactly this text; `None` if `text` is not a JSON object or array.
     pub fn new(text: impl AsRef<str> + Into<String>) -> Option<Self> {
         json::is_object_or_array(text.as_ref()).then(|| Self::trusted(text))
     }
 
-    /// The JSON text.
+    /// Returns the JSON text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is an array; else it is an object.
+    /// Whether this is an array, and not an object.
     pub fn is_array(&self) -> bool {
         self.0.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('[')
     }
@@ -260,7 +260,7 @@ from_small_integer!(i8 i16 i32 u8 u16 u32);
 
 macro_rules! try_from_large_integer {
     ($($integer:ty)*) => {$(
-        /// Fails beyond 2^53, where an `f64` no longer holds every integer.
+        /// Fails with [`ErrorKind::Invalid`] beyond 2^53, where an `f64` no longer holds every integer.
         impl TryFrom<$integer> for Cell {
             type Error = Error;
 

@@ -21,15 +21,16 @@ const UNINDEXED: usize = 12;
 
 /// A map from [`Id`] to `V` that iterates in the order of insertion.
 ///
-/// Replacing an entry keeps its position; removing and inserting it again moves it to the end: what TinyBase's maps do.
-/// Two maps are equal when they hold the same entries, in whatever order.
+/// Replacing an entry keeps its position; removing and inserting it again moves it to the end, as in TinyBase's maps.
+/// Two maps are equal when they hold the same entries, in any order.
 ///
-/// A clone is cheap: it shares the entries, in chunks of 64, and whoever changes one later copies its chunk first.
+/// A clone is cheap: it shares the entries, in chunks of 64. A later change, in either map, first copies the chunk that
+/// it changes.
 //
-// Each entry has a slot. A removed entry leaves a hole, so nothing moves; `compact` closes the holes once they outnumber the
-// entries. Slots up to a multiple of CHUNK lie in `full`, the rest in `tail`.
+// Each entry has a slot. A removed entry leaves a hole, so nothing moves; `compact` closes the holes once they
+// outnumber the entries. Slots up to a multiple of CHUNK are in `full`, the rest in `tail`.
 //
-// What only a large map has, or one with holes, stands elsewhere: most maps are small, and are moved about.
+// The fields that only large maps, or maps with holes, need are in `More`: most maps are small, and are moved often.
 #[derive(Clone)]
 pub struct Map<V> {
     tail: Vec<Entry<V>>,
@@ -48,12 +49,12 @@ struct More<V> {
 type Entry<V> = Option<(Id, V)>;
 
 impl<V> Map<V> {
-    /// An empty map.
+    /// Creates an empty map.
     pub const fn new() -> Self {
         Self { tail: Vec::new(), more: None }
     }
 
-    /// An empty map with room for `capacity` entries.
+    /// Creates an empty map with room for `capacity` entries.
     pub fn with_capacity(capacity: usize) -> Self {
         let mut map = Self::new();
         map.tail.reserve_exact(capacity.min(CHUNK));
@@ -68,28 +69,28 @@ impl<V> Map<V> {
         Self { tail: vec![Some((id, value))], more: None }
     }
 
-    /// Removes everything, and keeps a little room.
+    /// Removes all entries. Keeps a small part of the capacity.
     pub fn clear(&mut self) {
         self.tail.clear();
         self.more = None;
     }
 
-    /// An entry.
+    /// Returns an entry.
     pub fn get(&self, id: &str) -> Option<&V> {
         self.get_key_value(id).map(|(_, value)| value)
     }
 
-    /// An entry, with its id as it is shared here.
+    /// Returns an entry and its id as the map stores it.
     pub fn get_key_value(&self, id: &str) -> Option<(&Id, &V)> {
         self.at(self.slot(id)?)
     }
 
-    /// Whether there is an entry.
+    /// Whether the map has an entry for `id`.
     pub fn contains(&self, id: &str) -> bool {
         self.slot(id).is_some()
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         match &self.more {
             Some(more) => more.full.len() * CHUNK + self.tail.len() - more.holes,
@@ -97,32 +98,32 @@ impl<V> Map<V> {
         }
     }
 
-    /// Whether there is no entry.
+    /// Whether the map is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Ids and entries, in order.
+    /// Iterates over ids and entries, in order.
     pub fn iter(&self) -> Iter<'_, V> {
         Iter::new(self.full(), &self.tail, self.len())
     }
 
-    /// Ids, in order.
+    /// Iterates over ids, in order.
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &Id> + Clone {
         self.iter().map(|(id, _)| id)
     }
 
-    /// Entries, in order.
+    /// Iterates over entries, in order.
     pub fn values(&self) -> impl ExactSizeIterator<Item = &V> + Clone {
         self.iter().map(|(_, value)| value)
     }
 
-    /// Where an entry stands.
+    /// The slot of an entry.
     pub(crate) fn slot(&self, id: &str) -> Option<usize> {
         self.slot_of(id.as_bytes())
     }
 
-    /// The same by the bytes of an id, which an [`Id`] has at hand.
+    /// The slot of an entry, by the bytes of its id, which an [`Id`] has at hand.
     pub(crate) fn slot_of(&self, id: &[u8]) -> Option<usize> {
         match self.index() {
             Some(index) => index.find(id, |slot| self.at(slot).is_some_and(|(known, _)| known.as_bytes() == id)),
@@ -132,8 +133,8 @@ impl<V> Map<V> {
 
     /// The slots of many ids.
     ///
-    /// To find one in a large map is to wait for memory two times, one after the other. Here all wait at once: each loop
-    /// is so short that the processor is many turns ahead of itself.
+    /// Finding one id in a large map waits for memory two times in sequence. Here the waits for all ids overlap: each
+    /// loop is so short that the processor runs many iterations ahead.
     pub(crate) fn slots_of<'a>(&self, ids: impl Iterator<Item = &'a Id> + Clone) -> Vec<Option<usize>> {
         let Some(index) = self.index() else {
             return ids.map(|id| self.slot_of(id.as_bytes())).collect();
@@ -146,7 +147,7 @@ impl<V> Map<V> {
         ids.zip(guesses).map(slot).collect()
     }
 
-    /// An entry by an id that is at hand.
+    /// An entry, by an [`Id`].
     pub(crate) fn of(&self, id: &Id) -> Option<&V> {
         self.at(self.slot_of(id.as_bytes())?).map(|(_, value)| value)
     }
@@ -164,12 +165,12 @@ impl<V> Map<V> {
         entry?.as_ref().map(|(id, value)| (id, value))
     }
 
-    /// How many slots there are, which is the next one to be given out.
+    /// The number of slots, which is also the next slot to be used.
     pub(crate) fn slots(&self) -> usize {
         self.full().len() * CHUNK + self.tail.len()
     }
 
-    /// Adds an entry that there is not yet, in a new slot.
+    /// Adds an entry whose id is new, in a new slot.
     pub(crate) fn push(&mut self, id: Id, value: V) -> &mut V {
         let slot = self.slots();
         if slot >= UNINDEXED || self.more.is_some() {
@@ -223,7 +224,7 @@ fn hashed<'a, V>(full: &'a [Arc<[Entry<V>]>], tail: &'a [Entry<V>], slot: usize)
 }
 
 impl<V: Clone> Map<V> {
-    /// Sets an entry and returns what it replaced.
+    /// Sets an entry and returns the one that it replaced.
     pub fn insert(&mut self, id: impl Into<Id>, value: V) -> Option<V> {
         let id = id.into();
         if let Some(known) = self.slot_of(id.as_bytes()).and_then(|slot| self.at_mut(slot)) {
@@ -233,7 +234,7 @@ impl<V: Clone> Map<V> {
         None
     }
 
-    /// The entry of `id`, made by `Default` if there was none.
+    /// Returns the entry of `id`, which `Default` creates if there was none.
     pub fn get_or_default(&mut self, id: &Id) -> &mut V
     where
         V: Default,
@@ -244,13 +245,13 @@ impl<V: Clone> Map<V> {
         }
     }
 
-    /// A mutable entry.
+    /// Returns a mutable entry.
     pub fn get_mut(&mut self, id: &str) -> Option<&mut V> {
         let slot = self.slot(id)?;
         self.at_mut(slot)
     }
 
-    /// All entries, mutable, in order.
+    /// Iterates over all entries, mutable, in order.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         let full = self.more.iter_mut().flat_map(|more| &mut more.full).flat_map(Arc::make_mut);
         full.chain(&mut self.tail).flatten().map(|(_, value)| value)
@@ -285,7 +286,7 @@ impl<V> Default for Map<V> {
 
 impl<V: PartialEq> PartialEq for Map<V> {
     fn eq(&self, other: &Self) -> bool {
-        // Most are in one order, and need no look-up.
+        // Most maps are in the same order, and need no look-up.
         self.len() == other.len()
             && self.iter().zip(other.iter()).all(|((id, value), (other_id, other_value))| {
                 if id == other_id { value == other_value } else { other.get(id.as_str()) == Some(value) }
@@ -299,7 +300,7 @@ impl<V: fmt::Debug> fmt::Debug for Map<V> {
     }
 }
 
-/// Panics when there is no such entry, as every `Index` does; [`Map::get`] does not.
+/// Panics if there is no such entry, as every `Index` does; [`Map::get`] does not.
 impl<V> IndexOf<&str> for Map<V> {
     type Output = V;
 

@@ -10,13 +10,13 @@ mod shape;
 pub(crate) use apply::apply_row;
 pub(crate) use shape::{Shape, Shapes};
 
-/// Up to how many cells a row is a shape and a slice, searched one by one.
+/// Up to this number of cells, a row is a shape and a slice, and is searched linearly.
 const NARROW: usize = 16;
 
 /// The cells of one row, or the values, by id, in the order of insertion.
 ///
 /// Replacing a cell keeps its position; removing and inserting it again moves it to the end. Two rows are equal when
-/// they hold the same cells, in whatever order. A clone shares the cells until one of both changes.
+/// they hold the same cells, in any order. A clone shares the cells until one of the two rows changes.
 #[derive(Clone, Default)]
 pub struct Row(Repr);
 
@@ -43,7 +43,7 @@ enum Side<'a> {
 }
 
 impl Row {
-    /// A row without cells.
+    /// Creates a row without cells.
     pub const fn new() -> Self {
         Self(Repr::Empty)
     }
@@ -53,7 +53,7 @@ impl Row {
         if cells.is_empty() { Self::new() } else { Self(Repr::Narrow { shape, cells }) }
     }
 
-    /// Sets a cell and returns what it replaced.
+    /// Sets a cell and returns the one that it replaced.
     pub fn insert(&mut self, id: impl Into<Id>, cell: Cell) -> Option<Cell> {
         let id = id.into();
         match &mut self.0 {
@@ -79,7 +79,7 @@ impl Row {
         }
     }
 
-    /// The same as [`Row::insert`], and quicker where there is such a cell.
+    /// Like [`Row::insert`], but faster if the row has the cell.
     #[inline]
     pub(crate) fn put(&mut self, id: &Id, cell: &Cell) -> Option<Cell> {
         if let Repr::Narrow { shape, cells } = &mut self.0
@@ -110,19 +110,19 @@ impl Row {
         }
     }
 
-    /// Removes everything.
+    /// Removes all cells.
     pub fn clear(&mut self) {
         self.0 = Repr::Empty;
     }
 
-    /// Keeps the cells for which `keep` says so.
+    /// Retains the cells for which `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(&Id, &Cell) -> bool) {
         if !self.iter().all(|(id, cell)| keep(id, cell)) {
             *self = mem::take(self).into_iter().filter(|(id, cell)| keep(id, cell)).collect();
         }
     }
 
-    /// A mutable cell.
+    /// Returns a mutable cell.
     pub fn get_mut(&mut self, id: &str) -> Option<&mut Cell> {
         match &mut self.0 {
             Repr::Empty => None,
@@ -131,7 +131,7 @@ impl Row {
         }
     }
 
-    /// A cell.
+    /// Returns a cell.
     pub fn get(&self, id: &str) -> Option<&Cell> {
         match &self.0 {
             Repr::Empty => None,
@@ -140,7 +140,7 @@ impl Row {
         }
     }
 
-    /// A cell, with its id as it is shared here.
+    /// Returns a cell and its id as the row stores it.
     pub fn get_key_value(&self, id: &str) -> Option<(&Id, &Cell)> {
         match &self.0 {
             Repr::Empty => None,
@@ -152,12 +152,12 @@ impl Row {
         }
     }
 
-    /// Whether there is such a cell.
+    /// Whether the row has the cell.
     pub fn contains(&self, id: &str) -> bool {
         self.get(id).is_some()
     }
 
-    /// How many cells there are.
+    /// Returns the number of cells.
     pub fn len(&self) -> usize {
         match &self.0 {
             Repr::Empty => 0,
@@ -166,12 +166,12 @@ impl Row {
         }
     }
 
-    /// Whether there is no cell.
+    /// Whether the row has no cells.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Ids and cells, in order.
+    /// Iterates over ids and cells, in order.
     pub fn iter(&self) -> Iter<'_> {
         Iter(match &self.0 {
             Repr::Empty => Side::Narrow([].iter(), [].iter()),
@@ -180,17 +180,17 @@ impl Row {
         })
     }
 
-    /// Ids, in order.
+    /// Iterates over ids, in order.
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &Id> + Clone {
         self.iter().map(|(id, _)| id)
     }
 
-    /// Cells, in order.
+    /// Iterates over cells, in order.
     pub fn values(&self) -> impl ExactSizeIterator<Item = &Cell> + Clone {
         self.iter().map(|(_, cell)| cell)
     }
 
-    /// A cell by an id that is at hand.
+    /// A cell, by an [`Id`].
     #[inline]
     pub(crate) fn cell_of(&self, id: &Id) -> Option<&Cell> {
         match &self.0 {
@@ -199,7 +199,7 @@ impl Row {
         }
     }
 
-    /// Where a cell stands in a row that is not wide.
+    /// The position of a cell in a row that is not wide.
     #[inline]
     pub(crate) fn position_of(&self, id: &Id) -> Option<usize> {
         match &self.0 {
@@ -226,7 +226,7 @@ impl Row {
         }
     }
 
-    /// The shape and the cells, where the row is of that kind.
+    /// The shape and the cells, if the row is narrow.
     pub(crate) fn narrow(&self) -> Option<(&Arc<Shape>, &[Cell])> {
         match &self.0 {
             Repr::Narrow { shape, cells } => Some((shape, cells)),
@@ -234,7 +234,7 @@ impl Row {
         }
     }
 
-    /// Takes its shape from `shapes`, so that rows of one kind share it.
+    /// Replaces the shape by an equal one from `shapes`, so that similar rows share it.
     pub(crate) fn share(&mut self, shapes: &mut Shapes) {
         if let Repr::Narrow { shape, .. } = &mut self.0 {
             shapes.share(shape);
@@ -273,7 +273,7 @@ impl fmt::Debug for Row {
     }
 }
 
-/// Panics when there is no such cell, as every `Index` does; [`Row::get`] does not.
+/// Panics if there is no such cell, as every `Index` does; [`Row::get`] does not.
 impl Index<&str> for Row {
     type Output = Cell;
 

@@ -1,4 +1,4 @@
-//! What happened to the cells of one row.
+//! Changes of the cells of one row.
 
 use std::{fmt, mem, ops::Index};
 
@@ -7,13 +7,13 @@ use super::{
     map::{self, IntoIter as MapIntoIter},
 };
 
-/// What happened to the cells of one row, or to the values: what each is now, in the order of insertion; `None` is a
+/// Changes of the cells of one row, or of the values: the new content of each, in the order of insertion; `None` is a
 /// deletion.
 ///
 /// Replacing an entry keeps its position; removing and inserting it again moves it to the end. Two are equal when they
-/// hold the same entries, in whatever order.
+/// hold the same entries, in any order.
 //
-// Most changes are of one cell, and there may be very many rows in one message: one cell takes no allocation.
+// Most changes concern one cell, and one message may have very many rows. So the change of one cell does not allocate.
 #[derive(Clone, Default)]
 pub struct RowChanges(Repr);
 
@@ -46,7 +46,7 @@ enum Owned {
 }
 
 impl RowChanges {
-    /// No changes.
+    /// Creates empty changes.
     pub const fn new() -> Self {
         Self(Repr::Empty)
     }
@@ -56,7 +56,7 @@ impl RowChanges {
         Self(Repr::One(id, cell))
     }
 
-    /// The changes that make a row out of nothing.
+    /// The changes that create a row from nothing.
     pub(super) fn setting(row: &Row) -> Self {
         let mut entries = row.iter().map(|(id, cell)| (id.clone(), Some(cell.clone())));
         match entries.len() {
@@ -72,7 +72,7 @@ impl RowChanges {
         }
     }
 
-    /// Sets what a cell is now, and returns what was recorded of it before.
+    /// Records the new content of a cell, and returns what was recorded for it before.
     pub fn insert(&mut self, id: impl Into<Id>, cell: Option<Cell>) -> Option<Option<Cell>> {
         let id = id.into();
         match &mut self.0 {
@@ -90,7 +90,7 @@ impl RowChanges {
         }
     }
 
-    /// Forgets what is recorded of a cell, keeping the order of the others, and returns it.
+    /// Removes what is recorded for a cell, keeping the order of the others, and returns it.
     pub fn remove(&mut self, id: &str) -> Option<Option<Cell>> {
         match &mut self.0 {
             Repr::One(known, cell) if known.as_bytes() == id.as_bytes() => {
@@ -103,12 +103,12 @@ impl RowChanges {
         }
     }
 
-    /// Forgets everything.
+    /// Removes all entries.
     pub fn clear(&mut self) {
         self.0 = Repr::Empty;
     }
 
-    /// Keeps the entries for which `keep` says so.
+    /// Retains the entries for which `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(&Id, &mut Option<Cell>) -> bool) {
         match &mut self.0 {
             Repr::Empty => {}
@@ -121,7 +121,7 @@ impl RowChanges {
         }
     }
 
-    /// What is recorded of a cell.
+    /// Returns what is recorded for a cell.
     pub fn get(&self, id: &str) -> Option<&Option<Cell>> {
         match &self.0 {
             Repr::One(known, cell) if known.as_bytes() == id.as_bytes() => Some(cell),
@@ -130,7 +130,7 @@ impl RowChanges {
         }
     }
 
-    /// What is recorded of a cell, mutable.
+    /// Returns what is recorded for a cell, mutable.
     pub fn get_mut(&mut self, id: &str) -> Option<&mut Option<Cell>> {
         match &mut self.0 {
             Repr::One(known, cell) if known.as_bytes() == id.as_bytes() => Some(cell),
@@ -139,12 +139,12 @@ impl RowChanges {
         }
     }
 
-    /// Whether anything is recorded of a cell.
+    /// Whether anything is recorded for a cell.
     pub fn contains(&self, id: &str) -> bool {
         self.get(id).is_some()
     }
 
-    /// How many cells are mentioned.
+    /// Returns the number of cells that are mentioned.
     pub fn len(&self) -> usize {
         match &self.0 {
             Repr::Empty => 0,
@@ -158,7 +158,7 @@ impl RowChanges {
         self.len() == 0
     }
 
-    /// What is recorded, mutable, in order.
+    /// Iterates over what is recorded, mutable, in order.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Option<Cell>> {
         let (one, many) = match &mut self.0 {
             Repr::Empty => (None, None),
@@ -177,7 +177,7 @@ impl RowChanges {
         }
     }
 
-    /// The only cell that is mentioned, where it is kept as such.
+    /// The only cell that is mentioned, if it is stored as [`Repr::One`].
     #[inline]
     pub(crate) fn only(&self) -> Option<(&Id, &Option<Cell>)> {
         match &self.0 {
@@ -186,7 +186,7 @@ impl RowChanges {
         }
     }
 
-    /// Ids and what is recorded, in order.
+    /// Iterates over ids and what is recorded, in order.
     #[inline]
     pub fn iter(&self) -> Iter<'_> {
         Iter(match &self.0 {
@@ -196,12 +196,12 @@ impl RowChanges {
         })
     }
 
-    /// Ids, in order.
+    /// Iterates over ids, in order.
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &Id> + Clone {
         self.iter().map(|(id, _)| id)
     }
 
-    /// What is recorded, in order.
+    /// Iterates over what is recorded, in order.
     pub fn values(&self) -> impl ExactSizeIterator<Item = &Option<Cell>> + Clone {
         self.iter().map(|(_, cell)| cell)
     }
@@ -228,7 +228,7 @@ impl fmt::Debug for RowChanges {
     }
 }
 
-/// Panics when there is no such entry, as every `Index` does; [`RowChanges::get`] does not.
+/// Panics if there is no such entry, as every `Index` does; [`RowChanges::get`] does not.
 impl Index<&str> for RowChanges {
     type Output = Option<Cell>;
 

@@ -1,4 +1,4 @@
-//! A short text in its place, or a long one shared.
+//! A text that is stored inline if it is short, and shared if it is long.
 
 use std::{
     cmp::Ordering,
@@ -7,17 +7,17 @@ use std::{
     sync::Arc,
 };
 
-/// Up to how many bytes a text is kept in its place. With them this is 16 bytes, and so is a cell.
+/// The maximum length of an inline text. With it this type has 16 bytes, and so has a cell.
 const SHORT: usize = 14;
 
-/// An immutable text of 16 bytes: a short one lies in them, a long one is shared when cloned.
+/// An immutable text of 16 bytes: a short text is inline, and clones of a long text share it.
 ///
-/// A text of up to [`SHORT`] bytes is always short, so a short one never equals a long one. The bytes behind a short
-/// one's end are zero.
+/// A text of up to [`SHORT`] bytes is always inline, so a short text never equals a long one. The bytes after the end
+/// of a short text are zero.
 #[derive(Clone)]
 pub(super) enum Str {
     Short { len: u8, bytes: [u8; SHORT] },
-    // Two steps away, to be one word here: with two the cell would be half as large again.
+    // Two indirections, so that the pointer is one word: with two words a cell would be half as large again.
     Long(Arc<Box<str>>),
 }
 
@@ -41,17 +41,17 @@ impl Str {
     #[inline]
     pub(super) fn as_str(&self) -> &str {
         match self {
-            // It was a text when it came in; to look again takes less than to fetch it from elsewhere.
+            // It is valid UTF-8, and checking that again is cheaper than fetching it from elsewhere.
             Self::Short { .. } => std::str::from_utf8(self.as_bytes()).unwrap_or_default(),
             Self::Long(text) => text,
         }
     }
 }
 
-/// The bytes of a short text with zeros behind them.
+/// The bytes of a short text, followed by zeros.
 ///
-/// They are read as whole words, of which two may overlap: to copy them one by one, or by a call, would take longer than
-/// most of what is done with a short text.
+/// They are read as whole words, two of which may overlap: copying the bytes one by one, or by a call, would take
+/// longer than most operations on a short text.
 #[inline]
 fn short(text: &[u8]) -> Option<[u8; SHORT]> {
     let word = match text.len() {
@@ -101,7 +101,7 @@ impl Ord for Str {
     }
 }
 
-/// As a `str`, since both stand for one another in maps.
+/// Hashes as a `str` does, since either can be the key of a map look-up.
 impl Hash for Str {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_str().hash(state);

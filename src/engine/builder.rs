@@ -1,4 +1,4 @@
-//! What an engine is made of, and how it behaves.
+//! Builds an engine from its parts and settings.
 
 use std::{collections::hash_map::RandomState, fmt, hash::BuildHasher, sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use super::{
     shared::{OnIgnoredError, Shared},
 };
 
-/// An engine to be: what it is made of, and how it behaves.
+/// Sets the parts and the behavior of an [`Engine`], and builds it.
 #[must_use = "an engine exists once it is built"]
 pub struct EngineBuilder {
     store: Store,
@@ -36,7 +36,7 @@ pub struct EngineBuilder {
     seed: Option<u64>,
 }
 
-/// How long an outbox has at least to take what is left when an engine ends.
+/// The least time that an outbox has to store what is left when an engine ends.
 const LEAST_OUTBOX_DEADLINE: Duration = Duration::from_secs(1);
 
 impl EngineBuilder {
@@ -56,77 +56,83 @@ impl EngineBuilder {
         }
     }
 
-    /// Where tasks run and sleep. Default: where the persister needs it ([`Persister::runtime`]), else [`Threads`].
+    /// Sets the runtime on which tasks run and sleep. Defaults to the runtime that the persister needs
+    /// ([`Persister::runtime`]), then to the one that the outbox needs, then to [`Threads`].
     pub fn with_runtime(mut self, runtime: impl Runtime) -> Self {
         self.runtime = Some(Arc::new(runtime));
         self
     }
 
-    /// Keeps unconfirmed edits in a place of their own, so that they outlive the process: the next engine with the same
-    /// outbox shows them, and sends them.
+    /// Stores unconfirmed edits in an outbox, a backend of their own, so that they outlive the process. The next engine
+    /// with the same outbox shows them and sends them.
     ///
-    /// Edits are then captured from [`EngineBuilder::build`] on, and each is sent only when the outbox has it. Use a
-    /// persister whose saves are durable and that nobody shares. A place that takes each edit once
-    /// ([`EditKey`](crate::EditKey)) takes each once across the restart too; another takes at least once what was on its way.
+    /// Edits are then captured from [`EngineBuilder::build`] on, and an edit is sent only after the outbox has stored
+    /// it. Use a persister whose saves are durable, and whose backend no other client shares. A backend that applies
+    /// each edit exactly once ([`EditKey`](crate::EditKey)) does so across the restart too. Any other backend applies
+    /// an edit that was in flight at least once.
     ///
-    /// It needs a place of its own: not the store's, and not another engine's. What an outbox holds is replaced with each
-    /// edit, so one that holds anything else than an engine's edits is refused as unreadable, and left as it is; and so is
-    /// one that names the same [`Persister::place`] as the store's persister.
+    /// An outbox needs a backend of its own: not the store's, and not another engine's. Each edit replaces what the
+    /// outbox holds. So an outbox that holds anything other than an engine's edits is refused as unreadable, and left
+    /// as it is. An outbox with the same [`Persister::place`] as the store's persister is refused in the same way.
     ///
-    /// An outbox that cannot be read ends the engine: `on_ignored_error` is told why, and calls fail with
-    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) and that as their source. [`Engine::unconfirmed`] goes on listing
-    /// what is edited. One that cannot be written is tried again, and edits wait; if the cause is a lasting one,
-    /// [`Engine::flush`] fails with it.
+    /// An outbox that cannot be read ends the engine. `on_ignored_error` receives the reason, and calls fail with
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) and the reason as their source. [`Engine::unconfirmed`] still
+    /// lists new edits. If an outbox cannot be written, the engine tries again and the edits wait. If the cause is
+    /// permanent, [`Engine::flush`] fails with it.
     pub fn with_outbox(mut self, outbox: impl Persister) -> Self {
         self.outbox = Some(Arc::new(outbox));
         self
     }
 
-    /// Names this client to places that take each edit once ([`EditKey`](crate::EditKey)): an id that no other client has.
-    /// Default: the one that the outbox knows, else 128 random bits.
+    /// Sets the id by which backends that apply each edit exactly once know this client ([`EditKey`](crate::EditKey)).
+    /// No other client may have it. Defaults to the id that the outbox stores, or else to 128 random bits.
     pub fn with_client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = Some(client_id.into());
         self
     }
 
-    /// Hears of each error that no awaited call is answered with. TinyBase's `onIgnoredError`.
+    /// Sets the callback for each error that no pending call returns, including errors that will be retried. TinyBase's
+    /// `onIgnoredError`.
     pub fn with_on_ignored_error(mut self, on_ignored_error: impl Fn(Error) + Send + Sync + 'static) -> Self {
         self.on_ignored_error = Some(Box::new(on_ignored_error));
         self
     }
 
-    /// The least time from one automatic save to the next; edits made meanwhile are gathered into one. Default: none.
+    /// Sets the least time from one automatic save to the next. Edits made meanwhile are gathered into one. Defaults to
+    /// zero.
     pub fn with_save_interval(mut self, interval: Duration) -> Self {
         self.save_interval = interval;
         self
     }
 
-    /// How long to wait before trying again what failed: from `min`, doubled each time, to `max`, each shortened at random
-    /// by up to a half. Default: 100 ms to 30 s.
+    /// Sets the delays before what failed is tried again. They start at `min` and double each time up to `max`. Each is
+    /// shortened at random by up to a half. Defaults to 100 ms and 30 s.
     pub fn with_retry_delays(mut self, min: Duration, max: Duration) -> Self {
         self.retry_delays = (min, max.max(min));
         self
     }
 
-    /// How often a shared place that holds nothing is asked again, since nobody may tell that it was made. Default: 5 s.
+    /// Sets the interval at which a shared backend that holds nothing is loaded again, because no notice may report its
+    /// first content. Defaults to 5 s.
     pub fn with_empty_poll_interval(mut self, interval: Duration) -> Self {
         self.empty_poll_interval = interval;
         self
     }
 
-    /// How long [`Engine::destroy`] goes on saving. Default: 5 s.
+    /// Sets how long [`Engine::destroy`] goes on saving. Defaults to 5 s.
     pub fn with_flush_deadline(mut self, deadline: Duration) -> Self {
         self.flush_deadline = deadline;
         self
     }
 
-    /// Where the random part of the retry delays begins, so that a simulation can be repeated. Default: anywhere.
+    /// Sets the seed of the random part of the retry delays, so that a simulation can be repeated. Defaults to a random
+    /// seed.
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Builds the engine, whose task begins at once.
+    /// Builds the engine, and starts its task.
     pub fn build(self) -> Engine {
         // The standard library's own source of randomness: 128 bits, new for each engine.
         let random = RandomState::new();

@@ -1,8 +1,8 @@
-//! The queue, and every decision of an engine.
+//! The queue of calls, and every decision of an engine.
 //!
-//! [`Core`] is pure: it has no clock, task, socket or lock. The law: after every [`Core::handle`], take [`Core::next`] until
-//! it is `None`, carrying out each [`Effect`] before asking for the next. What an effect starts (a load, a save, a watch)
-//! comes back as an [`Input`] when it ends. At most one load, save or action is under way.
+//! [`Core`] is pure: it has no clock, task, socket or lock. The law: after every [`Core::handle`], call [`Core::next`]
+//! until it returns `None`, and carry out each [`Effect`] before the next call. When what an effect starts (a load, a
+//! save, a watch) ends, its result comes back as an [`Input`]. At most one load, save or action is in flight.
 
 use std::{collections::VecDeque, mem, time::Duration};
 
@@ -25,26 +25,26 @@ pub(crate) use calls::{Call, CallId};
 /// What an engine is doing. TinyBase's `Status`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// Nothing.
+    /// The engine is idle.
     #[default]
     Idle,
-    /// It reads the place, or takes in what the place tells.
+    /// The engine reads the backend, or applies what the backend reports.
     Loading,
-    /// It writes to the place.
+    /// The engine writes to the backend.
     Saving,
 }
 
-/// How often an engine loaded and saved: what was begun, with what was taken in from the place as loads. TinyBase's
+/// How often an engine began to load and to save. A notice that the engine applied counts as a load. TinyBase's
 /// `getStats`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Loads begun, and notices taken in.
+    /// Loads begun, and notices applied.
     pub loads: u64,
     /// Saves begun.
     pub saves: u64,
 }
 
-/// What does not change over an engine's life.
+/// The settings of an engine. They do not change during its life.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) capability: Capability,
@@ -52,7 +52,7 @@ pub(crate) struct Settings {
     pub(crate) min_retry_delay: Duration,
     pub(crate) max_retry_delay: Duration,
     pub(crate) empty_poll_interval: Duration,
-    /// Where the jitter of the delays begins.
+    /// The seed of the jitter of the delays.
     pub(crate) seed: u64,
 }
 
@@ -67,22 +67,22 @@ pub(crate) enum Input {
     Saved(Result<Saved>),
     Acted(Result<()>),
     Closed(Result<()>),
-    /// The outbox does not take edits, for a lasting cause.
+    /// The outbox cannot store edits, for a permanent cause.
     Unkept(Error),
     Woke(Timer),
 }
 
-/// What is to be done.
+/// What the driver has to do.
 #[derive(Debug)]
 pub(crate) enum Effect {
     Watch,
     Unwatch,
     Load,
-    /// Take what waits and save it; `whole`: all of the store.
+    /// Take the next pending edit and save it, or all of the store if `whole`.
     Save {
         whole: bool,
     },
-    /// Drop the load, save or action under way.
+    /// Drop the load, save or action in flight.
     Abandon,
     Act(CallId),
     Close,
@@ -91,11 +91,11 @@ pub(crate) enum Effect {
     Answer(CallId, Result<()>),
     Report(Error),
     Status(Status),
-    /// The engine is at its end.
+    /// The engine has ended.
     End,
 }
 
-/// What the replica and the store have to take.
+/// What to apply to the replica and the store.
 #[derive(Debug)]
 pub(crate) enum Apply {
     Content(Content),
@@ -104,11 +104,11 @@ pub(crate) enum Apply {
     SaveDone(Show),
     SaveSent(Receipt),
     SaveFailed,
-    /// The stream ended: whatever it had not confirmed is saved again.
+    /// The stream ended: saves that it had not confirmed are sent again.
     ReceiptsLost,
 }
 
-/// Alarm clocks; setting one again replaces it.
+/// Timers. Setting one again replaces it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Timer {
     Retry,
@@ -117,16 +117,16 @@ pub(crate) enum Timer {
     Deadline,
 }
 
-/// What the core has to know of the replica, as of now.
+/// What the core has to know of the replica at this moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Summary {
-    /// What is to be saved next.
+    /// The edit to save next.
     pub(crate) next: Option<EditId>,
-    /// It was given to a save before.
+    /// The next edit was given to a save before.
     pub(crate) is_retry: bool,
-    /// It may be saved now: an outbox, if there is one, has it.
+    /// The next edit may be saved now: the outbox, if there is one, has stored it.
     pub(crate) is_ready: bool,
-    /// Another one waits behind it.
+    /// Another edit waits after the next one.
     pub(crate) has_backlog: bool,
     pub(crate) sent: usize,
     pub(crate) oldest: Option<EditId>,
@@ -153,7 +153,7 @@ enum Busy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
     Running,
-    /// Saving what is left, until the deadline if `flush`.
+    /// If `flush`, the engine saves what is left, until the deadline.
     Ending {
         flush: bool,
     },
@@ -170,26 +170,26 @@ pub(crate) struct Core {
     destroys: Vec<CallId>,
     deadline: Duration,
     busy: Option<Busy>,
-    /// The step of the first call is what is under way; else it is done on the engine's own account.
+    /// The operation in flight is a step of the first call. If false, the engine began it by itself.
     busy_for_call: bool,
     life: Life,
     auto_load: bool,
     auto_save: bool,
     watching: bool,
-    /// Whether the place holds something, as far as is known.
+    /// Whether the backend holds content, as far as is known.
     known: Option<bool>,
     /// A load is due.
     stale: bool,
-    /// How much of [`Summary::outdated`] was seen to.
+    /// The value of [`Summary::outdated`] that was handled last.
     outdated: u64,
-    /// What was saved lost its confirmation: it is saved again, with or without auto-save.
+    /// A save lost its confirmation. It is saved again, with or without auto-save.
     owed: bool,
     /// Saves are held back until the interval has passed.
     held: bool,
     polling: bool,
     backoff: Backoff,
-    /// A permanent failure was reported: nothing is tried on the engine's own account until the application calls or the
-    /// place is heard from.
+    /// A permanent failure was reported. The engine begins nothing by itself until the application makes a call or the
+    /// backend sends a notice.
     halted: bool,
     found: u32,
     status: Status,
@@ -226,7 +226,7 @@ impl Core {
         }
     }
 
-    /// Takes in what happened.
+    /// Handles an input.
     pub(crate) fn handle(&mut self, input: Input, summary: &Summary) {
         match input {
             Input::Called(id, call) => self.called(id, call, summary),
@@ -247,7 +247,7 @@ impl Core {
             Input::Acted(result) => {
                 self.end_busy();
                 match result {
-                    // A destroyed engine has answered already.
+                    // The calls of a destroyed engine have their answers already.
                     _ if !self.busy_for_call => {}
                     Ok(()) => self.step_done(),
                     Err(error) => self.call_failed(error),
@@ -265,7 +265,7 @@ impl Core {
         }
     }
 
-    /// What to do next; `None`: wait for an input.
+    /// Returns what to do next, or `None` to wait for an input.
     #[must_use]
     pub(crate) fn next(&mut self, summary: &Summary) -> Option<Effect> {
         if self.effects.is_empty() && self.busy.is_none() {

@@ -1,4 +1,4 @@
-//! The one loop that does what [`Core`] says.
+//! The loop that carries out what [`Core`] decides.
 
 use std::{
     collections::HashMap,
@@ -36,10 +36,10 @@ pub(super) type Action = BoxFuture<'static, Result<()>>;
 
 type NoticeStream = BoxStream<'static, Result<Notice>>;
 
-/// How many turns a driver takes before it lets others have theirs.
+/// How many turns a driver takes before it yields to other tasks.
 const MAX_TURNS: u32 = 64;
 
-/// What has ended, of what was under way.
+/// What has ended, of the operations in flight.
 enum Done {
     Input(Input),
     Watching(Result<NoticeStream>),
@@ -56,12 +56,12 @@ pub(super) struct Driver {
     actions: HashMap<CallId, Action>,
     calls: u64,
     outbox: Option<Outbox>,
-    /// How long it may take to close the outbox.
+    /// How long closing the outbox may take.
     outbox_deadline: Duration,
     /// How many turns it has taken in a row without waiting.
     turns: u32,
     ended: bool,
-    /// Goes with the driver; whoever waits for its end waits for the other end.
+    /// Dropped with the driver. The receiver, at the other end, then sees that the driver has ended.
     _alive: oneshot::Sender<()>,
 }
 
@@ -95,7 +95,7 @@ impl Driver {
     /// Runs until the engine is destroyed.
     pub(super) async fn run(mut self) {
         while !self.ended {
-            // An edit is no input: the core sees by the summary that something waits.
+            // An edit is not an input: the core sees in the summary that an edit waits.
             if let Some(done) = poll_fn(|context| self.poll(context)).await {
                 self.take(done);
             }
@@ -103,7 +103,7 @@ impl Driver {
                 && let Some(effect) = self.core.next(&self.shared.summary())
             {
                 if let Effect::Apply(_) = &effect {
-                    // What the place tells is no part of a transaction that happens to be open on this thread.
+                    // A change from the backend must not become part of a transaction that is open on this thread.
                     poll_fn(|context| self.shared.poll_takes(context)).await;
                 }
                 self.carry_out(effect);
@@ -112,7 +112,8 @@ impl Driver {
         }
         if let Some(outbox) = self.outbox.take() {
             let deadline = self.runtime.sleep(self.outbox_deadline);
-            // With the statement goes its save: whoever is told may go on with another engine on the same outbox.
+            // The statement drops the outbox's save too: a caller that waits for the end may then open another engine
+            // on the same outbox.
             let is_late = matches!(select(pin!(outbox.finish(&self.shared)), deadline).await, Either::Right(_));
             if is_late {
                 self.shared.report(Error::new(
@@ -123,8 +124,8 @@ impl Driver {
         }
     }
 
-    /// Takes a turn, and lets others have theirs in between: a place that always has something to tell must not keep a
-    /// runtime from anything else, such as from seeing that time passes.
+    /// Takes a turn, and yields to other tasks in between. A backend that always has a notice must not block the
+    /// runtime's other work, such as its timers.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Done>> {
         if self.turns == MAX_TURNS {
             self.turns = 0;
@@ -138,8 +139,8 @@ impl Driver {
 
     fn poll_parts(&mut self, context: &mut Context<'_>) -> Poll<Option<Done>> {
         if self.outbox.as_ref().is_none_or(Outbox::is_restored) {
-            // Before all that may always be ready, and eat what a runtime lets a task do at a time: a deadline holds
-            // whatever a persister does.
+            // Timers come first. Everything after them may always be ready, and may use up the work that a runtime lets
+            // a task do at a time. So a deadline holds whatever a persister does.
             for timer in [Timer::Deadline, Timer::Retry, Timer::Hold, Timer::Poll] {
                 if let Some(sleep) = self.timers.get_mut(&timer)
                     && sleep.poll_unpin(context).is_ready()
@@ -187,7 +188,7 @@ impl Driver {
         Poll::Pending
     }
 
-    /// Until the outbox has told what it keeps no call is taken, but the one that ends the engine ends it.
+    /// Takes no call until the outbox is read, except that a call that destroys the engine ends it.
     fn poll_destroyed(&mut self, context: &mut Context<'_>) -> Poll<Option<Done>> {
         let Some(deadline) = self.shared.poll_destroyed(context) else { return Poll::Pending };
         let sleep = self.timers.entry(Timer::Deadline).or_insert_with(|| self.runtime.sleep(deadline));
@@ -196,7 +197,7 @@ impl Driver {
         Poll::Ready(None)
     }
 
-    /// Ends because of an outbox that cannot be read: nothing may overwrite it.
+    /// Ends because of an outbox that cannot be read: its content must not be overwritten.
     fn lose_outbox(&mut self, error: Error) {
         self.outbox = None;
         self.shared.report(error.clone());
@@ -290,7 +291,7 @@ impl Driver {
         }
     }
 
-    /// Begins something of the persister's or the application's. If that panics, it has failed.
+    /// Begins an operation of the persister or the application. A panic of the operation is its failure.
     fn begin<T, F>(
         &mut self,
         done: impl FnOnce(Result<T>) -> Done + Send + 'static,
@@ -318,13 +319,13 @@ impl Driver {
     fn answer(&mut self, id: CallId, result: Result<()>) {
         let Some(answer) = self.answers.remove(&id) else { return };
         self.publish();
-        // Nobody waits for the answer: an error is told all the same.
+        // The caller has dropped its [`Pending`](super::Pending): an error is reported.
         if let Err(Err(error)) = answer.send(result) {
             self.shared.report(error);
         }
     }
 
-    /// Calls code of the application, whose panic must not end the engine.
+    /// Calls the application's code. A panic of that code must not end the engine.
     fn guarded(&self, whose: &str, call: impl FnOnce(&Shared)) {
         if catch_unwind(AssertUnwindSafe(|| call(&self.shared))).is_err() {
             self.shared.report(panicked(whose));
@@ -346,7 +347,7 @@ impl Driver {
         self.publish();
         let requests = self.shared.end(end.clone()).into_iter().map(|request| request.answer);
         for answer in requests.chain(self.answers.drain().map(|(_, answer)| answer)) {
-            // Whoever asked may be gone.
+            // The caller may have dropped its [`Pending`](super::Pending).
             let _ = answer.send(Err(end.answer()));
         }
         self.shared.statuses.end();
@@ -354,11 +355,11 @@ impl Driver {
     }
 }
 
-/// A runtime that shuts down drops the task: nobody is to wait for it then.
+/// A runtime that shuts down drops the task. Callers must not wait for it then.
 impl Drop for Driver {
     fn drop(&mut self) {
         if !self.ended {
-            // First of all: whoever is told may go on with another engine on the same place.
+            // This comes first: a caller that sees the engine's end may open another engine on the same backend.
             self.under_way = None;
             self.outbox = None;
             self.end(End::Failed(Error::new(

@@ -1,4 +1,4 @@
-//! Who hears of an engine's status and of refusals.
+//! Listeners and streams for an engine's status and for refusals.
 
 use std::{
     collections::VecDeque,
@@ -15,12 +15,12 @@ use crate::{
     sync::{Mutex, MutexGuard},
 };
 
-/// How many events a stream keeps for a reader that is slow; then the oldest go.
+/// How many events are queued for a slow reader of a stream. Beyond that, the oldest are dropped.
 const STREAM_CAPACITY: usize = 256;
 
 type Listener<T> = Arc<dyn Fn(&T) + Send + Sync>;
 
-/// Tells events to callbacks and to streams.
+/// Sends events to callbacks and to streams.
 pub(super) struct Listeners<T>(Arc<Mutex<Inner<T>>>);
 
 struct Inner<T> {
@@ -35,7 +35,7 @@ struct Buffer<T> {
     ended: bool,
 }
 
-/// Events as a stream. A reader more than 256 events behind loses the oldest. Ends with the engine.
+/// A stream of events. A reader that lags by more than 256 events loses the oldest. The stream ends with the engine.
 #[derive(Debug)]
 pub struct Events<T>(Arc<Mutex<Buffer<T>>>);
 
@@ -59,9 +59,9 @@ impl<T: Clone + Send + 'static> Listeners<T> {
         Events(buffer)
     }
 
-    /// Tells an event. Listeners are called with no lock held: they may add and end subscriptions.
+    /// Sends an event. Listeners are called with no lock held: they may add and end subscriptions.
     ///
-    /// If one panics, the others hear of the event all the same, and then it panics here.
+    /// If a listener panics, the others still receive the event, and then this function panics.
     pub(super) fn tell(&self, event: &T) {
         let listeners: Vec<_> = {
             let mut inner = lock(&self.0);

@@ -1,8 +1,8 @@
-//! Unconfirmed edits kept in a second place, so that they outlive the process.
+//! Unconfirmed edits stored in a second backend, so that they outlive the process.
 //!
-//! The law: *what may be sent is kept.* An edit is given to a save only when the outbox has it under its number, so that a
-//! program that comes back sends what the last one may have sent under the same number and with the same changes, and a
-//! place that knows edits by their keys takes each once (R7).
+//! The law: *an edit is stored before it is sent.* An edit is given to a save only when the outbox has it under its
+//! number. So a program that restarts sends each edit that the last run may have sent under the same number and with
+//! the same changes, and a backend that knows edits by their keys applies each exactly once (R7).
 
 use std::{
     mem,
@@ -36,24 +36,25 @@ const CLIENT: &str = "client";
 /// The value with the number of the newest edit ever made.
 const MADE: &str = "made";
 
-/// The largest number of an edit: half of those that a cell can hold, so that there is room for the edits of a life.
+/// The largest number of an edit: half of the integers that a cell can hold, so that numbers are left for the edits of
+/// this run.
 const MOST_MADE: f64 = (1_u64 << 52) as f64;
 
-/// How often the outbox is asked for what it keeps before the engine gives up.
+/// How often reading the outbox is retried before the engine gives up.
 const RESTORE_ATTEMPTS: u32 = 6;
 
-/// Keeps the edits of one engine. Driven by its driver.
+/// Stores the edits of one engine. The engine's driver polls it.
 pub(super) struct Outbox {
     persister: Arc<dyn Persister>,
-    /// What to call it in errors.
+    /// Its name in errors.
     name: String,
     runtime: Arc<dyn Runtime>,
     state: State,
     backoff: Backoff,
     attempts: u32,
-    /// The client's name, if no earlier life had one.
+    /// The client's id, if no earlier run had one.
     client_id: String,
-    /// Which state of the list is kept.
+    /// The revision of the list of edits that is stored.
     revision: Option<u64>,
 }
 
@@ -65,17 +66,17 @@ enum State {
     KeepsLater(BoxFuture<'static, ()>),
 }
 
-/// What became of what was under way.
+/// What came of the operation in flight.
 pub(super) enum Progress {
-    /// It has come further, or is tried again later.
+    /// It has made progress, or will be tried again later.
     Some,
-    /// The outbox does not take edits, and would not take them again by itself. It is asked again all the same.
+    /// The outbox cannot store edits, for a permanent cause. The engine tries again all the same.
     Unkept(Error),
-    /// What it has cannot be read. That is the engine's end.
+    /// Its content cannot be read. The engine ends.
     Unreadable(Error),
 }
 
-/// What an earlier life left.
+/// What an earlier run left.
 #[derive(Debug, Default, PartialEq)]
 struct Kept {
     client_id: Option<String>,
@@ -100,13 +101,13 @@ impl Outbox {
         Self { persister, name, runtime, state, backoff, attempts: 0, client_id, revision: None }
     }
 
-    /// Whether what an earlier life left is taken in.
+    /// Whether the edits of an earlier run are restored.
     pub(super) fn is_restored(&self) -> bool {
         !matches!(self.state, State::Restoring(_) | State::RestoresLater(_))
     }
 
-    /// Goes on. Ready each time that something was done, so that nothing else has to wait for more than that.
-    /// While the engine `gathers` edits, what waits is kept as it is so far, and taken for complete when that is over.
+    /// Makes progress. Ready after each step, so that other work never waits for more than one step. While the engine
+    /// `gathers` edits, the waiting edit is stored as it is so far; it is closed when gathering is over.
     pub(super) fn poll(&mut self, shared: &Shared, gathers: bool, context: &mut Context<'_>) -> Poll<Progress> {
         loop {
             match &mut self.state {
@@ -141,7 +142,7 @@ impl Outbox {
                 State::Idle => {
                     let mut replica = shared.replica();
                     if self.revision == Some(replica.revision()) {
-                        // It is kept already, but for being complete.
+                        // It is stored already; only closing it is left.
                         return match replica.close_kept(gathers) {
                             true => Poll::Ready(Progress::Some),
                             false => Poll::Pending,
@@ -175,7 +176,7 @@ impl Outbox {
         }
     }
 
-    /// Keeps what is left, once, and closes.
+    /// Stores what is left, once, and closes.
     pub(super) async fn finish(mut self, shared: &Shared) {
         if let State::Keeping { saving, .. } = &mut self.state
             && let Err(error) = saving.await
@@ -239,7 +240,7 @@ fn unpanicking<T: Send + 'static>(
 fn encode(client_id: &str, sealed: &Sealed) -> Content {
     let mut content = Content::new();
     for (EditId(number), changes) in &sealed.edits {
-        // JSON text begins with a bracket, so it is no reserved text.
+        // JSON text begins with a bracket, so it is not a reserved text.
         if let Ok(text) = Cell::try_from(changes.to_json()) {
             let row: Row = [(CHANGES, text)].into_iter().collect();
             content.tables.get_or_default(&EDITS.into()).insert(number.to_string(), row);
@@ -252,7 +253,7 @@ fn encode(client_id: &str, sealed: &Sealed) -> Content {
     content
 }
 
-/// What is kept in `content`, of an outbox that is called `name`.
+/// Reads what an outbox called `name` stores in `content`.
 fn decode(content: &Content, name: &str) -> Result<Kept> {
     let corrupt = |what: &str| {
         Error::new(
@@ -290,12 +291,12 @@ fn decode(content: &Content, name: &str) -> Result<Kept> {
     Ok(Kept { client_id, made, edits })
 }
 
-/// The number that is written like this, and in no other way.
+/// Parses a number that is written in its one canonical form.
 fn decimal(text: &str) -> Option<u64> {
     text.parse().ok().filter(|number: &u64| number.to_string() == text)
 }
 
-/// Whether there is anything under another id.
+/// Whether there is an id that is not in `ids`.
 fn has_others<'a>(mut present: impl Iterator<Item = &'a Id>, ids: &[&str]) -> bool {
     present.any(|id| !ids.contains(&id.as_str()))
 }

@@ -1,12 +1,12 @@
 //! Confirmed content and unconfirmed edits: the arithmetic that makes clients end equal.
 //!
-//! The law: whenever nobody holds the store, *store = confirmed content, with the unconfirmed edits replayed on top in the
-//! order in which they were made* (R2). What the place confirmed is kept only where an unconfirmed edit covers it, in the
-//! [`Shadow`]; everywhere else the store itself is the confirmed content. So memory is that of the unconfirmed edits, not
-//! that of the store.
+//! The law: whenever no code holds the store's lock, *store = confirmed content, with the unconfirmed edits replayed on
+//! top in the order in which they were made* (R2). Confirmed content is stored separately, in the [`Shadow`], only
+//! where an unconfirmed edit covers it. Everywhere else the store itself is the confirmed content. So the replica's
+//! memory grows with the unconfirmed edits, not with the store.
 //!
-//! Everything here is pure. [`Replica`] never writes to the store: it answers each step with the [`Changes`] that the
-//! store has to take so that the law holds again, and its caller applies them under the same lock (R3).
+//! Everything here is pure. [`Replica`] never writes to the store. Each step returns the [`Changes`] that make the law
+//! hold again, and the caller applies them to the store under the same lock (R3).
 
 use std::collections::VecDeque;
 
@@ -41,23 +41,25 @@ pub(crate) trait View {
     fn content(&self) -> Content;
 }
 
-/// Which unconfirmed edit; counts up in the order in which they were made. Merged edits keep the older's id.
+/// Identifies an unconfirmed edit. Ids rise in the order in which edits were made. Merged edits have the older edit's
+/// id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct EditId(pub(crate) u64);
 
 /// How far an unconfirmed edit has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Not given to the persister; takes in further edits. At most one, the last.
+    /// Not given to the persister. Further edits are merged into it. At most one edit, the last, has this stage.
     Waiting,
-    /// Not given to the persister, and as it will be: an outbox keeps it so.
+    /// Not given to the persister, and fixed: the outbox stores it in this form.
     Closed,
-    /// A save of it failed or lost its receipt. The place may have it all the same, so it is saved again as it was, before
-    /// what came later: merged with that, it could take back what the place has, and nobody would say so.
+    /// A save of it failed or lost its receipt. The backend may have applied it all the same. So it is saved again
+    /// unchanged, before later edits. Merged with a later edit, it could undo what the backend has, and no notice would
+    /// show that.
     Again,
     /// Given to the persister, which has not answered.
     Saving,
-    /// On its way; the stream confirms it.
+    /// In flight. The stream confirms it.
     Sent(Receipt),
 }
 
@@ -69,7 +71,7 @@ struct Edit {
 }
 
 impl Edit {
-    /// Whether it is to be given to a save.
+    /// Whether it still has to be given to a save.
     fn waits(&self) -> bool {
         matches!(self.stage, Stage::Waiting | Stage::Closed | Stage::Again)
     }
@@ -80,19 +82,19 @@ impl Edit {
 pub(crate) struct Replica {
     shadow: Shadow,
     edits: VecDeque<Edit>,
-    /// Given up while a save had them: not shown, but the place may yet accept them.
+    /// Edits that were given up while in flight. The store does not show them, but the backend may still accept them.
     discarded: Vec<Edit>,
     made: u64,
     outdated: u64,
     /// Counts the changes of the list of edits.
     revision: u64,
-    /// With an outbox: up to which edit it has them. Later ones are not given to saves.
+    /// With an outbox: the last edit that it has stored. Later edits are not given to saves.
     kept: Option<EditId>,
 }
 
 impl Replica {
-    /// Takes in the net changes of one transaction that has just been committed to the store (R3: in the same critical
-    /// section), with what its rows and values were before.
+    /// Captures the net changes of one transaction, and what its rows and values were before. Call it in the critical
+    /// section that commits the transaction to the store (R3).
     pub(crate) fn capture(&mut self, changes: &Changes, before: &Before) {
         if changes.is_empty() {
             return;
@@ -102,20 +104,20 @@ impl Replica {
             self.made += 1;
             (EditId(self.made), Changes::new())
         });
-        // A deletion of a table no longer covers all of it once rows are added again.
+        // The deletion of a table no longer covers all of the table once rows are added again.
         let mut narrowed = Changes::new();
         for table_id in changes.tables.keys().filter(|table_id| covers_table(&merged, table_id)) {
             narrowed.del_table(table_id);
         }
         merge(&mut merged, changes, self);
         self.push_waiting(id, merged);
-        // What the two edits took back of each other nothing covers any more.
+        // No edit covers any more what one of the two edits undid of the other.
         self.shadow.uncover(changes, &self.edits);
         self.shadow.uncover(&narrowed, &self.edits);
     }
 
-    /// Gives what is next to be saved to a save: an atomic change. `None` when nothing waits, or what does is not to be saved
-    /// yet ([`Replica::keep`]).
+    /// Gives the next edit, an atomic change, to a save. Returns `None` if no edit waits, or if the next one may not be
+    /// saved yet ([`Replica::keep`]).
     pub(crate) fn take_next(&mut self) -> Option<(EditId, Changes)> {
         if !self.is_ready() {
             return None;
@@ -125,7 +127,7 @@ impl Replica {
         Some((next.id, next.changes.clone()))
     }
 
-    /// The last edit that [`Replica::content_to_save`] has.
+    /// Returns the last edit that [`Replica::content_to_save`] contains.
     pub(crate) fn last_to_save(&self) -> Option<EditId> {
         self.edits.iter().take_while(|edit| !edit.waits()).last().map(|edit| edit.id)
     }
@@ -160,7 +162,7 @@ impl Replica {
         content
     }
 
-    /// The running save has to be made again.
+    /// The running save has to be repeated.
     pub(crate) fn save_failed(&mut self) {
         let discarded = self.discarded.len();
         self.discarded.retain(|edit| edit.stage != Stage::Saving);
@@ -172,7 +174,7 @@ impl Replica {
         }
     }
 
-    /// The running save is on its way; `receipt` names it in the stream.
+    /// The running save is in flight. `receipt` identifies it in the stream.
     pub(crate) fn save_sent(&mut self, receipt: Receipt) {
         let edits = self.edits.iter_mut().chain(&mut self.discarded);
         for edit in edits.filter(|edit| edit.stage == Stage::Saving) {
@@ -193,7 +195,8 @@ impl Replica {
         match self.saving() {
             Some(index) => self.confirm(index, &Changes::new(), view, show).apply,
             None => {
-                // Given up meanwhile. Whether what was saved has it depends on when it was asked for its content.
+                // The edit was given up meanwhile. Whether the save contained it depends on when the save asked for its
+                // content.
                 let discarded = self.discarded.len();
                 self.discarded.retain(|edit| edit.stage != Stage::Saving);
                 self.outdated += u64::from(self.discarded.len() < discarded);
@@ -202,7 +205,8 @@ impl Replica {
         }
     }
 
-    /// Gives up all unconfirmed edits, and returns them with what shows the confirmed state again.
+    /// Gives up all unconfirmed edits. Returns them, and the changes that make the store show the confirmed state
+    /// again.
     pub(crate) fn discard(&mut self, view: &impl View) -> (Vec<Changes>, Changes) {
         self.revision += 1;
         let discarded: Vec<_> = self.edits.iter().map(|edit| edit.changes.clone()).collect();
@@ -223,12 +227,12 @@ impl Replica {
         (discarded, apply)
     }
 
-    /// The unconfirmed edits, oldest first.
+    /// Returns the unconfirmed edits, oldest first.
     pub(crate) fn unconfirmed(&self) -> impl ExactSizeIterator<Item = &Changes> {
         self.edits.iter().map(|edit| &edit.changes)
     }
 
-    /// The edit that is to be saved next.
+    /// Returns the edit to save next.
     pub(crate) fn next(&self) -> Option<EditId> {
         self.edits.iter().find(|edit| edit.waits()).map(|edit| edit.id)
     }
@@ -243,29 +247,31 @@ impl Replica {
         self.edits.iter().any(|edit| edit.stage == Stage::Again)
     }
 
-    /// Counts up each time that the place may hold what nobody told: only loading shows it.
+    /// Returns a count of the events after which the backend may hold something that no notice reported. Only a load
+    /// shows it.
     pub(crate) fn outdated(&self) -> u64 {
         self.outdated
     }
 
-    /// How many edits are on their way.
+    /// Returns how many edits are in flight.
     pub(crate) fn sent(&self) -> usize {
         self.edits.iter().filter(|edit| matches!(edit.stage, Stage::Sent(_))).count()
     }
 
-    /// The oldest unconfirmed edit.
+    /// Returns the oldest unconfirmed edit.
     pub(crate) fn oldest(&self) -> Option<EditId> {
         self.edits.front().map(|edit| edit.id)
     }
 
-    /// The newest edit ever made. Everything made so far is confirmed once [`Replica::oldest`] is beyond it.
+    /// Returns the newest edit ever made. Every edit made so far is confirmed once [`Replica::oldest`] is newer than
+    /// it.
     pub(crate) fn newest(&self) -> EditId {
         EditId(self.made)
     }
 
     fn push_waiting(&mut self, id: EditId, changes: Changes) {
         self.revision += 1;
-        // An edit that took itself back leaves nothing to save.
+        // An edit that undid itself leaves nothing to save.
         if !changes.is_empty() {
             self.edits.push_back(Edit { id, changes, stage: Stage::Waiting });
         }
@@ -284,7 +290,7 @@ impl Replica {
     }
 }
 
-/// The confirmed state with all edits but the waiting one, which is taken out while another is merged into it.
+/// The confirmed state with all edits but the waiting one. That one is taken out while another edit is merged into it.
 impl Base for Replica {
     fn row(&self, table_id: &str, row_id: &str) -> Row {
         let shadow = self.shadow.row(table_id, row_id).cloned().unwrap_or_default();

@@ -27,7 +27,7 @@ use crate::{
     sync::{Mutex, MutexGuard},
 };
 
-/// How many calls may wait for the driver to take them.
+/// How many calls may wait until the driver takes them.
 const MAX_REQUESTS: usize = 4096;
 
 /// The lock order: the store's write turn, then the replica, then the store's state; the inbox, then the store's list of
@@ -51,7 +51,7 @@ pub(super) type OnIgnoredError = Box<dyn Fn(Error) + Send + Sync>;
 #[derive(Default)]
 struct Inbox {
     requests: VecDeque<Request>,
-    /// From the first call on. Until then the store's content is what the application begins with, not an edit.
+    /// Set from the first call on. Until then the store's content is what the application begins with, not an edit.
     hook: Option<CommitHook>,
     edited: bool,
     /// How the engine ended, if it has.
@@ -61,14 +61,14 @@ struct Inbox {
 /// How an engine ends.
 #[derive(Clone, Debug)]
 pub(super) enum End {
-    /// Somebody said so.
+    /// A call destroyed it.
     Destroyed,
-    /// It cannot go on, for this reason. Edits are captured all the same: nobody has given them up.
+    /// It cannot go on, for this reason. Edits are still captured: no call has given them up.
     Failed(Error),
 }
 
 impl End {
-    /// What calls are answered with from then on.
+    /// Returns the error of every later call.
     pub(super) fn answer(&self) -> Error {
         match self {
             Self::Destroyed => Error::new(ErrorKind::Closed, "the engine is destroyed"),
@@ -77,7 +77,7 @@ impl End {
     }
 }
 
-/// What handles may ask without waiting for the driver.
+/// What handles read without waiting for the driver.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Public {
     pub(super) status: Status,
@@ -86,13 +86,13 @@ pub(super) struct Public {
     pub(super) auto_saving: bool,
 }
 
-/// What came in for the driver.
+/// An input for the driver.
 pub(super) enum Incoming {
     Request(Request),
     Edited,
 }
 
-/// A call on its way to the driver.
+/// A call that waits for the driver.
 pub(super) struct Request {
     pub(super) call: Call,
     /// What [`Call::Schedule`] is to run.
@@ -117,17 +117,17 @@ impl Shared {
         }
     }
 
-    /// The name of this client. Empty until an outbox, if there is one, has told which it was.
+    /// Returns the id of this client. It is empty until the outbox, if there is one, has been read.
     pub(super) fn client_id(&self) -> &str {
         self.client_id.get().map_or("", String::as_str)
     }
 
-    /// Sets the name of this client, unless it has one.
+    /// Sets the id of this client, unless it has one.
     pub(super) fn name_client(&self, client_id: String) {
         self.client_id.get_or_init(|| client_id);
     }
 
-    /// Takes in what an earlier life of this client left in its outbox.
+    /// Restores what an earlier engine of this client left in its outbox.
     pub(super) fn restore(&self, client_id: String, made: EditId, edits: Vec<(EditId, Changes)>) {
         self.name_client(client_id);
         self.transact(|replica, store| {
@@ -144,7 +144,7 @@ impl Shared {
         }
     }
 
-    /// From here on every edit is captured, in the critical section that commits it (R3).
+    /// Captures every edit from here on, in the critical section that commits it (R3).
     fn capture(self: &Arc<Self>) -> CommitHook {
         let shared = Arc::downgrade(self);
         self.store.on_commit(Arc::new(move |commit: &Commit<'_>| {
@@ -154,15 +154,15 @@ impl Shared {
         }))
     }
 
-    /// Makes the replica and the store take something, in one critical section (R3), when they can
-    /// ([`Shared::poll_takes`]). Tells what was refused.
+    /// Applies something to the replica and the store, in one critical section (R3). Call it when they can take it
+    /// ([`Shared::poll_takes`]). Puts into `refused` what was refused.
     pub(super) fn apply(&self, apply: Apply, refused: &mut Changes) {
         match apply {
             Apply::SaveSent(receipt) => self.replica().save_sent(receipt),
             Apply::SaveFailed => self.replica().save_failed(),
             Apply::ReceiptsLost => self.replica().receipts_lost(),
             Apply::Content(mut content) => {
-                // A place may name tables and rows that hold nothing; a store has none such.
+                // A backend may name tables and rows that hold nothing; a store has none of these.
                 content.prune();
                 self.transact(|replica, store| replica.replaced(&content, store));
             }
@@ -176,7 +176,7 @@ impl Shared {
         }
     }
 
-    /// What a save of the whole content is to save.
+    /// Returns the content for a save of the whole content.
     pub(super) fn content_to_save(&self) -> Content {
         self.store.with_committed(|content| self.replica().content_to_save(content))
     }
@@ -219,7 +219,7 @@ impl Shared {
         }
     }
 
-    /// Hands a call to the driver. If there is none any more, or too many wait, the call is answered with that.
+    /// Hands a call to the driver. If the driver has ended, or too many calls wait, the call fails at once.
     pub(super) fn request(self: &Arc<Self>, request: Request) {
         let mut inbox = lock(&self.inbox);
         let error = if let Some(end) = &inbox.ended {
@@ -232,11 +232,11 @@ impl Shared {
         };
         if let Some(error) = error {
             drop(inbox);
-            // Whoever called may be gone.
+            // The caller may have dropped its [`Pending`](super::Pending).
             let _ = request.answer.send(Err(error));
             return;
         }
-        // Now, and not when the driver hears of the call: what is edited in between is an edit.
+        // Captures edits now, and not when the driver takes the call: a change made in between is an edit.
         if inbox.hook.is_none() {
             inbox.hook = Some(self.capture());
         }
@@ -254,7 +254,7 @@ impl Shared {
         if std::mem::take(&mut inbox.edited) { Poll::Ready(Incoming::Edited) } else { Poll::Pending }
     }
 
-    /// Within what time the engine is to end, if a call says so that waits to be taken.
+    /// Returns the deadline of a waiting call that destroys the engine, if there is one.
     pub(super) fn poll_destroyed(&self, context: &mut Context<'_>) -> Option<Duration> {
         self.waker.register(context.waker());
         lock(&self.inbox).requests.iter().find_map(|request| match request.call {
@@ -263,7 +263,7 @@ impl Shared {
         })
     }
 
-    /// Takes no call any more; returns those that came too late.
+    /// Accepts no more calls. Returns those that the driver has not taken.
     pub(super) fn end(&self, end: End) -> VecDeque<Request> {
         let mut inbox = lock(&self.inbox);
         if matches!(end, End::Destroyed) {
@@ -283,7 +283,7 @@ impl Shared {
 
     pub(super) fn report(&self, error: Error) {
         if let Some(on_ignored_error) = &self.on_ignored_error {
-            // A panic of the very callback that hears of panics is heard by nobody.
+            // A panic of the callback for errors cannot be reported: there is no other callback.
             let _ = catch_unwind(AssertUnwindSafe(|| on_ignored_error(error)));
         }
     }

@@ -1,8 +1,8 @@
-//! A cursor over JSON text that refuses exactly what JavaScript's `JSON.parse` refuses.
+//! A cursor over JSON text that rejects exactly what JavaScript's `JSON.parse` rejects.
 //!
-//! `serde_json` refuses more: a lone surrogate, a number beyond `f64`, a value nested deeper than 128. Each is legal
-//! JSON that web pages send, and refusing it costs a whole message. Here such a token is a token like any other, and
-//! whoever asks for its meaning finds out that it has none in Rust.
+//! `serde_json` rejects more: a lone surrogate, a number beyond `f64`, a value nested deeper than 128. Each of these is
+//! legal JSON that web pages send, and rejecting it loses a whole message. The lexer accepts such a token like any
+//! other. Only decoding the token finds that Rust cannot represent it.
 
 use super::string::{JsonString, special_at};
 use crate::error::{Error, ErrorKind, Result};
@@ -19,7 +19,7 @@ impl<'a> Lexer<'a> {
         Self { text, at: 0 }
     }
 
-    /// The first byte of what comes next, behind any white space.
+    /// The next byte that is not white space.
     #[inline]
     pub(super) fn peek(&mut self) -> Option<u8> {
         while let Some(byte) = self.byte() {
@@ -87,7 +87,8 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Reads a whole number of up to 15 digits, as most are; none, and nothing read, if it is anything else.
+    /// Reads a whole number of up to 15 digits, the most frequent kind. For anything else, returns `None` and reads
+    /// nothing.
     #[inline]
     pub(super) fn whole_number(&mut self) -> Option<u64> {
         let bytes = self.text.as_bytes().get(self.at..)?;
@@ -105,7 +106,7 @@ impl<'a> Lexer<'a> {
         Some(number)
     }
 
-    /// The text of a number; its grammar is one that `f64::from_str` takes.
+    /// Reads a number and returns its text, in a grammar that `f64::from_str` accepts.
     #[inline]
     pub(super) fn number(&mut self) -> Result<&'a str> {
         self.peek();
@@ -134,7 +135,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    /// Reads any value and returns its text. Not recursive, since the nesting is a stranger's choice.
+    /// Reads any value and returns its text. This is not recursive, since an untrusted client chooses the nesting.
     pub(super) fn value(&mut self) -> Result<Span<'a>> {
         self.peek();
         let start = self.at;
@@ -183,7 +184,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Makes sure that nothing but white space is left.
+    /// Fails if anything but white space is left.
     pub(super) fn end(&mut self) -> Result<()> {
         match self.peek() {
             None => Ok(()),
@@ -196,7 +197,7 @@ impl<'a> Lexer<'a> {
         self.unexpected(&format!("`{}`", char::from(expected)))
     }
 
-    /// The error of finding something else than `expected` here.
+    /// The error that something other than `expected` is next.
     #[cold]
     pub(super) fn unexpected(&self, expected: &str) -> Error {
         let at = self.at;

@@ -2,13 +2,13 @@
 
 use crate::content::Number;
 
-/// Below this every decimal of as many digits is told from every other by an `f64`.
+/// Below this, an `f64` distinguishes all decimals with this number of digits.
 const DISTINCT: u64 = 1_000_000_000_000_000;
 
 /// The powers of ten that an `f64` holds exactly, as far as they are needed.
 const POWERS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
-/// The number that `text`, which is one by JSON's grammar, stands for; none beyond `f64`.
+/// The number that `text` stands for; none if it is beyond `f64`. `text` is a number by JSON's grammar.
 #[inline]
 pub(super) fn parse_number(text: &str) -> Option<Number> {
     match short_decimal(text.as_bytes()) {
@@ -17,8 +17,8 @@ pub(super) fn parse_number(text: &str) -> Option<Number> {
     }
 }
 
-/// A number of up to 15 digits without an exponent. Its digits and the power of ten are exact as `f64`, and one division
-/// of the two rounds as it should.
+/// A number of up to 15 digits without an exponent. Its digits and the power of ten are exact as `f64`, so one division
+/// of the two is rounded correctly.
 fn short_decimal(text: &[u8]) -> Option<f64> {
     let (negative, text) = match text {
         [b'-', rest @ ..] => (true, rest),
@@ -52,7 +52,7 @@ pub(super) fn write_number(out: &mut String, number: f64) {
     const SCALE: u64 = 10_000;
     let positive = number.abs();
     let scaled = (positive * SCALE as f64).round();
-    // A decimal of so few digits that rounds to the number is the shortest that does, but for zeros at its end.
+    // A decimal with so few digits that rounds to the number is the shortest one, apart from zeros at its end.
     if scaled >= DISTINCT as f64 || scaled / SCALE as f64 != positive {
         out.push_str(ryu_js::Buffer::new().format_finite(number));
         return;
@@ -66,7 +66,7 @@ pub(super) fn write_number(out: &mut String, number: f64) {
     let fraction = scaled % SCALE;
     if fraction != 0 {
         out.push('.');
-        // A one in front keeps the zeros.
+        // A leading one preserves the zeros.
         let digits = buffer.format(SCALE + fraction);
         out.push_str(digits[1..].trim_end_matches('0'));
     }

@@ -1,7 +1,7 @@
 //! Objects and arrays that arrive as JSON and not as encoded text.
 //!
-//! A JavaScript peer that receives one stores `JSON.stringify` of what `JSON.parse` made of it. Cells are equal when
-//! their texts are, so that text has to be the same here.
+//! A JavaScript peer that receives one stores the result of `JSON.stringify` after `JSON.parse`. Cells are equal when
+//! their texts are, so the text has to be the same here.
 
 use indexmap::IndexMap;
 
@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{content::DELETED, error::Result};
 
-/// How deep a raw object or array may be nested; a deeper one is not represented.
+/// The maximum nesting of a raw object or array; a deeper one cannot be represented.
 pub(super) const MAX_DEPTH: usize = 128;
 
-/// What JavaScript makes of a string that is exactly U+FFFC.
+/// What a JavaScript peer turns a string into that is exactly U+FFFC.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Marks {
     /// `undefined`, as on the socket.
@@ -24,7 +24,7 @@ pub(super) enum Marks {
     Strings,
 }
 
-/// `JSON.stringify` of what `JSON.parse` makes of a value, unless it is nested too deep.
+/// The result of `JSON.stringify` after `JSON.parse`; none for a mark, or for a value that is nested too deep.
 pub(super) fn normalise(value: &Span<'_>, marks: Marks) -> Result<Option<String>> {
     if value.depth > MAX_DEPTH {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Contents, changes and cells out of JSON.
+//! Reading contents, changes and cells from JSON.
 
 use std::{borrow::Cow, mem, sync::Arc};
 
@@ -17,20 +17,20 @@ use crate::{
     error::Result,
 };
 
-/// Reads the parts of a content or of changes, and counts what it has to leave out.
+/// Reads the parts of a content or of changes, and counts what has to be left out.
 ///
 /// Each method that returns an `Option` reads one entry's value; `None` leaves the entry out.
 pub(super) struct Reader<'a> {
     pub(super) lexer: Lexer<'a>,
     pub(super) unrepresentable: usize,
     marks: Marks,
-    /// What the rows so far are like: the next one most likely has the same ids, which then need not be made anew.
+    /// The shapes of the rows so far: the next row most likely has the same ids, which then need not be created again.
     shapes: Shapes,
     /// The cells of the row that is being read.
     cells: Vec<Cell>,
 }
 
-/// What a leaf is.
+/// A leaf, as read.
 pub(super) enum Leaf {
     Cell(Cell),
     Mark,
@@ -42,7 +42,7 @@ impl<'a> Reader<'a> {
         Self { lexer: Lexer::new(text), unrepresentable: 0, marks, shapes: Shapes::default(), cells: Vec::new() }
     }
 
-    /// Makes sure that nothing is left to read, and gives `value` its count.
+    /// Fails if anything is left to read, and returns `value` with the count of what was left out.
     pub(super) fn finish<T>(mut self, value: T) -> Result<Decoded<T>> {
         self.lexer.end()?;
         Ok(Decoded { value, unrepresentable: self.unrepresentable })
@@ -71,8 +71,7 @@ impl<'a> Reader<'a> {
         self.leaf_as(Leaf::Cell, || Leaf::Mark, |_| Leaf::Unrepresentable)
     }
 
-    /// Reads a leaf, and makes at once what is wanted of it: to carry a cell from one wrapping to the next takes longer
-    /// than to read it.
+    /// Reads a leaf, and converts it at once: moving a cell from one wrapper to the next takes longer than reading it.
     #[inline]
     fn leaf_as<T>(
         &mut self,
@@ -122,7 +121,8 @@ impl<'a> Reader<'a> {
         Ok(Some(row))
     }
 
-    /// A row, if it is written as exactly the cells of `shape` in their order; else how far this has read says nothing.
+    /// Reads a row, if it is written as exactly the cells of `shape` in their order. Otherwise returns `None`, and the
+    /// position is unspecified.
     fn row_of(&mut self, shape: Arc<Shape>) -> Result<Option<Row>> {
         self.lexer.expect(b'{')?;
         let mut cells = mem::take(&mut self.cells);
@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
         Ok(Some(Some(rows)))
     }
 
-    /// Reads a mark in the place of an object, where there is one.
+    /// Reads a mark in place of an object, if there is one.
     fn mark(&mut self) -> Result<bool> {
         if self.lexer.peek() != Some(b'"') {
             return Ok(false);
@@ -195,7 +195,8 @@ impl<'a> Reader<'a> {
         self.map(Self::cell_change).map(RowChanges::from)
     }
 
-    /// Reads what most rows of changes are, one cell in its barest form; none, and nothing read, if it is not that.
+    /// Reads the most frequent form of a row of changes: one cell without escape sequences. For anything else, returns
+    /// `None` and reads nothing.
     #[inline]
     fn one_cell(&mut self) -> Option<(&'a str, Bare<'a>)> {
         let mut lexer = self.lexer;
@@ -228,7 +229,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Reads an object, by what reads one entry of it.
+    /// Reads an object; `read` reads one entry of it.
     #[inline]
     fn entries<V: Clone>(&mut self, read: impl Fn(&mut Self, &mut Entries<V>) -> Result<()>) -> Result<Map<V>> {
         self.lexer.expect(b'{')?;
@@ -241,7 +242,8 @@ impl<'a> Reader<'a> {
         Ok(entries.finish())
     }
 
-    /// Reads an entry of an object: none where its key has no meaning. What of its value is left out counts once then.
+    /// Reads an entry of an object; none if its key cannot be represented. Everything that is left out of its value
+    /// then counts once.
     #[inline]
     fn entry<V>(
         &mut self,
@@ -267,11 +269,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The entries of an object, which end in the order in which `JSON.parse` leaves them, and the last of those with one id
-/// in the place of the first.
+/// The entries of an object, in the order in which `JSON.parse` leaves them. Of several entries with the same id, the
+/// last one takes the position of the first.
 struct Entries<V> {
     map: Builder<V>,
-    /// Once an entry is left out its place counts, should another one of its id follow.
+    /// Set once an entry is left out: its position counts if another entry with its id follows.
     gaps: Option<Map<Option<V>>>,
     sorted: bool,
     last_rank: u32,
@@ -297,7 +299,7 @@ impl<V: Clone> Entries<V> {
         }
     }
 
-    /// The same of an entry of an object of which none is left out, made where it is to be.
+    /// Adds an entry to an object of which no entry is left out, and creates the value directly in its slot.
     #[inline]
     fn add_new(&mut self, key: &str, value: impl FnOnce() -> V) {
         debug_assert!(self.gaps.is_none(), "no row of changes is left out");
@@ -326,9 +328,9 @@ impl<V: Clone> Entries<V> {
     }
 }
 
-/// A cell in its barest form: nothing of it has to be looked at twice.
+/// A cell in its simplest form, which needs no decoding.
 enum Bare<'a> {
-    /// One that is not reserved.
+    /// A text that is not reserved.
     Text(&'a str),
     Number(Number),
     Bool(bool),

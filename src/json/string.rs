@@ -1,8 +1,8 @@
-//! JSON strings, their escapes, and the ids that JavaScript takes for array indices.
+//! JSON strings, their escapes, and the ids that JavaScript treats as array indices.
 
 use std::borrow::Cow;
 
-/// What stands between the quotes of a JSON string whose grammar is checked.
+/// The text between the quotes of a JSON string whose grammar has been checked.
 #[derive(Clone, Copy)]
 pub(super) struct JsonString<'a> {
     inside: &'a str,
@@ -17,7 +17,7 @@ enum Unit {
 }
 
 impl<'a> JsonString<'a> {
-    /// `inside` holds well-formed escape sequences if `escaped`, else none.
+    /// `inside` holds well-formed escape sequences if `escaped`, and none otherwise.
     pub(super) fn new(inside: &'a str, escaped: bool) -> Self {
         Self { inside, escaped }
     }
@@ -47,7 +47,8 @@ impl<'a> JsonString<'a> {
         Some(Cow::Owned(decoded))
     }
 
-    /// Whether the string is written as `other` is, without an escape sequence. If not it may be equal all the same.
+    /// Whether the string is written exactly as `other`, without an escape sequence. If this returns false, the two may
+    /// still be equal.
     pub(super) fn is_plainly(self, other: &[u8]) -> bool {
         !self.escaped && self.inside.as_bytes() == other
     }
@@ -57,7 +58,7 @@ impl<'a> JsonString<'a> {
         if self.escaped { self.decode().is_some_and(|decoded| decoded == other) } else { self.inside == other }
     }
 
-    /// Writes the string, in its quotes, as `JSON.stringify` does. Two strings are equal when this is.
+    /// Writes the string, in quotes, as `JSON.stringify` does. Two strings are equal when their written forms are.
     pub(super) fn write(self, out: &mut String) {
         out.push('"');
         let mut rest = self.inside;
@@ -105,11 +106,12 @@ pub(super) fn write_escaped(out: &mut String, text: &str) {
     }
 }
 
-/// Where the first quote, backslash or control character is, from `at` on; the end if there is none.
+/// The position of the first quote, backslash or control character from `at` on; the end if there is none.
 pub(super) fn special_at(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
-    // Eight bytes at once. A borrow can set a bit wrongly only above one that is right, and the lowest counts.
+    // Checks eight bytes at once. A borrow can set a bit wrongly only above a correct one, and only the lowest bit
+    // counts.
     while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
         let word = u64::from_le_bytes(*word);
         let zero = |word: u64| word.wrapping_sub(ONES) & !word;
@@ -127,8 +129,8 @@ pub(super) fn special_at(bytes: &[u8], mut at: usize) -> usize {
     special.map_or(bytes.len(), |more| at + more)
 }
 
-/// The number that JavaScript takes `id` for when it orders an object's keys: "0" to "4294967294", as JavaScript would
-/// write them. These come first, ascending; all other keys follow in the order of their insertion.
+/// The array index that JavaScript treats `id` as when it orders an object's keys: "0" to "4294967294", written as
+/// JavaScript would write them. These keys come first, ascending; all other keys follow in the order of insertion.
 pub(super) fn array_index(id: impl AsRef<[u8]>) -> Option<u32> {
     let digits = id.as_ref();
     let canonical = match digits {
@@ -143,12 +145,12 @@ pub(super) fn array_index(id: impl AsRef<[u8]>) -> Option<u32> {
     u32::try_from(index).ok().filter(|index| *index != u32::MAX)
 }
 
-/// Where an object's key comes among the others; equal for those that stay in the order of their insertion.
+/// The sort key of an object's key; equal for keys that stay in the order of insertion.
 pub(super) fn rank(id: impl AsRef<[u8]>) -> u32 {
     array_index(id).unwrap_or(u32::MAX)
 }
 
-/// The text up to the next escape sequence, that sequence, and the text behind it.
+/// The text before the next escape sequence, that sequence, and the text after it.
 fn next_escape(text: &str) -> Option<(&str, Unit, &str)> {
     let (plain, escape) = text.split_once('\\')?;
     let mut behind = escape.get(1..)?;
@@ -174,7 +176,7 @@ fn next_escape(text: &str) -> Option<(&str, Unit, &str)> {
     Some((plain, Unit::Char(char), behind))
 }
 
-/// The character that `high` makes together with an escaped low surrogate right behind it.
+/// The character of the surrogate pair of `high` and an escaped low surrogate at the beginning of `behind`.
 fn low_surrogate(high: u16, behind: &str) -> Option<char> {
     let low = hex(behind.strip_prefix("\\u")?)?;
     char::decode_utf16([high, low]).next()?.ok()

@@ -1,10 +1,10 @@
-//! What JavaScript peers send, and what has to come of it.
+//! Texts that JavaScript peers send, and the expected results.
 
 use super::{string::array_index, *};
 
 const LONE: &str = r#""\ud83d cut""#;
 
-/// The text of the only value of a content, as it is after being read from `json`; `None` when it is left out.
+/// The text of the only value of a content after reading `json`; `None` if the value is left out.
 fn value_over_http(json: &str) -> Option<String> {
     let read = Content::from_json(&format!(r#"[{{}},{{"v":{json}}}]"#)).unwrap();
     let value = read.value.values.get("v").map(Cell::to_json);
@@ -12,7 +12,7 @@ fn value_over_http(json: &str) -> Option<String> {
     value
 }
 
-/// The same on a socket; a deletion is its mark.
+/// The same for changes on a socket; a deletion is returned as its mark.
 fn value_on_the_socket(json: &str) -> Option<String> {
     let read = Changes::from_json(&format!(r#"[{{}},{{"v":{json}}},1]"#)).unwrap();
     let value = read.value.values.get("v");
@@ -44,10 +44,10 @@ fn a_leaf_ends_as_in_a_javascript_peer() {
         (r#""\u0041\/\u000b\u007F""#, "\"A/\\u000b\u{7F}\""),
         (r#""\ud83d\ude00 \uD83D\uDE00""#, "\"\u{1F600} \u{1F600}\""),
         ("\"\u{2028} a\u{FFFC} a\u{FFFD}\"", "\"\u{2028} a\u{FFFC} a\u{FFFD}\""),
-        // Encoded: the text is the sender's, to the letter, whatever a Rust parser thinks of it.
+        // Encoded: the text stays exactly as the sender wrote it, even if a Rust parser rejects it.
         ("\"\u{FFFD}{ \\\"b\\\":1.0}\"", "\"\u{FFFD}{ \\\"b\\\":1.0}\""),
         (r#""\ufffd[1e999,\"\\ud800\"]""#, "\"\u{FFFD}[1e999,\\\"\\\\ud800\\\"]\""),
-        // Raw: JSON.stringify of JSON.parse.
+        // Raw: the result of JSON.stringify after JSON.parse.
         (r#"{ "b" : 1.0, "1" : -0 }"#, "\"\u{FFFD}{\\\"1\\\":0,\\\"b\\\":1}\""),
         (r#"{"a":1,"b":2,"\u0061":3}"#, "\"\u{FFFD}{\\\"a\\\":3,\\\"b\\\":2}\""),
         (

@@ -12,8 +12,8 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// The cell that JavaScript makes of `value`: numbers rounded to `f64`, objects and arrays as `JSON.stringify` writes
-/// them.
+/// The cell that a JavaScript peer stores for `value`: numbers rounded to `f64`, objects and arrays as `JSON.stringify`
+/// writes them.
 pub(crate) fn cell_from_value(value: &Value) -> Result<Cell> {
     match value {
         Value::Null => Ok(Cell::Null),
@@ -29,7 +29,7 @@ pub(crate) fn cell_from_value(value: &Value) -> Result<Cell> {
 }
 
 /// The cell as plain JSON. An object or array that `serde_json` cannot read (a lone surrogate, a number beyond `f64`,
-/// nested deeper than 128) comes as its text, in a string.
+/// nested deeper than 128) becomes a string with its text.
 pub(crate) fn value_from_cell(cell: &Cell) -> Value {
     /// Up to here, every whole `f64` is one integer.
     const MAX_SAFE: f64 = 9_007_199_254_740_992.0;

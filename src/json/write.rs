@@ -1,4 +1,4 @@
-//! Contents, changes and cells into JSON, byte for byte as `JSON.stringify` writes them.
+//! Writing contents, changes and cells as JSON, byte for byte as `JSON.stringify` writes them.
 
 use super::{
     number::write_number,
@@ -55,7 +55,7 @@ fn write_change<T>(out: &mut String, change: Option<&T>, write: impl Fn(&mut Str
     }
 }
 
-/// Writes a row, and what stands before each of its cells as its shape remembers it.
+/// Writes a row. The text before each of its cells is cached in its shape.
 fn write_row(out: &mut String, row: &Row) {
     let Some((shape, cells)) = row.narrow() else { return write_map(out, row.iter(), write_cell) };
     let Some(prefixes) = shape.prefixes(prefixes) else { return write_map(out, row.iter(), write_cell) };
@@ -66,7 +66,7 @@ fn write_row(out: &mut String, row: &Row) {
     out.push('}');
 }
 
-/// What stands before each cell of a row of these ids; none if JavaScript has them in another order.
+/// The text before each cell of a row with these ids; none if JavaScript orders them differently.
 fn prefixes(ids: &[Id]) -> Option<Box<[Box<str>]>> {
     let prefix = |(index, id): (usize, &Id)| {
         let mut prefix = String::from(if index == 0 { "{" } else { "," });
@@ -77,7 +77,7 @@ fn prefixes(ids: &[Id]) -> Option<Box<[Box<str>]>> {
     ids.iter().enumerate().map(prefix).collect()
 }
 
-/// Writes an object, its keys in the order in which JavaScript has them.
+/// Writes an object, with its keys in the order that JavaScript uses.
 fn write_map<'a, V: 'a>(
     out: &mut String,
     entries: impl Iterator<Item = (&'a Id, &'a V)> + Clone,

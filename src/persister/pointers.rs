@@ -8,7 +8,7 @@ use futures_core::stream::BoxStream;
 use super::{Capability, Notice, Persister, Report, Save, Saved};
 use crate::{content::Content, error::Result, runtime::Runtime};
 
-/// Every method is here, those with a default too: a default in place of the persister's own would lose what that does.
+/// Forwards every method, those with a default too: the default would replace what the persister's own method does.
 macro_rules! through_a_pointer {
     ($pointer:ident) => {
         #[async_trait]
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::{Error, ErrorKind, Threads, block_on};
 
-    /// Notes which methods were called, each of which does other than the default.
+    /// Records which methods were called. Each method does something other than the default.
     #[derive(Clone, Debug, Default)]
     struct Noting(Arc<Mutex<Vec<&'static str>>>);
 

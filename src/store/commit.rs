@@ -1,4 +1,4 @@
-//! What an engine sees of a commit, and how it writes without mistaking its own writes for edits.
+//! What an engine receives of a commit, and how it writes without mistaking its own writes for edits.
 
 use std::{
     fmt,
@@ -17,38 +17,40 @@ use super::{
     shared::{Shared, lock},
 };
 
-/// Who wrote: tells one engine's notices from edits and from other engines' notices.
+/// The writer of a transaction: distinguishes the notices of one engine from edits and from the notices of other
+/// engines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Origin(u64);
 
 /// One committed transaction.
 #[derive(Debug)]
 pub(crate) struct Commit<'a> {
-    /// Who wrote; `None` is the application.
+    /// The writer; `None` is the application.
     pub(crate) origin: Option<Origin>,
-    /// Net changes of the whole transaction.
+    /// The net changes of the whole transaction.
     pub(crate) changes: &'a Changes,
-    /// How everything was that the transaction touched.
+    /// The old state of everything that the transaction touched.
     pub(crate) before: &'a Before,
-    /// With an origin: the net changes that others (will-finish listeners) made after the origin's own body was done,
-    /// and how things were then. `None` if there are none.
+    /// With an origin: the net changes by listeners (mutators and will-finish listeners) after the body of the origin,
+    /// and the state before these changes. `None` if there are none.
     ///
-    /// Together they may amount to no change: then `changes` is empty, and these are not.
+    /// The changes of the body and of the listeners may cancel each other out: then `changes` is empty, and these are
+    /// not.
     pub(crate) derived: Option<(&'a Changes, &'a Before)>,
 }
 
-/// How everything was that a transaction touched.
+/// The old state of everything that a transaction touched.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Before {
-    /// The full old state of every touched row, so all rows of a deleted table. An empty row did not exist.
+    /// The full old state of every touched row, and so all rows of a deleted table. An empty row did not exist.
     pub(crate) tables: Map<Map<Row>>,
     /// The old state of every touched value.
     pub(crate) values: Map<Option<Cell>>,
 }
 
-/// A hook on every commit; ends on drop.
+/// A hook on every commit. Dropping this ends it.
 ///
-/// A call that is under way on another thread goes on after the drop; none begins after it.
+/// A call that is in progress on another thread continues after the drop; no call begins after it.
 #[must_use = "the hook ends when this is dropped"]
 pub(crate) struct CommitHook {
     shared: Weak<Shared>,
@@ -58,7 +60,7 @@ pub(crate) struct CommitHook {
 pub(super) type Hook = Arc<dyn for<'a> Fn(&Commit<'a>) + Send + Sync>;
 
 impl Origin {
-    /// An origin unlike every other one.
+    /// Creates an origin that differs from all others.
     pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
@@ -66,11 +68,11 @@ impl Origin {
 }
 
 impl Store {
-    /// Calls `hook` for every committed transaction that changed something, on the committing thread, which still owns
-    /// the write turn: no other transaction begins before the hook returns.
+    /// Calls `hook` for every committed transaction that changed something, on the committing thread. That thread still
+    /// holds the write turn, so no other transaction begins before the hook returns.
     ///
-    /// It is called before any listener, and before another thread can read what was committed. It may read the store
-    /// and must not write: a write is refused.
+    /// The hook is called before any listener, and before another thread can read what was committed. It may read the
+    /// store and must not write: a write is refused.
     pub(crate) fn on_commit(&self, hook: Hook) -> CommitHook {
         let mut hooks = lock(&self.shared.hooks);
         let number = hooks.next;
@@ -80,20 +82,22 @@ impl Store {
         CommitHook { shared: Arc::downgrade(&self.shared), number }
     }
 
-    /// Calls `body` with what is committed, in the write turn: no transaction begins or commits meanwhile on another thread.
+    /// Calls `body` with the committed content, while holding the write turn: meanwhile no transaction begins or
+    /// commits on another thread.
     pub(crate) fn with_committed<R>(&self, body: impl FnOnce(Content) -> R) -> R {
         let _turn = self.shared.turn.take();
         let content = {
             let state = self.shared.state();
-            // This thread's, whose turn it is.
+            // An open transaction is that of this thread, which holds the turn.
             let is_open = state.writer.is_some();
             if is_open { state.committed().content() } else { state.data.content() }
         };
         body(content)
     }
 
-    /// Ready unless this thread has a transaction open, which an origin's transaction must not become a part of
-    /// ([`Store::transact_as`]); then it wakes when that has ended. What is ready stays so until this thread runs other code.
+    /// Ready unless this thread has a transaction open, which a transaction of an origin must not join
+    /// ([`Store::transact_as`]). If pending, wakes when that transaction has ended. The result stays ready until this
+    /// thread runs other code.
     pub(crate) fn poll_no_transaction_here(&self, context: &mut Context<'_>) -> Poll<()> {
         {
             let state = self.shared.state();
@@ -117,7 +121,7 @@ pub(super) struct Hooks {
 }
 
 impl Before {
-    /// Adds how things were that something later touched; what is known already is older, and stays.
+    /// Adds the old state of what a later part touched. States that are known already are older, and stay.
     pub(super) fn extend(&mut self, later: Self) {
         for (table_id, rows) in later.tables {
             let known = self.tables.get_or_default(&table_id);
@@ -138,7 +142,7 @@ impl Before {
         self.tables.is_empty() && self.values.is_empty()
     }
 
-    /// The changes from how things were to how they are.
+    /// The changes from the old state to the present one.
     pub(super) fn changes_to(&self, data: &Data) -> Changes {
         let mut changes = Changes::new();
         for (table_id, rows) in &self.tables {

@@ -1,4 +1,4 @@
-//! What a store holds, and the writes to it: each notes in the [`Log`] what it replaces.
+//! The data of a store, and the writes to it. Each write records in the [`Log`] what it replaces.
 
 use crate::content::{Cell, Content, Id, Map, Row, Shapes, Table, Tables, Values};
 
@@ -11,7 +11,7 @@ mod apply;
 
 /// Tables and values. A table without rows and a row without cells do not exist here.
 ///
-/// A clone shares rows, as that of a [`Map`] does, so that a reader's copy takes little of a writer's time.
+/// A clone shares rows, as a clone of a [`Map`] does, so that a copy for a reader delays a writer only briefly.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Data {
     pub(super) tables: Map<TableData>,
@@ -25,7 +25,7 @@ pub(super) struct TableData {
     pub(super) shapes: Shapes,
 }
 
-/// A transaction's way to write. Without a log nothing can be undone or told.
+/// The writes of a transaction. Without a log, nothing can be undone or reported.
 pub(super) struct Edit<'a> {
     pub(super) data: &'a mut Data,
     pub(super) log: Option<&'a mut Log>,
@@ -55,7 +55,7 @@ impl TableData {
         let mut table = Self { rows, ..Self::default() };
         for slot in 0..table.rows.slots() {
             let Some((_, row)) = table.rows.at(slot) else { continue };
-            // Rows that were put together one by one have their ids each on its own. To touch a row copies its chunk.
+            // Rows that were built one by one do not share their ids. Writing to a row copies its chunk.
             if let Some(shared) = table.shapes.shared(row)
                 && let Some(row) = table.rows.at_mut(slot)
             {
@@ -65,7 +65,7 @@ impl TableData {
         table
     }
 
-    /// Adds a row that there is not yet.
+    /// Adds a row whose id is new.
     fn add(&mut self, row_id: &Id, mut row: Row) {
         row.share(&mut self.shapes);
         self.rows.push(row_id.clone(), row);
@@ -100,7 +100,7 @@ impl Edit<'_> {
         }
     }
 
-    /// Sets what is given, then deletes what is not. A row without cells changes nothing.
+    /// Sets the given cells, then deletes the others. A row without cells changes nothing.
     pub(super) fn set_row(&mut self, table_id: &Id, row_id: &Id, row: &Row) {
         if row.is_empty() {
             return;
@@ -172,7 +172,7 @@ impl Edit<'_> {
             return;
         }
         if row.len() == 1 {
-            // As in TinyBase: the id of a row that went with its last cell is not used again.
+            // As in TinyBase: the id of a row that was deleted with its last cell is not reused.
             self.take_row(table_id, row_id);
             return;
         }
@@ -249,7 +249,7 @@ impl Edit<'_> {
         }
     }
 
-    /// Sets what is given, then deletes what is not. No values at all change nothing.
+    /// Sets the given values, then deletes the others. An empty set of values changes nothing.
     pub(super) fn set_values(&mut self, values: &Values) {
         if values.is_empty() {
             return;
@@ -298,7 +298,7 @@ impl Edit<'_> {
         }
     }
 
-    /// A table, made where there is none, with its log. The caller adds a row or knows that there is one.
+    /// A table, created if it does not exist, with its log. The caller adds a row, or knows that the table has one.
     fn table_to_fill<'e>(&'e mut self, table_id: &'e Id) -> (&'e mut TableData, Untouched<'e>) {
         let tables = &mut self.data.tables;
         let slot = tables.slot_of(table_id.as_bytes());
@@ -312,7 +312,7 @@ impl Edit<'_> {
     }
 }
 
-/// The log of a table, where the table is as yet as the log takes it to be.
+/// The log of a table that is still in the state that the log expects.
 struct Untouched<'a> {
     log: Option<&'a mut Log>,
     table_id: &'a Id,
@@ -325,7 +325,7 @@ impl<'a> Untouched<'a> {
         self.log.map(|log| log.table(self.table_id, self.slot, self.slots))
     }
 
-    /// Notes what a cell held that was set in a row that was there, at `at`.
+    /// Records the old content of a cell that was set in an existing row at `at`.
     fn note(self, row_id: &Id, at: usize, cell_id: &Id, old: Option<Cell>) {
         if let (Some(log), Some(slot)) = (self.log, self.slot) {
             let (table_id, row_id, cell_id) = (self.table_id.clone(), row_id.clone(), cell_id.clone());
@@ -334,9 +334,9 @@ impl<'a> Untouched<'a> {
     }
 }
 
-/// Sets a cell of a row that stands at a slot of a table.
+/// Sets a cell of the row at a slot of a table.
 fn set_cell(table: &mut TableData, log: Untouched<'_>, row_id: &Id, slot: usize, cell_id: &Id, cell: &Cell) {
-    // Chunks are shared, and to touch one takes a copy: only for what changes.
+    // Chunks are shared, and writing to one copies it: so only changes write.
     if table.rows.at(slot).is_some_and(|(_, row)| row.cell_of(cell_id) == Some(cell)) {
         return;
     }
@@ -348,7 +348,7 @@ fn set_cell(table: &mut TableData, log: Untouched<'_>, row_id: &Id, slot: usize,
     log.note(row_id, slot, cell_id, old);
 }
 
-/// The present ids that are not given.
+/// The present ids that are not among the given ones.
 fn missing<'a>(present: impl Iterator<Item = &'a Id>, given: &Row) -> Vec<Id> {
     present.filter(|id| !given.contains(id)).cloned().collect()
 }

@@ -1,4 +1,4 @@
-//! What listeners are told.
+//! The events that listeners receive.
 
 use crate::content::{Cell, Changes, Id, Map};
 
@@ -25,7 +25,7 @@ macro_rules! events {
             }
         )*
 
-        /// Any event, for those who carry them.
+        /// Any event, for code that passes events on.
         #[derive(Clone, Copy, Debug)]
         pub(super) enum Event<'a> {
             $($name($name<'a>),)*
@@ -37,45 +37,45 @@ macro_rules! events {
 }
 
 events! {
-    /// A cell, a row, a table or a content was offered that a schema refuses, or that holds nothing.
+    /// A write offered a cell, a row, a table or tables that a schema refuses, or that are empty.
     ///
-    /// What could not be said of it (which cell, of a row that holds none) is `None`. Only [`ANY`](crate::ANY) hears of
-    /// it there.
+    /// An id that is not known (such as the cell, for a row without cells) is `None`. Only listeners to
+    /// [`ANY`](crate::ANY) in that position are notified then.
     InvalidCellEvent {
-        /// The table, if it was one table.
+        /// The table, if the write concerned one table.
         table_id: Option<&'a Id>,
-        /// The row, if it was one row that has an id already.
+        /// The row, if the write concerned one row that has an id already.
         row_id: Option<&'a Id>,
-        /// The cell, if it was one cell.
+        /// The cell, if the write concerned one cell.
         cell_id: Option<&'a Id>,
-        /// What was offered in this transaction, one after the other; `None` where a cell was missing.
+        /// The rejected cells of this transaction, in order; `None` where a cell was missing.
         cells: &'a [Option<Cell>],
     }
-    /// The first table came, or the last one went.
+    /// The first table was added, or the last one was removed.
     HasTablesEvent {
         /// Whether there are tables now.
         has: bool,
     }
-    /// Tables came or went.
+    /// Tables were added or removed.
     TableIdsEvent {
-        /// The ids that came or went, and which of both.
+        /// The ids that were added or removed, each with its change.
         ids: &'a Map<IdChange>,
     }
-    /// A table came or went.
+    /// A table was added or removed.
     HasTableEvent {
         /// The table.
         table_id: &'a Id,
-        /// Whether it is there now.
+        /// Whether it exists now.
         has: bool,
     }
-    /// Cells came to the first row of a table that has them, or went from the last.
+    /// The first row of a table got a cell id, or the last row that had it lost it.
     TableCellIdsEvent {
         /// The table.
         table_id: &'a Id,
-        /// The ids that came or went, and which of both.
+        /// The ids that were added or removed, each with its change.
         ids: &'a Map<IdChange>,
     }
-    /// A cell came to the first row of a table that has it, or went from the last.
+    /// The first row of a table got this cell id, or the last row that had it lost it.
     HasTableCellEvent {
         /// The table.
         table_id: &'a Id,
@@ -91,32 +91,32 @@ events! {
         /// How many rows there are now.
         count: usize,
     }
-    /// Rows of one table came or went.
+    /// Rows of one table were added or removed.
     RowIdsEvent {
         /// The table.
         table_id: &'a Id,
-        /// The ids that came or went, and which of both.
+        /// The ids that were added or removed, each with its change.
         ids: &'a Map<IdChange>,
     }
-    /// A row came or went.
+    /// A row was added or removed.
     HasRowEvent {
         /// The row's table.
         table_id: &'a Id,
         /// The row.
         row_id: &'a Id,
-        /// Whether it is there now.
+        /// Whether it exists now.
         has: bool,
     }
-    /// Cells of one row came or went.
+    /// Cells of one row were added or removed.
     CellIdsEvent {
         /// The row's table.
         table_id: &'a Id,
         /// The row.
         row_id: &'a Id,
-        /// The ids that came or went, and which of both.
+        /// The ids that were added or removed, each with its change.
         ids: &'a Map<IdChange>,
     }
-    /// A cell came or went.
+    /// A cell was added or removed.
     HasCellEvent {
         /// The cell's table.
         table_id: &'a Id,
@@ -124,7 +124,7 @@ events! {
         row_id: &'a Id,
         /// The cell.
         cell_id: &'a Id,
-        /// Whether it is there now.
+        /// Whether it exists now.
         has: bool,
     }
     /// One cell changed.
@@ -135,9 +135,9 @@ events! {
         row_id: &'a Id,
         /// The cell.
         cell_id: &'a Id,
-        /// What it held before the transaction; `None` if there was no such cell.
+        /// The content before the transaction; `None` if the cell did not exist.
         old: Option<&'a Cell>,
-        /// What it holds after it; `None` if there is no such cell.
+        /// The content after the transaction; `None` if the cell does not exist.
         new: Option<&'a Cell>,
     } + net: &'a Net
     /// Cells of one row changed.
@@ -155,37 +155,37 @@ events! {
     /// Something in the tables changed.
     TablesEvent {
     } + net: &'a Net
-    /// A value was offered that a schema refuses, or no values at all.
+    /// A write offered a value that a schema refuses, or no values at all.
     InvalidValueEvent {
-        /// The value, if it was one.
+        /// The value, if the write concerned one value.
         value_id: Option<&'a Id>,
-        /// What was offered in this transaction, one after the other; `None` where a value was missing.
+        /// The rejected values of this transaction, in order; `None` where a value was missing.
         values: &'a [Option<Cell>],
     }
-    /// The first value came, or the last one went.
+    /// The first value was added, or the last one was removed.
     HasValuesEvent {
         /// Whether there are values now.
         has: bool,
     }
-    /// Values came or went.
+    /// Values were added or removed.
     ValueIdsEvent {
-        /// The ids that came or went, and which of both.
+        /// The ids that were added or removed, each with its change.
         ids: &'a Map<IdChange>,
     }
-    /// A value came or went.
+    /// A value was added or removed.
     HasValueEvent {
         /// The value.
         value_id: &'a Id,
-        /// Whether it is there now.
+        /// Whether it exists now.
         has: bool,
     }
     /// One value changed.
     ValueEvent {
         /// The value.
         value_id: &'a Id,
-        /// What it was before the transaction; `None` if there was no such value.
+        /// The value before the transaction; `None` if it did not exist.
         old: Option<&'a Cell>,
-        /// What it is after it; `None` if there is no such value.
+        /// The value after the transaction; `None` if it does not exist.
         new: Option<&'a Cell>,
     } + net: &'a Net
     /// Some of the values changed.
@@ -193,7 +193,7 @@ events! {
     } + net: &'a Net
 }
 
-/// The sorted ids of some rows are others than before.
+/// The sorted row ids of a table, or of the requested page of it, changed.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct SortedRowIdsEvent<'a> {
@@ -201,13 +201,13 @@ pub struct SortedRowIdsEvent<'a> {
     pub store: &'a Store,
     /// The table.
     pub table_id: &'a Id,
-    /// How they are sorted, and which of them are asked for.
+    /// How the rows are sorted, and which of them are requested.
     pub sort: &'a Sort,
     /// The ids now.
     pub row_ids: &'a [Id],
 }
 
-/// A transaction starts, is about to finish, or did finish.
+/// A transaction starts, is about to finish, or is finished.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct TransactionEvent<'a> {
@@ -225,9 +225,9 @@ pub(super) enum Stage<'a> {
 impl TransactionEvent<'_> {
     /// The net changes of the transaction: TinyBase's `getTransactionChanges`.
     ///
-    /// A deleted table counts at the level of tables, a deleted row at that of rows, everything else at that of cells;
-    /// what was set and set back is not mentioned. While the transaction is open these are the changes so far, other
-    /// listeners' included.
+    /// A deleted table is reported at the level of tables, a deleted row at the level of rows, and everything else at
+    /// the level of cells. A cell that was set and then restored is not mentioned. While the transaction is open, these
+    /// are the changes so far, including those by other listeners.
     pub fn changes(&self) -> Changes {
         match self.stage {
             Stage::Open => self.store.transaction_changes(),
@@ -235,7 +235,7 @@ impl TransactionEvent<'_> {
         }
     }
 
-    /// What the transaction changed at every level, as of when [`TransactionEvent::changes`] would tell it.
+    /// The net changes of the transaction at every level, as of the same moment as [`TransactionEvent::changes`].
     pub fn log(&self) -> TransactionLog {
         match self.stage {
             Stage::Open => self.store.transaction_log(),
@@ -247,7 +247,7 @@ impl TransactionEvent<'_> {
 macro_rules! cell_change {
     ($($name:ident)*) => {$(
         impl<'a> $name<'a> {
-            /// What the same transaction changed any cell from and to; `None` if it did not change that cell.
+            /// Returns the change that the same transaction made to any cell; `None` if it did not change that cell.
             pub fn cell_change(&self, table_id: &str, row_id: &str, cell_id: &str) -> Option<&'a CellChange> {
                 self.net.cell(table_id, row_id, cell_id)
             }
@@ -259,7 +259,7 @@ cell_change!(CellEvent RowEvent TableEvent TablesEvent);
 macro_rules! value_change {
     ($($name:ident)*) => {$(
         impl<'a> $name<'a> {
-            /// What the same transaction changed any value from and to; `None` if it did not change that value.
+            /// Returns the change that the same transaction made to any value; `None` if it did not change that value.
             pub fn value_change(&self, value_id: &str) -> Option<&'a CellChange> {
                 self.net.values.get(value_id)
             }

@@ -1,37 +1,37 @@
-//! What was offered in a transaction and could not be taken.
+//! What a transaction rejected.
 
 use indexmap::IndexMap;
 
 use crate::content::{Cell, Id};
 
-/// What was offered for a cell in one transaction, and could not be taken.
+/// The rejected writes to one cell in one transaction.
 ///
-/// What could not be said of it is `None`: which cell, for a row that holds none; which row, for one that was to be
-/// added; and so on up to tables without a single table.
+/// An id that is not known is `None`: the cell, for a row without cells; the row, for a row that was to be added; and
+/// so on up to a set of tables without a single table.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct InvalidCell {
-    /// The table, if it was one table.
+    /// The table, if the write concerned one table.
     pub table_id: Option<Id>,
-    /// The row, if it was one row that has an id already.
+    /// The row, if the write concerned one row that has an id already.
     pub row_id: Option<Id>,
-    /// The cell, if it was one cell.
+    /// The cell, if the write concerned one cell.
     pub cell_id: Option<Id>,
-    /// What was offered, one after the other; `None` where a cell was missing.
+    /// The rejected cells, in order; `None` where a cell was missing.
     pub cells: Vec<Option<Cell>>,
 }
 
-/// What was offered for a value in one transaction, and could not be taken.
+/// The rejected writes to one value in one transaction.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct InvalidValue {
-    /// The value, if it was one; `None` where no values were given at all.
+    /// The value, if the write concerned one value; `None` where no values were given at all.
     pub value_id: Option<Id>,
-    /// What was offered, one after the other; `None` where a value was missing.
+    /// The rejected values, in order; `None` where a value was missing.
     pub values: Vec<Option<Cell>>,
 }
 
-/// Everything that could not be taken, in the order in which it was offered.
+/// Everything that was rejected, in the order in which it was offered.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Invalid {
     cells: Vec<([Option<Id>; 3], Option<Cell>)>,
@@ -39,18 +39,18 @@ pub(super) struct Invalid {
 }
 
 impl Invalid {
-    /// Notes a cell, or with fewer than three ids a row, a table or tables.
+    /// Records a cell, or with fewer than three ids a row, a table or all tables.
     pub(super) fn cell(&mut self, ids: &[&Id], cell: Option<&Cell>) {
         let id = |index: usize| ids.get(index).map(|id| Id::clone(id));
         self.cells.push(([id(0), id(1), id(2)], cell.cloned()));
     }
 
-    /// Notes a cell of a row that may have no id yet.
+    /// Records a cell of a row that may have no id yet.
     pub(super) fn cell_of(&mut self, table_id: &Id, row_id: Option<&Id>, cell_id: Option<&Id>, cell: Option<&Cell>) {
         self.cells.push(([Some(table_id.clone()), row_id.cloned(), cell_id.cloned()], cell.cloned()));
     }
 
-    /// Notes a value, or no values at all.
+    /// Records a value, or that no values were given.
     pub(super) fn value(&mut self, value_id: Option<&Id>, value: Option<&Cell>) {
         self.values.push((value_id.cloned(), value.cloned()));
     }
@@ -59,13 +59,13 @@ impl Invalid {
         self.cells.is_empty() && self.values.is_empty()
     }
 
-    /// Adds what was offered later.
+    /// Adds what was rejected later.
     pub(super) fn extend(&mut self, later: Self) {
         self.cells.extend(later.cells);
         self.values.extend(later.values);
     }
 
-    /// All cells: by table, row and cell, each where it came first.
+    /// All rejected cells, grouped by table, row and cell, in the order of their first occurrence.
     pub(super) fn cells(&self) -> Vec<InvalidCell> {
         let mut tables: IndexMap<_, IndexMap<_, IndexMap<_, Vec<Option<Cell>>>>> = IndexMap::new();
         for ([table_id, row_id, cell_id], cell) in &self.cells {
@@ -86,7 +86,7 @@ impl Invalid {
         all
     }
 
-    /// All values, each where it came first.
+    /// All rejected values, in the order of their first occurrence.
     pub(super) fn values(&self) -> Vec<InvalidValue> {
         let mut all: IndexMap<_, Vec<Option<Cell>>> = IndexMap::new();
         for (value_id, value) in &self.values {

@@ -4,22 +4,23 @@ use crate::content::{Cell, Id, Row, Table};
 
 use super::Store;
 
-/// Going through a store: TinyBase's `forEach` forms.
+/// Iterating over a store: TinyBase's `forEach` forms.
 ///
-/// Each goes through what was there when it was made. That shares rows and cells with the store and copies none of them;
-/// and no lock is held between two items, so the loop may take its time, and write.
+/// Each iterator covers the data that existed when it was made. It shares rows and cells with the store and copies none
+/// of them. No lock is held between two items, so the loop may be slow, and may write.
 impl Store {
-    /// The tables.
+    /// Iterates over the tables.
     pub fn iter_tables(&self) -> impl Iterator<Item = (Id, Table)> + use<> {
         self.tables().into_iter()
     }
 
-    /// The cells that any row of a table has, and how many rows have them. Reads the whole table.
+    /// Iterates over the cell ids that any row of a table has, each with the number of rows that have it. Reads the
+    /// whole table.
     pub fn iter_table_cells(&self, table_id: &str) -> impl Iterator<Item = (Id, usize)> + use<> {
         self.table_cell_counts(table_id).into_iter()
     }
 
-    /// The rows of a table.
+    /// Iterates over the rows of a table.
     ///
     /// ```
     /// use roommate::{Cell, Store};
@@ -35,12 +36,12 @@ impl Store {
         self.table(table_id).into_iter()
     }
 
-    /// The cells of a row.
+    /// Iterates over the cells of a row.
     pub fn iter_cells(&self, table_id: &str, row_id: &str) -> impl Iterator<Item = (Id, Cell)> + use<> {
         self.row(table_id, row_id).into_iter()
     }
 
-    /// The values.
+    /// Iterates over the values.
     pub fn iter_values(&self) -> impl Iterator<Item = (Id, Cell)> + use<> {
         self.values().into_iter()
     }

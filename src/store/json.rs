@@ -1,4 +1,4 @@
-//! A store as TinyBase's JSON, in and out.
+//! Reading and writing a store as TinyBase's JSON.
 
 use crate::{
     content::{Content, Tables, Values},
@@ -7,30 +7,39 @@ use crate::{
 
 use super::Store;
 
-/// JSON: what [`Content::from_json`] reads and [`Content::to_json`] writes.
+/// JSON, in the format of [`Content::from_json`] and [`Content::to_json`].
 ///
-/// Those that read fail, and change nothing, where the text is no JSON or not of this shape; else they return how many
-/// cells and values were left out because nothing here can stand for them ([`Decoded`](crate::Decoded)).
+/// The methods that read JSON return the number of cells and values that were left out because no
+/// [`Cell`](enum@crate::Cell) can represent them ([`Decoded`](crate::Decoded)).
 impl Store {
-    /// Everything, as `[tables, values]`.
+    /// Returns all tables and values, as `[tables, values]`.
     pub fn json(&self) -> String {
         self.content().to_json()
     }
 
-    /// All tables, as an object.
+    /// Returns all tables, as an object.
     pub fn tables_json(&self) -> String {
         let json = Content { tables: self.tables(), values: Values::new() }.to_json();
         half(&json, "[", ",{}]").into()
     }
 
-    /// All values, as an object.
+    /// Returns all values, as an object.
     pub fn values_json(&self) -> String {
         let json = Content { tables: Tables::new(), values: self.values() }.to_json();
         half(&json, "[{},", "]").into()
     }
 
-    /// Sets everything from `[tables, values]`, as [`Store::set_content`] does; or the tables alone, from an object as
-    /// TinyBase wrote it before its version 4.
+    /// Sets all tables and values from `[tables, values]`, as [`Store::set_content`] does. From an object, which
+    /// TinyBase wrote before its version 4, sets the tables only.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt), and changes nothing, if `json` is not JSON or not of
+    /// one of these two shapes.
+    ///
+    /// Returns [`ErrorKind::Callback`](crate::ErrorKind::Callback), and changes nothing, if listeners have written in
+    /// 100 rounds in a row, or if a listener that is called before the commit runs a nested transaction that fails: see
+    /// [`Store::transaction`].
     pub fn set_json(&self, json: &str) -> Result<usize> {
         if json.trim_start().starts_with('{') {
             return self.set_tables_json(json);
@@ -40,14 +49,32 @@ impl Store {
         Ok(read.unrepresentable)
     }
 
-    /// Sets all tables from an object, as [`Store::set_tables`] does, but for an empty one, which deletes them.
+    /// Sets all tables from an object, as [`Store::set_tables`] does; but an empty object deletes all tables.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt), and changes nothing, if `json` is not JSON or not an
+    /// object of tables.
+    ///
+    /// Returns [`ErrorKind::Callback`](crate::ErrorKind::Callback), and changes nothing, if listeners have written in
+    /// 100 rounds in a row, or if a listener that is called before the commit runs a nested transaction that fails: see
+    /// [`Store::transaction`].
     pub fn set_tables_json(&self, json: &str) -> Result<usize> {
         let read = Content::from_json(&format!("[{json},{{}}]"))?;
         self.write(|writer| writer.set_or_del_tables(&read.value.tables))?;
         Ok(read.unrepresentable)
     }
 
-    /// Sets all values from an object, as [`Store::set_values`] does, but for an empty one, which deletes them.
+    /// Sets all values from an object, as [`Store::set_values`] does; but an empty object deletes all values.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt), and changes nothing, if `json` is not JSON or not an
+    /// object of values.
+    ///
+    /// Returns [`ErrorKind::Callback`](crate::ErrorKind::Callback), and changes nothing, if listeners have written in
+    /// 100 rounds in a row, or if a listener that is called before the commit runs a nested transaction that fails: see
+    /// [`Store::transaction`].
     pub fn set_values_json(&self, json: &str) -> Result<usize> {
         let read = Content::from_json(&format!("[{{}},{json}]"))?;
         self.write(|writer| writer.set_or_del_values(&read.value.values))?;
@@ -55,7 +82,7 @@ impl Store {
     }
 }
 
-/// One half of a content's JSON of which the other half is empty.
+/// One half of a content's JSON whose other half is empty.
 fn half<'a>(json: &'a str, before: &str, after: &str) -> &'a str {
     let json = json.strip_prefix(before).unwrap_or(json);
     json.strip_suffix(after).unwrap_or(json)

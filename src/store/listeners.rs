@@ -1,4 +1,4 @@
-//! Who listens to what.
+//! The listeners of a store.
 
 use std::{
     any::Any,
@@ -16,15 +16,15 @@ use crate::{content::Id, subscription::Subscription, sync::Mutex};
 
 use super::{events::Event, shared::lock};
 
-/// Stands for every id in a listener's pattern: TinyBase's `null`.
+/// Matches every id in a listener's pattern: TinyBase's `null`.
 pub const ANY: Pattern = Pattern(None);
 
-/// Which ids a listener is for: one, or [`ANY`].
+/// The ids that a listener is for: one id, or [`ANY`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pattern(Option<Id>);
 
-/// What a listener listens to. Those that are told once a transaction is over come after the first two, in the order in
-/// which they are told.
+/// The kind of event of a listener. After the first two kinds come those that are called once a transaction is over, in
+/// the order of the calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     StartTransaction,
@@ -57,21 +57,21 @@ pub(super) enum Kind {
 /// How many kinds there are.
 const KINDS: usize = Kind::DidFinishTransaction as usize + 1;
 
-/// Whether a listener is told what was committed, or before that, and may change it.
+/// Whether a listener is called after the commit, or before it and may change the transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// It is told once the transaction is committed.
+    /// It is called once the transaction is committed.
     Listener,
-    /// It is told in the transaction, and what it writes belongs to it: TinyBase's `mutator`.
+    /// It is called inside the transaction, and its writes belong to it: TinyBase's `mutator`.
     Mutator,
 }
 
 /// The listeners of a store.
 #[derive(Default)]
 pub(super) struct Listeners {
-    /// Which kinds have listeners: a bit for each, so that to ask costs nothing where nobody listens.
+    /// Which kinds have listeners: one bit for each, so that checking costs nothing if there are none.
     heard: AtomicU64,
-    /// The number of the next listener. Those with smaller ones listen already.
+    /// The number of the next listener. Present listeners have smaller numbers.
     next: AtomicU64,
     book: Mutex<Book>,
 }
@@ -88,8 +88,8 @@ struct Node {
     here: Group,
 }
 
-/// Those with one pattern, in the order in which they were added. It is shared by those who are telling them, and a
-/// change makes another one.
+/// The listeners with one pattern, in the order in which they were added. A call that is in progress shares the list,
+/// and a change makes a new one.
 type Group = Arc<Vec<Arc<Entry>>>;
 
 struct Entry {
@@ -98,7 +98,7 @@ struct Entry {
     call: Box<dyn Fn(&Event<'_>) + Send + Sync>,
 }
 
-/// The first panic of those whom one call has to hear out. It goes on once everybody was called.
+/// The first panic among several calls. It continues once all of them have been made.
 #[derive(Default)]
 pub(super) struct Panics(Option<Box<dyn Any + Send>>);
 
@@ -107,7 +107,7 @@ impl Panics {
         match catch_unwind(AssertUnwindSafe(call)) {
             Ok(result) => Some(result),
             Err(panic) => {
-                // A later panic is dropped, which may panic in its turn.
+                // A later panic is forgotten: dropping it might panic in turn.
                 match &self.0 {
                     None => self.0 = Some(panic),
                     Some(_) => mem::forget(panic),
@@ -171,11 +171,11 @@ impl Listeners {
             self.heard.fetch_and(!bit(role, kind), Ordering::Release);
         }
         drop(book);
-        // The closure's destructors may use the store: they run without the lock.
+        // The destructors of the closure may use the store: they run without the lock.
         drop(removed);
     }
 
-    /// A mark that separates those who listen already from those who will.
+    /// A mark that separates the present listeners from later ones.
     pub(super) fn mark(&self) -> u64 {
         self.next.load(Ordering::Relaxed)
     }
@@ -184,21 +184,21 @@ impl Listeners {
         self.heard.load(Ordering::Acquire) & bit(role, kind) != 0
     }
 
-    /// Whether anybody listens to one of these kinds, both ends included.
+    /// Whether one of these kinds has a listener, both ends included.
     pub(super) fn has_any(&self, role: Role, from: Kind, to: Kind) -> bool {
         let bits = 2 * bit(role, to) - bit(role, from);
         self.heard.load(Ordering::Acquire) & bits != 0
     }
 
-    /// Those who listen to `ids`: at each level the exact id before [`ANY`]. What has no id only [`ANY`] hears of.
+    /// The listeners to `ids`: at each level the exact id before [`ANY`]. An id that is missing matches only [`ANY`].
     pub(super) fn matching(&self, role: Role, kind: Kind, ids: &[Option<&Id>]) -> Audience {
         let mut audience = Audience::default();
         lock(&self.book).tree(role, kind).collect(ids, &mut audience);
         audience
     }
 
-    /// Those whose patterns are `ids`, or begin with them: by what comes next, in the order in which each of those was
-    /// first listened to.
+    /// The listeners whose patterns are `ids`, or begin with them, grouped by the next id. The groups are in the order
+    /// of their first listeners.
     pub(super) fn below(&self, role: Role, kind: Kind, ids: &[&Id]) -> Audience {
         let mut book = lock(&self.book);
         let mut node = Some(&*book.tree(role, kind));
@@ -214,7 +214,7 @@ impl Listeners {
     }
 }
 
-/// Those who are to be told one thing, in order.
+/// The listeners to call for one event, in order.
 #[derive(Default)]
 pub(super) struct Audience {
     /// Most events have one group, which then takes no allocation.
@@ -230,23 +230,24 @@ impl Audience {
         }
     }
 
-    /// Calls those who listened before `mark`, one after the other, all of them; with [`Role::Mutator`] up to the first
-    /// that panics.
+    /// Calls all listeners that were added before `mark`, one after the other; with [`Role::Mutator`] only up to the
+    /// first that panics.
     pub(super) fn tell(self, mark: u64, role: Role, event: &Event<'_>, panics: &mut Panics) {
         for group in self.first.into_iter().chain(self.rest) {
             let mut entries = group.iter();
-            // To catch takes as long as to call. So one catch is for all, and behind one that panics there is another.
+            // Catching a panic takes as long as a call. So one catch covers all entries, and another one those after an
+            // entry that panics.
             while !entries.as_slice().is_empty() && (role == Role::Listener || panics.is_empty()) {
                 panics.catch(|| {
                     for entry in &mut entries {
-                        // It may have been ended by the one before.
+                        // The entry before may have ended this one.
                         if entry.number < mark && !entry.ended.load(Ordering::Acquire) {
                             (entry.call)(event);
                         }
                     }
                 });
             }
-            // This may be the last that holds a closure, whose destructors are somebody else's code too.
+            // This may be the last owner of a closure, whose destructors are code from outside this crate too.
             for entry in Arc::into_inner(group).into_iter().flatten() {
                 panics.catch(|| drop(entry));
             }

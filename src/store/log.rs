@@ -1,4 +1,4 @@
-//! What a transaction replaced: enough to undo it, to tell what it changed in the end, and to read what was before.
+//! What a transaction replaced: enough to undo it, to report its net changes, and to read the state before it.
 
 use std::borrow::Cow;
 
@@ -15,34 +15,35 @@ mod table;
 
 pub(super) use table::TableLog;
 
-/// What was there when a transaction first touched it. Its size is that of what was touched, and new rows take none.
+/// The state of everything when a transaction first touched it. The size depends on what was touched; new rows take no
+/// space.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log {
-    /// The only cell that was touched, as in most transactions; then there is nothing in `tables`.
+    /// The only cell that was touched, as in most transactions; `tables` is empty then.
     one: Option<OneCell>,
     tables: Map<TableLog>,
     pub(super) values: RowLog,
 }
 
-/// What a cell held that was set in a row that was there.
+/// The old content of a cell that was set in an existing row.
 #[derive(Clone, Debug)]
 pub(super) struct OneCell {
     pub(super) table_id: Id,
     pub(super) row_id: Id,
     pub(super) cell_id: Id,
     pub(super) old: Option<Cell>,
-    /// Where the table and the row stand.
+    /// The slots of the table and the row.
     pub(super) slots: (usize, usize),
-    /// How many slots the table had.
+    /// The number of slots that the table had.
     pub(super) end: usize,
 }
 
-/// How a row was, or the values were.
+/// The old state of a row, or of the values.
 #[derive(Clone, Debug)]
 pub(super) enum RowLog {
-    /// What the cells held that were set since; nothing was removed, so the order of the others is as it was.
+    /// The old content of the cells that were set since. Nothing was removed, so the order of the others is unchanged.
     Cells(Map<Option<Cell>>),
-    /// All cells, in their order; none if there was no row.
+    /// All cells, in their order; empty if the row did not exist.
     Whole(Row),
 }
 
@@ -55,7 +56,7 @@ impl Log {
         Touched { cells: self.one.is_some() || !self.tables.is_empty(), values: !self.values.is_empty() }
     }
 
-    /// Notes what a cell held that was set.
+    /// Records the old content of a cell that was set.
     pub(super) fn note(&mut self, cell: OneCell) {
         match &self.one {
             None if self.tables.is_empty() => self.one = Some(cell),
@@ -67,7 +68,7 @@ impl Log {
         }
     }
 
-    /// The log of a table that is about to be touched, and that stands at `slot` now and has so many `slots`.
+    /// The log of a table that is about to be touched, which is at `slot` now and has `slots` slots.
     pub(super) fn table(&mut self, table_id: &Id, slot: Option<usize>, slots: usize) -> &mut TableLog {
         if let Some(one) = self.one.take() {
             self.tables = one.into_tables();
@@ -82,7 +83,7 @@ impl Log {
         self.tables.at_mut(at).expect("there is one, or was put there just now")
     }
 
-    /// Makes everything as it was, order included. Slots stay valid until [`Log::compact`].
+    /// Restores the old state, including the order. Slots stay valid until [`Log::compact`].
     pub(super) fn undo(&self, data: &mut Data) {
         for (table_id, log) in &*self.all_tables() {
             log.undo(table_id, &mut data.tables);
@@ -93,7 +94,7 @@ impl Log {
         }
     }
 
-    /// What differs from what was.
+    /// The differences from the old state.
     pub(super) fn net(&self, data: &Data) -> Net {
         let values = self.values.changes(Some(&data.values));
         if let Some(one) = &self.one {
@@ -117,7 +118,7 @@ impl Log {
         Net::of(tables, values)
     }
 
-    /// The same of a log that is to be cleared: the one cell of most transactions is moved, and not copied.
+    /// The differences, for a log that is to be cleared: the one cell of most transactions is moved, and not copied.
     pub(super) fn take_net(&mut self, data: &Data) -> Net {
         match self.one.take() {
             Some(one) if self.values.is_empty() => Net::of_one(one.change(data), Map::new()),
@@ -156,12 +157,12 @@ impl Log {
         }
     }
 
-    /// The values as they were.
+    /// The values in their old state.
     pub(super) fn values_before(&self, data: &Data) -> Row {
         self.values.whole(Some(&data.values))
     }
 
-    /// Forgets everything.
+    /// Clears the log.
     pub(super) fn clear(&mut self) {
         self.one = None;
         self.tables.clear();
@@ -175,7 +176,7 @@ impl Log {
         }
     }
 
-    /// Closes the holes that the logged removals left. Slots in this log mean nothing afterwards.
+    /// Closes the holes that the logged removals left. Slots in this log are invalid afterwards.
     pub(super) fn compact(&self, data: &mut Data) {
         for (table_id, log) in &self.tables {
             if log.may_have_left_holes()
@@ -193,7 +194,7 @@ impl OneCell {
         self.cell_id == other.cell_id && self.row_id == other.row_id && self.table_id == other.table_id
     }
 
-    /// From what it was to what it is now; none if it is as it was.
+    /// The change from the old content to the present one; none if they are equal.
     fn change(self, data: &Data) -> Option<OneChange> {
         let Self { table_id, row_id, cell_id, old, slots, .. } = self;
         let (_, table) = data.tables.at(slots.0)?;
@@ -212,7 +213,7 @@ impl OneCell {
         }
     }
 
-    /// The same as a log of tables.
+    /// The same, as a log of tables.
     fn into_tables(self) -> Map<TableLog> {
         let table_id = self.table_id.clone();
         let mut table = TableLog::new(Some(self.slots.0), self.end);
@@ -222,19 +223,19 @@ impl OneCell {
 }
 
 impl RowLog {
-    /// That there was no such row.
+    /// The log of a row that did not exist.
     pub(super) const ABSENT: Self = Self::Whole(Row::new());
 
     fn is_empty(&self) -> bool {
         matches!(self, Self::Cells(cells) if cells.is_empty())
     }
 
-    /// Whether there was no such row.
+    /// Whether the row did not exist.
     fn is_absent(&self) -> bool {
         matches!(self, Self::Whole(row) if row.is_empty())
     }
 
-    /// Notes what a cell held that was set.
+    /// Records the old content of a cell that was set.
     pub(super) fn note(&mut self, cell_id: &Id, old: Option<Cell>) {
         if let Self::Cells(cells) = self
             && cells.slot_of(cell_id.as_bytes()).is_none()
@@ -243,7 +244,7 @@ impl RowLog {
         }
     }
 
-    /// Notes the whole row, given as it is now, because something of it is about to be removed.
+    /// Records the whole row, given in its present state, because a part of it is about to be removed.
     pub(super) fn keep_whole(&mut self, now: impl FnOnce() -> Row) {
         if let Self::Cells(cells) = self {
             let mut row = now();
@@ -252,7 +253,7 @@ impl RowLog {
         }
     }
 
-    /// The row as it was, where it is `now`.
+    /// The row in its old state, if `now` is its present state.
     fn whole(&self, now: Option<&Row>) -> Row {
         match self {
             Self::Whole(row) => row.clone(),
@@ -291,7 +292,7 @@ impl Default for RowLog {
     }
 }
 
-/// Cells that were added since stand at the end, so removing them leaves the order as it was.
+/// Cells that were added since are at the end, so removing them restores the order.
 fn undo_cells(cells: &Map<Option<Cell>>, row: &mut Row) {
     for (cell_id, old) in cells {
         match old {

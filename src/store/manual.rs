@@ -1,4 +1,4 @@
-//! Transactions that are started and finished by hand.
+//! Transactions that the caller starts and finishes explicitly.
 
 use std::marker::PhantomData;
 
@@ -13,12 +13,13 @@ use super::{
     turn::Held,
 };
 
-/// A transaction that was started by hand, until it is finished: see [`Store::start_transaction`].
+/// A transaction that is open until it is finished: see [`Store::start_transaction`].
 ///
-/// Dropping it rolls it back, as an error in the body of [`Store::transaction`] would. While it lives, other threads'
-/// writes wait, as they wait for such a body; so it stays on its thread, and forgetting it
-/// ([`std::mem::forget`]) locks the store for ever. An [`Engine`](crate::Engine) takes nothing in meanwhile either, so to
-/// await what it has to take in first, such as its `flush`, with a transaction open is to wait for ever.
+/// Dropping it rolls it back, as an error in the body of [`Store::transaction`] would. While it is open, writes by
+/// other threads wait, as they wait for such a body. It therefore cannot be sent to another thread, and forgetting it
+/// ([`std::mem::forget`]) locks the store for ever. An [`Engine`](crate::Engine) applies nothing from its backend
+/// meanwhile. Awaiting an engine call that depends on that, such as `flush`, while the transaction is open therefore
+/// never ends.
 ///
 /// ```compile_fail
 /// let store = roommate::Store::new();
@@ -29,19 +30,25 @@ use super::{
 #[must_use = "the transaction is rolled back when this is dropped"]
 pub struct OpenTransaction<'a> {
     store: &'a Store,
-    /// Which transaction this is, or is part of.
+    /// The number of this transaction, or of the one that it is part of.
     serial: u64,
-    /// Whether it is the whole transaction, and not a part of one.
+    /// Whether this is the whole transaction, and not a part of one.
     outermost: bool,
     finished: bool,
-    /// Given back after all else.
+    /// Released last.
     _turn: Held<'a>,
-    /// The turn is this thread's.
+    /// The turn belongs to this thread.
     _not_send: PhantomData<*const ()>,
 }
 
 impl Store {
-    /// Starts a transaction that lasts until it is finished by hand; or a part of the one that this thread has open.
+    /// Starts a transaction that stays open until it is finished or dropped. If this thread has a transaction open,
+    /// starts a part of that one.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Callback`] if the call comes from a listener after listeners have reacted to each other's
+    /// writes in 100 rounds, or if the store is being committed. [`Store::transaction`] describes both.
     ///
     /// ```
     /// use roommate::Store;
@@ -73,21 +80,29 @@ impl Store {
 }
 
 impl OpenTransaction<'_> {
-    /// Commits the transaction and tells listeners. Of a transaction in a transaction only the outermost does.
+    /// Commits the transaction and notifies listeners. A transaction inside a transaction is committed with the
+    /// outermost one.
     ///
-    /// Fails where a transaction inside of it failed, so that it was rolled back ([`ErrorKind::Callback`]), and where it
-    /// was part of a transaction that is over ([`ErrorKind::Closed`]).
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Callback`] if a transaction inside of this one failed, so that all of it was rolled back.
+    /// Returns [`ErrorKind::Closed`] if this was part of a transaction that is over.
     pub fn finish(self) -> Result<()> {
         self.end(None)
     }
 
-    /// The same, unless `do_rollback` takes it back, as in [`Store::transaction_or_rollback`].
+    /// Commits the transaction as [`OpenTransaction::finish`] does, unless `do_rollback` returns true, as in
+    /// [`Store::transaction_or_rollback`].
+    ///
+    /// # Errors
+    ///
+    /// As [`OpenTransaction::finish`]. A rollback by `do_rollback` is not an error.
     pub fn finish_or_rollback(self, do_rollback: impl FnOnce(&TransactionEvent<'_>) -> bool) -> Result<()> {
         let mut do_rollback = Some(do_rollback);
         self.end(Some(&mut |event| do_rollback.take().is_some_and(|do_rollback| do_rollback(event))))
     }
 
-    /// Rolls the transaction back; one that is part of another, together with that.
+    /// Rolls the transaction back. If it is part of another transaction, that one is rolled back as well.
     pub fn roll_back(self) {
         drop(self);
     }
@@ -119,7 +134,7 @@ impl Drop for OpenTransaction<'_> {
             return;
         }
         if self.outermost {
-            // Nobody is told of it, so nobody can panic but a waker.
+            // No listener is called, so only a waker can panic.
             self.store.finish(false, None, &mut Panics::default());
         } else {
             self.store.shared.state_mut().failed = true;

@@ -1,4 +1,4 @@
-//! What transactions changed in the end: old and new, and nothing of what came and went between.
+//! The net changes of transactions: old and new states, without what was undone in between.
 
 use std::sync::OnceLock;
 
@@ -11,12 +11,12 @@ use super::invalid::{InvalidCell, InvalidValue};
 pub(super) struct Net {
     /// The only cell that changed in the tables, as in most transactions.
     one: Option<OneChange>,
-    /// What changed in the tables; made of `one`, if there is one, when somebody asks.
+    /// What changed in the tables; made of `one`, if there is one, on first use.
     tables: OnceLock<Map<NetTable>>,
     pub(super) values: Map<CellChange>,
 }
 
-/// A change of one cell, of a row that was there and is.
+/// A change of one cell, in a row that existed before and still exists.
 #[derive(Clone, Debug)]
 pub(super) struct OneChange {
     pub(super) table_id: Id,
@@ -43,45 +43,45 @@ pub(super) struct NetRow {
     pub(super) cells: Map<CellChange>,
 }
 
-/// What a cell or a value held before a transaction, and what it holds after it; `None` is no such cell or value.
+/// A cell or a value before and after a transaction; `None` means that it does not exist.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CellChange {
-    /// What it held before.
+    /// The content before the transaction.
     pub old: Option<Cell>,
-    /// What it holds now.
+    /// The content after the transaction.
     pub new: Option<Cell>,
 }
 
 /// What one transaction changed, at every level: TinyBase's `getTransactionLog`.
 ///
-/// Net differences only; what was set and set back is not mentioned.
+/// Net differences only: a cell that was set and then restored is not mentioned.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct TransactionLog {
-    /// Whether any cell was written to, even if nothing came of it.
+    /// Whether any cell was written to, even without a net change.
     pub cells_touched: bool,
-    /// Whether any value was written to, even if nothing came of it.
+    /// Whether any value was written to, even without a net change.
     pub values_touched: bool,
-    /// Cells, by table, row and cell.
+    /// Changed cells, by table, row and cell.
     pub changed_cells: Map<Map<Map<CellChange>>>,
-    /// What was offered for cells and could not be taken, by table, row and cell.
+    /// Rejected writes to cells, by table, row and cell.
     pub invalid_cells: Vec<InvalidCell>,
-    /// Values.
+    /// Changed values.
     pub changed_values: Map<CellChange>,
-    /// What was offered for values and could not be taken.
+    /// Rejected writes to values.
     pub invalid_values: Vec<InvalidValue>,
-    /// Tables that came or went.
+    /// Tables that were added or removed.
     pub changed_table_ids: Map<IdChange>,
-    /// Rows that came or went, by table.
+    /// Rows that were added or removed, by table.
     pub changed_row_ids: Map<Map<IdChange>>,
-    /// Cells that came or went, by table and row.
+    /// Cells that were added or removed, by table and row.
     pub changed_cell_ids: Map<Map<Map<IdChange>>>,
-    /// Values that came or went.
+    /// Values that were added or removed.
     pub changed_value_ids: Map<IdChange>,
 }
 
-/// Whether an id came or went: TinyBase's 1 and -1.
+/// Whether an id was added or removed: TinyBase's 1 and -1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IdChange {
     /// It is new.
@@ -118,7 +118,7 @@ impl Net {
         self.tables.get_or_init(|| self.one.as_ref().map(OneChange::tables).unwrap_or_default())
     }
 
-    /// Adds what was changed later.
+    /// Adds later changes.
     pub(super) fn extend(&mut self, later: Self) {
         if self.is_empty() {
             *self = later;
@@ -145,7 +145,8 @@ impl Net {
         (self.one, self.tables) = (None, OnceLock::from(tables));
     }
 
-    /// What is gone at the highest level at which it is gone, else cells, as TinyBase's `getTransactionChanges`.
+    /// Deletions at the highest level at which they apply, and otherwise cells, as in TinyBase's
+    /// `getTransactionChanges`.
     pub(super) fn changes(&self) -> Changes {
         let cells = |cells: &Map<CellChange>| cells.iter().map(|(id, change)| (id, change.new.clone())).collect();
         let rows = |table: &NetTable| {
@@ -240,7 +241,7 @@ fn extend(changes: &mut Map<CellChange>, later: Map<CellChange>) {
     }
 }
 
-/// Which cells of a row came or went, or which values.
+/// Which cells of a row, or which values, were added or removed.
 pub(super) fn cell_ids(cells: &Map<CellChange>) -> Map<IdChange> {
     ids(cells, |CellChange { old, new }| (old.is_some(), new.is_some()))
 }

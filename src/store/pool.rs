@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use crate::content::Id;
 
-/// How many ids of deleted rows a table keeps for [`Store::add_row`](super::Store::add_row); TinyBase's number.
+/// How many ids of deleted rows a table stores for [`Store::add_row`](super::Store::add_row); TinyBase's number.
 const POOL: usize = 1000;
 
-/// Where the ids of new rows come from.
+/// The source of ids for new rows.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pool {
     released: VecDeque<Id>,
@@ -15,7 +15,8 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// The id of a new row: one that was released, if `reuse` says so, else the next number; never one that is `taken`.
+    /// The id of a new row: a released one, if `reuse` is set and there is one, or else the next number; never one that
+    /// is `taken`.
     pub(super) fn take(&mut self, reuse: bool, taken: impl Fn(&str) -> bool) -> Id {
         loop {
             let released = if reuse { self.released.pop_front() } else { None };

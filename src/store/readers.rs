@@ -4,69 +4,69 @@ use crate::content::{Cell, Content, Id, Map, Row, Table, Tables, Values};
 
 use super::{Store, data::Data, sorted::Sort};
 
-/// Reading. Nothing is read in the middle of another thread's transaction: until that is committed, such a read sees
-/// what was there before it. In a transaction of its own a thread reads what it wrote.
+/// Reading. No read sees part of another thread's transaction: until that transaction is committed, a read returns the
+/// data as it was before it. A thread that has a transaction open reads its own writes.
 ///
-/// A read waits for a single write, and a write for a single read, never for a whole transaction or for a listener. To
-/// read one cell, one row or the values takes as long as it takes to find them, and one cell takes no allocation. A
-/// table and a content are shared with the store until it changes, in chunks of 64 rows; so to copy a hundred thousand
-/// rows takes some microseconds. Inside another thread's transaction, what is more than a row is read from such a copy of
-/// everything.
+/// A read waits for at most one write, and a write for at most one read; neither waits for a whole transaction or for a
+/// listener. Reading one cell, one row or the values takes as long as finding them, and reading one cell does not
+/// allocate. A copy of a table or of the content shares its data with the store until the store changes it, in chunks
+/// of 64 rows; so copying a hundred thousand rows takes some microseconds. While another thread has a transaction open,
+/// a read of more than one row first makes such a copy of everything.
 ///
-/// What is returned is a copy, and what several calls return need not fit together, unless they are made in one
-/// transaction. Ids are in the order in which they were inserted.
+/// The results are copies. The results of several calls may not be consistent with each other, unless the calls are
+/// made in one transaction. Ids are in the order of insertion.
 impl Store {
-    /// One cell.
+    /// Returns one cell.
     pub fn cell(&self, table_id: &str, row_id: &str, cell_id: &str) -> Option<Cell> {
         self.look_at_row(table_id, row_id, |row| row?.get(cell_id).cloned())
     }
 
-    /// One row; empty if there is none.
+    /// Returns one row; empty if it does not exist.
     pub fn row(&self, table_id: &str, row_id: &str) -> Row {
         self.look_at_row(table_id, row_id, |row| row.cloned().unwrap_or_default())
     }
 
-    /// One table; empty if there is none.
+    /// Returns one table; empty if it does not exist.
     pub fn table(&self, table_id: &str) -> Table {
         self.look(|data| data.tables.get(table_id).map(|table| table.rows.clone()).unwrap_or_default())
     }
 
-    /// All tables.
+    /// Returns all tables.
     pub fn tables(&self) -> Tables {
         self.look(Data::tables)
     }
 
-    /// One value.
+    /// Returns one value.
     pub fn value(&self, value_id: &str) -> Option<Cell> {
         self.look_at_values(|values| values.get(value_id).cloned())
     }
 
-    /// All values.
+    /// Returns all values.
     pub fn values(&self) -> Values {
         self.look_at_values(Row::clone)
     }
 
-    /// Everything.
+    /// Returns all tables and values.
     pub fn content(&self) -> Content {
         self.look(Data::content)
     }
 
-    /// Whether there is such a cell.
+    /// Whether the cell exists.
     pub fn has_cell(&self, table_id: &str, row_id: &str, cell_id: &str) -> bool {
         self.look_at_row(table_id, row_id, |row| row.is_some_and(|row| row.contains(cell_id)))
     }
 
-    /// Whether there is such a row.
+    /// Whether the row exists.
     pub fn has_row(&self, table_id: &str, row_id: &str) -> bool {
         self.look_at_row(table_id, row_id, |row| row.is_some())
     }
 
-    /// Whether there is such a table.
+    /// Whether the table exists.
     pub fn has_table(&self, table_id: &str) -> bool {
         self.look(|data| data.tables.contains(table_id))
     }
 
-    /// Whether some row of the table has such a cell.
+    /// Whether any row of the table has the cell.
     pub fn has_table_cell(&self, table_id: &str, cell_id: &str) -> bool {
         self.look(|data| {
             let rows = data.tables.get(table_id).into_iter().flat_map(|table| table.rows.iter());
@@ -79,7 +79,7 @@ impl Store {
         self.look(|data| !data.tables.is_empty())
     }
 
-    /// Whether there is such a value.
+    /// Whether the value exists.
     pub fn has_value(&self, value_id: &str) -> bool {
         self.look_at_values(|values| values.contains(value_id))
     }
@@ -89,12 +89,12 @@ impl Store {
         self.look_at_values(|values| !values.is_empty())
     }
 
-    /// The ids of the tables.
+    /// Returns the ids of the tables.
     pub fn table_ids(&self) -> Vec<Id> {
         self.look(|data| data.tables.keys().cloned().collect())
     }
 
-    /// The ids of a table's rows.
+    /// Returns the ids of a table's rows.
     pub fn row_ids(&self, table_id: &str) -> Vec<Id> {
         self.look(|data| {
             let table = data.tables.get(table_id);
@@ -102,18 +102,18 @@ impl Store {
         })
     }
 
-    /// How many rows a table has.
+    /// Returns the number of rows of a table.
     pub fn row_count(&self, table_id: &str) -> usize {
         self.look(|data| data.tables.get(table_id).map_or(0, |table| table.rows.len()))
     }
 
-    /// The ids of a row's cells.
+    /// Returns the ids of a row's cells.
     pub fn cell_ids(&self, table_id: &str, row_id: &str) -> Vec<Id> {
         self.look_at_row(table_id, row_id, |row| row.into_iter().flat_map(Row::keys).cloned().collect())
     }
 
-    /// The ids of the cells that any row of a table has, each once, in the order of the rows and of their cells. Reads the
-    /// whole table.
+    /// Returns the ids of the cells that any row of a table has, each once, in the order of the rows and of their
+    /// cells. Reads the whole table.
     pub fn table_cell_ids(&self, table_id: &str) -> Vec<Id> {
         self.table_cell_counts(table_id).into_iter().map(|(id, _)| id).collect()
     }
@@ -129,12 +129,12 @@ impl Store {
         })
     }
 
-    /// The ids of the values.
+    /// Returns the ids of the values.
     pub fn value_ids(&self) -> Vec<Id> {
         self.look_at_values(|values| values.keys().cloned().collect())
     }
 
-    /// How many rows have a cell, or `enough` if there are more.
+    /// How many rows have a cell; counts up to `enough`.
     pub(super) fn rows_with_cell(&self, table_id: &str, cell_id: &str, enough: usize) -> usize {
         self.look(|data| {
             let rows = data.tables.get(table_id).into_iter().flat_map(|table| table.rows.iter());
@@ -142,7 +142,7 @@ impl Store {
         })
     }
 
-    /// The ids of some of a table's rows, sorted as [`Sort`] says. None if there is no such table.
+    /// Returns the ids of a table's rows, sorted and limited by `sort`. Empty if the table does not exist.
     pub fn sorted_row_ids(&self, table_id: &str, sort: &Sort) -> Vec<Id> {
         let rows = self.look(|data| {
             let rows = data.tables.get(table_id).into_iter().flat_map(|table| table.rows.iter());
@@ -155,7 +155,7 @@ impl Store {
         self.shared.look(look)
     }
 
-    /// One row, where it can be had without a look at all the data.
+    /// Calls `look` with one row, without a copy of all the data.
     fn look_at_row<R>(&self, table_id: &str, row_id: &str, look: impl FnOnce(Option<&Row>) -> R) -> R {
         let state = self.shared.state();
         if !state.is_written_elsewhere() {

@@ -1,5 +1,4 @@
-//! The row that a row listener is told of, before and after. For listeners, and not for mutators, which are told of
-//! what is not over yet.
+//! The row of a row event, before and after. For listeners only: a mutator is called before the transaction is over.
 
 use crate::content::{Cell, Id, Row};
 
@@ -10,23 +9,23 @@ use super::{
 };
 
 impl RowEvent<'_> {
-    /// The row as it was before the transaction; empty if there was none.
+    /// The row before the transaction; empty if it did not exist.
     pub(crate) fn old_row(&self) -> Row {
         self.row_with(|change| &change.old)
     }
 
-    /// The row as the transaction left it, whatever listeners have written since; empty if there is none.
+    /// The row after the transaction, without later writes of listeners; empty if it does not exist.
     pub(crate) fn new_row(&self) -> Row {
         self.row_with(|change| &change.new)
     }
 
-    /// Whether the row came or went, or one of these cells changed.
+    /// Whether the row was added or removed, or one of these cells changed.
     pub(crate) fn concerns(&self, cell_ids: &[&str]) -> bool {
         let changed = |row: &NetRow| cell_ids.iter().any(|cell_id| row.cells.contains(cell_id));
         self.changes_in(self.net).is_some_and(|row| row.before != row.after || changed(row))
     }
 
-    /// The row as it is now, less what was written since the transaction, with one side of what that changed.
+    /// The present row, without the writes since the transaction, and with one side of the changes of the transaction.
     fn row_with(&self, side: impl Fn(&CellChange) -> &Option<Cell>) -> Row {
         let mut row = self.store.row(self.table_id, self.row_id);
         let state = self.store.shared.state();

@@ -10,7 +10,7 @@ use super::{
     shared::State,
 };
 
-/// The schemas, and in a transaction that changes them those that were.
+/// The schemas, and, in a transaction that changes them, the previous ones.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
     pub(super) tables: Option<Arc<TablesSchema>>,
@@ -23,7 +23,7 @@ impl Rules {
         self.tables.is_none() && self.values.is_none()
     }
 
-    /// Remembers the schemas as they are, unless that was done before.
+    /// Saves the present schemas, unless that was done already.
     fn keep(&mut self) {
         if self.before.is_none() {
             let (tables, values) = (self.tables.clone(), self.values.clone());
@@ -31,7 +31,7 @@ impl Rules {
         }
     }
 
-    /// Makes the schemas what they were when the transaction began.
+    /// Restores the schemas from the beginning of the transaction.
     pub(super) fn undo(&mut self) {
         if let Some(before) = self.before.take() {
             *self = *before;
@@ -44,30 +44,37 @@ impl Rules {
     }
 }
 
-/// Schemas: what this store's own writes are held to. They are not part of the content, and are never sent anywhere.
+/// Schemas: rules for the writes of this store. They are not part of the content, and are never sent to a backend.
 ///
-/// With a tables schema, other tables and cells than those that it names are refused; with a values schema, other
-/// values. What is refused is no error: as in TinyBase, the setter does what can be done. A cell of the wrong type is
-/// set to its default if it has one, else it stays as it is; the rest of the row is set; and those who added an
-/// [invalid cell listener](Store::add_invalid_cell_listener) or an
-/// [invalid value listener](Store::add_invalid_value_listener) hear of all that could not be taken.
+/// A tables schema refuses all tables and cells that it does not name; a values schema refuses all values that it does
+/// not name. A refused write is not an error: as in TinyBase, the setter does what it can. A cell of the wrong type is
+/// set to its default if it has one, and otherwise stays as it is; the rest of the row is set. Every refused cell or
+/// value is reported to [invalid cell listeners](Store::add_invalid_cell_listener) and [invalid value
+/// listeners](Store::add_invalid_value_listener).
 ///
-/// - A row that comes into being, or is set as a whole, gets the defaults that it lacks.
-/// - A row that is set as a whole, or added, and lacks a required cell is refused. Single cells, partial rows, deletions
-///   and changes do not care.
+/// - A row that is created, or set as a whole, gets the defaults that it lacks.
+/// - A row that is set as a whole, or added, is refused if it lacks a required cell. Requirements do not apply to
+///   single cells, partial rows, deletions and changes.
 /// - Deleting a cell or value that has a default sets it to the default. [`Store::force_del_cell`] and
-///   [`Store::apply_changes`] delete the cell, and only it: TinyBase deletes all of its row.
+///   [`Store::apply_changes`] delete the cell, and only that cell: TinyBase deletes the whole row.
 ///
-/// **What a place holds is shown as it is.** Whatever an [`Engine`](crate::Engine) takes from its place is applied to the
-/// letter, since everybody has to end with the same: a cell that the schema refuses is kept and listeners are told of it
-/// as invalid; a deleted cell is gone, without its default; and no defaults are added to rows that others made. Such a
-/// default would be an edit that nobody made, and undo others' deletions. To make a store that has just loaded fit its
-/// schema, set the schema again: what that changes is an edit like any other, and saved.
+/// **Content from a backend is applied as it is.** An [`Engine`](crate::Engine) applies everything that it receives
+/// from its backend exactly, since all clients have to end with the same content. A cell that the schema refuses is
+/// stored, and reported to listeners as invalid. A deleted cell is gone, without its default. No defaults are added to
+/// rows of other clients: such a default would be an edit that no user made, and would undo deletions by other clients.
+/// To make a store that has just loaded conform to its schema, set the schema again: the resulting changes are edits
+/// like any other, and are saved.
 impl Store {
-    /// Sets which tables and cells there may be, and sets all tables anew under it: what it refuses is gone, rows that
-    /// lack a required cell too, and the others get their defaults.
+    /// Sets which tables and cells the store may contain, and sets all present tables again under this schema: cells
+    /// that it refuses are deleted, and so are rows that lack a required cell; the other rows get their defaults.
     ///
-    /// Fails, and changes nothing, if the schema has no tables: to have none there is [`Store::del_tables_schema`].
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`], and changes nothing, if the schema has no tables: [`Store::del_tables_schema`]
+    /// removes a schema.
+    ///
+    /// Returns [`ErrorKind::Callback`], and changes nothing, if listeners have written in 100 rounds in a row, or if a
+    /// listener that is called before the commit runs a nested transaction that fails: see [`Store::transaction`].
     pub fn set_tables_schema(&self, schema: TablesSchema) -> Result<()> {
         if schema.is_empty() {
             return Err(empty());
@@ -79,10 +86,17 @@ impl Store {
         })
     }
 
-    /// Sets which values there may be, and sets all values anew under it: what it refuses is gone, and those with a
-    /// default are there from now on. Where a required one is missing, all are gone, as in TinyBase.
+    /// Sets which values the store may contain, and sets all present values again under this schema: values that it
+    /// refuses are deleted, and missing values are set to their defaults. If a required value is missing, all values
+    /// are deleted, as in TinyBase.
     ///
-    /// Fails, and changes nothing, if the schema has no values: to have none there is [`Store::del_values_schema`].
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`], and changes nothing, if the schema has no values: [`Store::del_values_schema`]
+    /// removes a schema.
+    ///
+    /// Returns [`ErrorKind::Callback`], and changes nothing, if listeners have written in 100 rounds in a row, or if a
+    /// listener that is called before the commit runs a nested transaction that fails: see [`Store::transaction`].
     pub fn set_values_schema(&self, schema: ValuesSchema) -> Result<()> {
         if schema.is_empty() {
             return Err(empty());
@@ -95,6 +109,13 @@ impl Store {
     }
 
     /// Sets both schemas in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`], and changes nothing, if one of the two schemas is empty.
+    ///
+    /// Returns [`ErrorKind::Callback`], and changes nothing, if listeners have written in 100 rounds in a row, or if a
+    /// listener that is called before the commit runs a nested transaction that fails: see [`Store::transaction`].
     pub fn set_schema(&self, tables: TablesSchema, values: ValuesSchema) -> Result<()> {
         if tables.is_empty() || values.is_empty() {
             return Err(empty());
@@ -105,7 +126,12 @@ impl Store {
         })
     }
 
-    /// Lets any tables and cells be set. Those that are there stay as they are.
+    /// Removes the tables schema, so that any tables and cells can be set. The present tables stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Callback`], and changes nothing, if listeners have written in 100 rounds in a row, or if a
+    /// listener that is called before the commit runs a nested transaction that fails: see [`Store::transaction`].
     pub fn del_tables_schema(&self) -> Result<()> {
         self.with_state(|state| {
             state.rules.keep();
@@ -113,7 +139,12 @@ impl Store {
         })
     }
 
-    /// Lets any values be set. Those that are there stay as they are.
+    /// Removes the values schema, so that any values can be set. The present values stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Callback`], and changes nothing, if listeners have written in 100 rounds in a row, or if a
+    /// listener that is called before the commit runs a nested transaction that fails: see [`Store::transaction`].
     pub fn del_values_schema(&self) -> Result<()> {
         self.with_state(|state| {
             state.rules.keep();
@@ -121,7 +152,12 @@ impl Store {
         })
     }
 
-    /// Lets anything be set.
+    /// Removes both schemas, so that any tables and values can be set.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Callback`], and changes nothing, if listeners have written in 100 rounds in a row, or if a
+    /// listener that is called before the commit runs a nested transaction that fails: see [`Store::transaction`].
     pub fn del_schema(&self) -> Result<()> {
         self.with_state(|state| {
             state.rules.keep();
@@ -129,37 +165,37 @@ impl Store {
         })
     }
 
-    /// Which tables and cells there may be, if that is limited.
+    /// Returns the tables schema, if there is one.
     pub fn tables_schema(&self) -> Option<TablesSchema> {
         self.schemas().0.as_deref().cloned()
     }
 
-    /// Which values there may be, if that is limited.
+    /// Returns the values schema, if there is one.
     pub fn values_schema(&self) -> Option<ValuesSchema> {
         self.schemas().1.as_deref().cloned()
     }
 
-    /// Whether it is limited which tables and cells there may be.
+    /// Whether there is a tables schema.
     pub fn has_tables_schema(&self) -> bool {
         self.schemas().0.is_some()
     }
 
-    /// Whether it is limited which values there may be.
+    /// Whether there is a values schema.
     pub fn has_values_schema(&self) -> bool {
         self.schemas().1.is_some()
     }
 
-    /// Which tables and cells there may be, as [`TablesSchema::to_json`] writes it; `{}` if that is not limited.
+    /// Returns the tables schema as [`TablesSchema::to_json`] writes it; `{}` if there is none.
     pub fn tables_schema_json(&self) -> String {
         self.tables_schema().unwrap_or_default().to_json()
     }
 
-    /// Which values there may be, as [`ValuesSchema::to_json`] writes it; `{}` if that is not limited.
+    /// Returns the values schema as [`ValuesSchema::to_json`] writes it; `{}` if there is none.
     pub fn values_schema_json(&self) -> String {
         self.values_schema().unwrap_or_default().to_json()
     }
 
-    /// Both schemas, as a JSON array of two objects.
+    /// Returns both schemas, as a JSON array of two objects.
     pub fn schema_json(&self) -> String {
         let (tables, values) = self.schemas();
         let tables = tables.as_deref().map_or_else(|| "{}".into(), TablesSchema::to_json);
@@ -167,7 +203,7 @@ impl Store {
         format!("[{tables},{values}]")
     }
 
-    /// Both, as this thread may see them.
+    /// Both schemas, as this thread may see them.
     fn schemas(&self) -> (Option<Arc<TablesSchema>>, Option<Arc<ValuesSchema>>) {
         let state = self.shared.state();
         let rules = match &state.rules.before {

@@ -1,4 +1,4 @@
-//! What a store's cells and values may be: data, its JSON, and the decisions. Pure.
+//! Schemas: the data types, their JSON, and the decisions about cells and values. Without side effects.
 
 use crate::content::{Id, Map};
 
@@ -11,7 +11,7 @@ mod tests;
 
 pub use cell_schema::CellSchema;
 
-/// Which tables there may be, and which cells in their rows: TinyBase's `TablesSchema`.
+/// Which tables a store may contain, and which cells in their rows: TinyBase's `TablesSchema`.
 ///
 /// ```
 /// use roommate::{CellSchema, Store, TablesSchema};
@@ -30,28 +30,28 @@ pub use cell_schema::CellSchema;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TablesSchema(Map<Map<CellSchema>>);
 
-/// Which values there may be: TinyBase's `ValuesSchema`.
+/// Which values a store may contain: TinyBase's `ValuesSchema`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ValuesSchema(Map<CellSchema>);
 
 impl TablesSchema {
-    /// A schema without tables.
+    /// Creates a schema without tables.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same with one more cell, in a table that is added if need be.
+    /// Adds a cell, and its table if the schema does not have that yet.
     pub fn with_cell(mut self, table_id: impl Into<Id>, cell_id: impl Into<Id>, cell: CellSchema) -> Self {
         self.0.get_or_default(&table_id.into()).insert(cell_id, cell);
         self
     }
 
-    /// What a cell may be.
+    /// Returns the schema of one cell.
     pub fn cell(&self, table_id: &str, cell_id: &str) -> Option<&CellSchema> {
         self.0.get(table_id)?.get(cell_id)
     }
 
-    /// The tables and their cells, in the order in which they were added.
+    /// Returns the tables and their cells, in the order in which they were added.
     pub fn tables(&self) -> impl Iterator<Item = (&Id, &Map<CellSchema>)> {
         self.0.iter()
     }
@@ -63,23 +63,23 @@ impl TablesSchema {
 }
 
 impl ValuesSchema {
-    /// A schema without values.
+    /// Creates a schema without values.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same with one more value.
+    /// Adds a value.
     pub fn with_value(mut self, value_id: impl Into<Id>, value: CellSchema) -> Self {
         self.0.insert(value_id, value);
         self
     }
 
-    /// What a value may be.
+    /// Returns the schema of one value.
     pub fn value(&self, value_id: &str) -> Option<&CellSchema> {
         self.0.get(value_id)
     }
 
-    /// The values, in the order in which they were added.
+    /// Returns the values, in the order in which they were added.
     pub fn values(&self) -> impl Iterator<Item = (&Id, &CellSchema)> {
         self.0.iter()
     }

@@ -29,7 +29,7 @@ use super::{
     writer::Writer,
 };
 
-/// Everything that the clones of a store share. No lock here is held while anybody else's code runs.
+/// Everything that the clones of a store share. No lock here is held while code from outside this crate runs.
 #[derive(Default)]
 pub(super) struct Shared {
     pub(super) turn: Turn,
@@ -37,41 +37,41 @@ pub(super) struct Shared {
     pub(super) listeners: Arc<Listeners>,
     pub(super) hooks: Mutex<Hooks>,
     pub(super) feeds: Mutex<Vec<Arc<Feed>>>,
-    /// How many hooks and feeds there are, so that to ask costs nothing where there are none.
+    /// How many hooks and feeds there are, so that checking costs nothing if there are none.
     traces: AtomicUsize,
 }
 
-/// One for all clones of a store: when the last is dropped, nobody is left who could write.
+/// One for all clones of a store: when the last clone is dropped, no writer is left.
 #[derive(Default)]
 pub(super) struct Handle(Arc<Shared>);
 
-/// The data and how far the transaction is. Only the thread that has the turn writes here.
+/// The data, and the progress of the transaction. Only the thread that holds the turn writes here.
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) data: Data,
     pub(super) rules: Rules,
-    /// The thread whose transaction is open: nobody else may see what it wrote.
+    /// The thread whose transaction is open: no other thread may see its writes.
     pub(super) writer: Option<ThreadId>,
     pub(super) phase: Phase,
-    /// Which transaction is open, or was.
+    /// The number of the open transaction, or of the last one.
     pub(super) serial: u64,
     /// What the open transaction replaced, or its current stage.
     pub(super) log: Log,
-    /// What was offered in the open transaction and could not be taken.
+    /// What the open transaction rejected.
     pub(super) invalid: Invalid,
-    /// What the earlier stage of the open transaction did.
+    /// The changes of the earlier stage of the open transaction.
     pub(super) earlier: Option<Earlier>,
     /// Whether something inside the open transaction failed, so that it will be rolled back.
     pub(super) failed: bool,
-    /// What listeners are to be told next.
+    /// The next report to listeners.
     pub(super) untold: Option<Told>,
-    /// How many rounds of telling listeners there were in this turn.
+    /// How many rounds of notifying listeners there were in this turn.
     pub(super) rounds: usize,
-    /// Whoever waits on this thread for the transaction that this thread has open.
+    /// Tasks that wait on this thread for the transaction that this thread has open.
     pub(super) blocked: Vec<Waker>,
 }
 
-/// What a stage of a transaction did.
+/// The changes of a stage of a transaction.
 #[derive(Debug)]
 pub(super) struct Earlier {
     pub(super) log: Log,
@@ -79,7 +79,7 @@ pub(super) struct Earlier {
     pub(super) before: Before,
 }
 
-/// What the thread that has the turn is doing.
+/// The activity of the thread that holds the turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Phase {
     /// Nothing.
@@ -89,24 +89,24 @@ pub(super) enum Phase {
     Open,
     /// A transaction is being committed: writes are refused.
     Sealed,
-    /// Listeners are being told: a write is a transaction of its own.
+    /// Listeners are being notified: a write is a transaction of its own.
     Telling,
 }
 
 impl State {
-    /// The open transaction's way to write.
+    /// The writer of the open transaction.
     pub(super) fn writer(&mut self) -> Writer<'_> {
         let Self { data, rules, log, invalid, .. } = self;
         Writer { edit: Edit { data, log: Some(log) }, rules, invalid }
     }
 
-    /// The way to write what nobody undoes or hears of.
+    /// The writer for writes that are neither undone nor reported.
     pub(super) fn unlogged_writer(&mut self) -> Writer<'_> {
         let Self { data, rules, invalid, .. } = self;
         Writer { edit: Edit { data, log: None }, rules, invalid }
     }
 
-    /// Whether a transaction of another thread is open, so that this one sees what was there before it.
+    /// Whether a transaction of another thread is open, so that this thread sees the state before it.
     pub(super) fn is_written_elsewhere(&self) -> bool {
         self.writer.is_some_and(|writer| writer != this_thread())
     }
@@ -116,7 +116,7 @@ impl State {
         self.writer == Some(this_thread())
     }
 
-    /// What was there before the open transaction: a copy that shares all that was not touched since.
+    /// The state before the open transaction: a copy that shares everything that was not touched since.
     pub(super) fn committed(&self) -> Data {
         let mut data = self.data.clone();
         self.log.undo(&mut data);
@@ -142,7 +142,7 @@ impl State {
         }
     }
 
-    /// Makes what was written the state that everybody sees. Nothing of it can be undone any more.
+    /// Makes the writes visible to all threads. They can no longer be undone.
     pub(super) fn settle(&mut self) {
         self.log.compact(&mut self.data);
         self.log.clear();
@@ -154,7 +154,7 @@ impl State {
 }
 
 impl Shared {
-    /// Looks at the data as this thread may see it. `look` is this crate's code alone.
+    /// Calls `look` with the data that this thread may see. `look` contains only this crate's code.
     pub(super) fn look<R>(&self, look: impl FnOnce(&Data) -> R) -> R {
         let state = self.state();
         if !state.is_written_elsewhere() {
@@ -180,12 +180,12 @@ impl Shared {
         self.traces.fetch_sub(1, Ordering::Release);
     }
 
-    /// The state, whoever is writing.
+    /// The state, for reading, even while another thread writes.
     pub(super) fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The state, to write to it. The caller has the turn.
+    /// The state, for writing. The caller holds the turn.
     pub(super) fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -205,7 +205,7 @@ impl Drop for Handle {
     }
 }
 
-/// Says how much there is, and not what; does not wait for transactions.
+/// Shows the size of the data, and not the data; does not wait for transactions.
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (tables, values) = {

@@ -16,12 +16,12 @@ use super::{
     subscribe::Mutators,
 };
 
-/// How to sort the rows of a table, and which of them are asked for: the arguments of TinyBase's `getSortedRowIds`.
+/// How to sort the rows of a table, and which of them to return: the arguments of TinyBase's `getSortedRowIds`.
 ///
-/// The order is that of JavaScript's `<`, made a total one. First come numbers, by size, and with them what JavaScript
-/// takes for a number: false, null and a missing cell as 0, true as 1. Then texts, by UTF-16 units; then objects and
-/// arrays, by their JSON. Rows that are equal stay in the order of insertion; a descending order is the reverse of the
-/// ascending one, equal rows included.
+/// The order is that of JavaScript's `<`, extended to a total order. First come numbers, by size, together with the
+/// values that JavaScript treats as numbers: false, null and a missing cell as 0, true as 1. Then come texts, by UTF-16
+/// units, and then objects and arrays, by their JSON. Equal rows stay in the order of insertion; a descending order is
+/// the reverse of the ascending one, equal rows included.
 ///
 /// ```
 /// use roommate::{Sort, Store};
@@ -43,7 +43,7 @@ pub struct Sort {
     limit: Option<usize>,
 }
 
-/// What a row is sorted by.
+/// The sort key of a row.
 #[derive(Debug)]
 enum Key {
     Number(f64),
@@ -52,47 +52,47 @@ enum Key {
 }
 
 impl Sort {
-    /// By one cell, ascending.
+    /// Sorts by one cell, ascending.
     pub fn by_cell(cell_id: impl Into<Id>) -> Self {
         Self { cell_id: Some(cell_id.into()), ..Self::by_row_id() }
     }
 
-    /// By the id of the row, ascending.
+    /// Sorts by the id of the row, ascending.
     pub fn by_row_id() -> Self {
         Self { cell_id: None, descending: false, offset: 0, limit: None }
     }
 
-    /// The same, the last first.
+    /// Sorts in descending order.
     pub fn descending(self) -> Self {
         Self { descending: true, ..self }
     }
 
-    /// The same without the first `offset` rows.
+    /// Leaves out the first `offset` rows. Defaults to 0.
     pub fn with_offset(self, offset: usize) -> Self {
         Self { offset, ..self }
     }
 
-    /// The same up to `limit` rows.
+    /// Returns at most `limit` rows. Defaults to no limit.
     pub fn with_limit(self, limit: usize) -> Self {
         Self { limit: Some(limit), ..self }
     }
 
-    /// The cell, unless it is by the id of the row.
+    /// Returns the cell to sort by; `None` if the order is by row id.
     pub fn cell_id(&self) -> Option<&Id> {
         self.cell_id.as_ref()
     }
 
-    /// Whether the last comes first.
+    /// Whether the order is descending.
     pub fn is_descending(&self) -> bool {
         self.descending
     }
 
-    /// How many rows are left out at the beginning.
+    /// Returns the number of rows that are left out at the beginning.
     pub fn offset(&self) -> usize {
         self.offset
     }
 
-    /// How many rows there are at most.
+    /// Returns the maximum number of rows, if there is one.
     pub fn limit(&self) -> Option<usize> {
         self.limit
     }
@@ -119,7 +119,7 @@ impl Sort {
     }
 }
 
-/// What a row is sorted by.
+/// The sort key of a row.
 #[derive(Debug)]
 pub(super) struct SortKey(Key);
 
@@ -152,8 +152,8 @@ impl Key {
 
 /// The order of JavaScript's strings: that of their UTF-16 units.
 ///
-/// It is that of UTF-8 bytes, but that what lies beyond U+FFFF (whose first byte is F0 or more) is a pair of surrogates
-/// there, and comes before U+E000 (whose first byte is EE).
+/// It equals the order of UTF-8 bytes, with one exception: a character beyond U+FFFF (whose first byte is F0 or more)
+/// is a pair of surrogates in UTF-16, and comes before U+E000 (whose first byte is EE).
 fn compare_utf16(one: &str, other: &str) -> Ordering {
     let rank = |byte: u8| if byte < 0xF0 { (byte, 0) } else { (0xED, byte) };
     let mut bytes = one.bytes().zip(other.bytes());
@@ -164,8 +164,9 @@ fn compare_utf16(one: &str, other: &str) -> Ordering {
 }
 
 impl Store {
-    /// Calls `listener` when the sorted ids of a table's rows are others than they were: when it was added, or at the
-    /// last call. It sorts anew when rows came or went, or the cell changed that it sorts by.
+    /// Calls `listener` when the sorted ids of a table's rows differ from those at the last call, or at first from
+    /// those when the listener was added. The rows are sorted again when rows are added or removed, or when the cell
+    /// that they are sorted by changes.
     pub fn add_sorted_row_ids_listener(
         &self,
         table_id: impl Into<Id>,
@@ -195,8 +196,9 @@ impl Store {
 }
 
 impl Mutators<'_> {
-    /// Calls `listener` when the sorted ids of a table's rows are others than they were: when it was added, or at the
-    /// last call. It sorts anew when rows came or went, or the cell changed that it sorts by.
+    /// Calls `listener` when the sorted ids of a table's rows differ from those at the last call, or at first from
+    /// those when the listener was added. The rows are sorted again when rows are added or removed, or when the cell
+    /// that they are sorted by changes.
     pub fn add_sorted_row_ids_listener(
         &self,
         table_id: impl Into<Id>,

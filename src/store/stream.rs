@@ -18,14 +18,14 @@ use super::{
     shared::{Shared, lock},
 };
 
-/// What changed in a store since the stream was last read: see [`Store::changes`].
+/// A stream of the changes of a store since the stream was last read: see [`Store::changes`].
 ///
-/// Each item is the net difference between the store when the last item was taken and the store now. A slow reader gets
-/// fewer items and larger ones, never a longer queue: what is kept meanwhile is the old state of the rows and values
-/// that were touched. What was set and set back is not mentioned.
+/// Each item is the net difference between the store at the time of the last item and the store now. A slow reader
+/// receives fewer and larger items, never a longer queue: in the meantime, only the old state of the touched rows and
+/// values is stored. A cell that was set and then restored is not mentioned.
 ///
-/// It never waits for a transaction. It ends once the last [`Store`] of those that share the data is gone, and what
-/// changed until then was taken.
+/// The stream never waits for a transaction. It ends once the last [`Store`] that shares the data is gone, and all
+/// changes until then have been read.
 #[derive(Debug)]
 #[must_use = "nothing is kept for a stream that is dropped"]
 pub struct ChangesStream {
@@ -33,7 +33,7 @@ pub struct ChangesStream {
     feed: Arc<Feed>,
 }
 
-/// What one stream has not told yet.
+/// The changes that one stream has not returned yet.
 #[derive(Debug, Default)]
 pub(super) struct Feed(Mutex<Pending>);
 
@@ -45,11 +45,11 @@ struct Pending {
 }
 
 impl Store {
-    /// The changes from now on, as a [`Stream`].
+    /// Returns the changes from now on, as a [`Stream`].
     ///
-    /// To begin with what is there already, take both at the start of one transaction; otherwise an edit may come
-    /// between them. If you take the content after the stream, the first item may repeat what the content has already; to
-    /// apply that again does no harm.
+    /// To start from the present content, take both the content and the stream in one transaction; otherwise an edit
+    /// may come between them. If you take the content after the stream, the first item may repeat changes that the
+    /// content already has; applying them again does no harm.
     ///
     /// ```
     /// # use futures_util::StreamExt;
@@ -68,7 +68,7 @@ impl Store {
     /// ```
     pub fn changes(&self) -> ChangesStream {
         let feed = Arc::new(Feed::default());
-        // A transaction that is being committed on another thread is either settled by now or looks for feeds later.
+        // A transaction that another thread is committing is either settled by now, or looks for feeds later.
         let state = self.shared.state();
         lock(&self.shared.feeds).push(Arc::clone(&feed));
         self.shared.add_trace();
@@ -78,7 +78,7 @@ impl Store {
 }
 
 impl Shared {
-    /// Wakes those who may have something to read, now that no transaction is open.
+    /// Wakes the readers that may have something to read, now that no transaction is open.
     pub(super) fn wake_feeds(&self, panics: &mut Panics) {
         let feeds = lock(&self.feeds).clone();
         for waker in feeds.iter().filter_map(|feed| feed.due()) {
@@ -86,7 +86,7 @@ impl Shared {
         }
     }
 
-    /// Ends the streams: nobody is left who could write.
+    /// Ends the streams: no writer is left.
     pub(super) fn close_feeds(&self) {
         let feeds = lock(&self.feeds).clone();
         for feed in feeds {
@@ -104,7 +104,7 @@ impl Feed {
         lock(&self.0).before.extend(before);
     }
 
-    /// The waker, if there is something to tell.
+    /// The waker, if the stream has an item or has ended.
     fn due(&self) -> Option<Waker> {
         let mut pending = lock(&self.0);
         if pending.before.is_empty() && !pending.closed { None } else { pending.waker.take() }
@@ -115,11 +115,12 @@ impl Stream for ChangesStream {
     type Item = Changes;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Changes>> {
-        // Wakers are somebody else's code: cloned and dropped without a lock.
+        // Wakers run code from outside this crate: they are cloned and dropped without a lock.
         let waker = context.waker().clone();
         let state = self.shared.state();
         let mut pending = lock(&self.feed.0);
-        // While a transaction is open, even one of this thread, the data is none that will surely last. Its end wakes.
+        // While a transaction is open, even one of this thread, the data may still be rolled back. The end of the
+        // transaction wakes the reader.
         if state.writer.is_none() {
             let changes = mem::take(&mut pending.before).changes_to(&state.data);
             if !changes.is_empty() {

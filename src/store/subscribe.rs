@@ -13,12 +13,14 @@ use super::{
     listeners::{Kind, Listeners, Pattern, Role},
 };
 
-/// Where listeners are added that may change what they hear of: TinyBase's `mutator` flag. See [`Store::mutators`].
+/// Adds mutators, which are listeners that may change the transaction that they are notified of: TinyBase's `mutator`
+/// flag. See [`Store::mutators`].
 #[derive(Clone, Copy, Debug)]
 pub struct Mutators<'a>(pub(super) &'a Store);
 
 impl Store {
-    /// Where listeners are added that are told before a transaction is committed, and whose writes belong to it.
+    /// Returns the handle for adding mutators: listeners that are called before a transaction is committed, and whose
+    /// writes belong to that transaction.
     ///
     /// ```
     /// use roommate::{ANY, Cell, Store};
@@ -52,11 +54,11 @@ macro_rules! add {
 macro_rules! listeners {
     ($($(#[$doc:meta])* $name:ident($($id:ident),*): $kind:ident => $event:ident;)*) => {
         /// Listening. Each listener is called until its [`Subscription`] is dropped, in the order that
-        /// [`Store`](Store#listeners) tells. A call that is under way on another thread goes on after the drop; none
-        /// begins after it. Each id may be [`ANY`](crate::ANY).
+        /// [`Store`](Store#listeners) describes. A call that is in progress on another thread continues after the drop;
+        /// no call begins after it. Each id may be [`ANY`](crate::ANY).
         ///
-        /// A listener owns what its closure captured. If that is a store, and the subscription lives in it too, both
-        /// live for ever; the store that an event carries is enough for most.
+        /// A listener owns what its closure captured. If the closure captured the store and owns the subscription as
+        /// well, neither is ever freed. Most listeners need only the store that the event carries.
         impl Store {$(
             $(#[$doc])*
             pub fn $name(
@@ -68,7 +70,7 @@ macro_rules! listeners {
             }
         )*}
 
-        /// The same listeners as those of [`Store`], as mutators.
+        /// The same listeners as those of [`Store`], added as mutators.
         impl Mutators<'_> {$(
             $(#[$doc])*
             pub fn $name(
@@ -83,43 +85,43 @@ macro_rules! listeners {
 }
 
 listeners! {
-    /// Calls `listener` for each cell that was offered and could not be taken.
+    /// Calls `listener` for each cell that a write offered and that was rejected.
     add_invalid_cell_listener(table_id, row_id, cell_id): InvalidCell => InvalidCellEvent;
-    /// Calls `listener` when the first table came or the last one went.
+    /// Calls `listener` when the first table is added or the last one is removed.
     add_has_tables_listener(): HasTables => HasTablesEvent;
-    /// Calls `listener` when tables came or went.
+    /// Calls `listener` when tables are added or removed.
     add_table_ids_listener(): TableIds => TableIdsEvent;
-    /// Calls `listener` for each table that came or went.
+    /// Calls `listener` for each table that is added or removed.
     add_has_table_listener(table_id): HasTable => HasTableEvent;
-    /// Calls `listener` when cells came to the first row of a table that has them, or went from the last.
+    /// Calls `listener` when the first row of a table gets a cell id, or the last row that has it loses it.
     add_table_cell_ids_listener(table_id): TableCellIds => TableCellIdsEvent;
-    /// Calls `listener` for each cell that came to the first row of a table that has it, or went from the last.
+    /// Calls `listener` for each cell id that the first row of a table gets, or that the last row with it loses.
     add_has_table_cell_listener(table_id, cell_id): HasTableCell => HasTableCellEvent;
     /// Calls `listener` when the number of rows of a table changed.
     add_row_count_listener(table_id): RowCount => RowCountEvent;
-    /// Calls `listener` when rows came to or went from a table.
+    /// Calls `listener` when rows are added to or removed from a table.
     add_row_ids_listener(table_id): RowIds => RowIdsEvent;
-    /// Calls `listener` for each row that came or went.
+    /// Calls `listener` for each row that is added or removed.
     add_has_row_listener(table_id, row_id): HasRow => HasRowEvent;
-    /// Calls `listener` when cells came to or went from a row.
+    /// Calls `listener` when cells are added to or removed from a row.
     add_cell_ids_listener(table_id, row_id): CellIds => CellIdsEvent;
-    /// Calls `listener` for each cell that came or went.
+    /// Calls `listener` for each cell that is added or removed.
     add_has_cell_listener(table_id, row_id, cell_id): HasCell => HasCellEvent;
     /// Calls `listener` for each cell that a transaction changed.
     add_cell_listener(table_id, row_id, cell_id): Cell => CellEvent;
-    /// Calls `listener` for each row of which cells changed.
+    /// Calls `listener` for each row in which cells changed.
     add_row_listener(table_id, row_id): Row => RowEvent;
     /// Calls `listener` for each table in which something changed.
     add_table_listener(table_id): Table => TableEvent;
     /// Calls `listener` when something in the tables changed.
     add_tables_listener(): Tables => TablesEvent;
-    /// Calls `listener` for each value that was offered and could not be taken.
+    /// Calls `listener` for each value that a write offered and that was rejected.
     add_invalid_value_listener(value_id): InvalidValue => InvalidValueEvent;
-    /// Calls `listener` when the first value came or the last one went.
+    /// Calls `listener` when the first value is added or the last one is removed.
     add_has_values_listener(): HasValues => HasValuesEvent;
-    /// Calls `listener` when values came or went.
+    /// Calls `listener` when values are added or removed.
     add_value_ids_listener(): ValueIds => ValueIdsEvent;
-    /// Calls `listener` for each value that came or went.
+    /// Calls `listener` for each value that is added or removed.
     add_has_value_listener(value_id): HasValue => HasValueEvent;
     /// Calls `listener` for each value that a transaction changed.
     add_value_listener(value_id): Value => ValueEvent;
@@ -139,11 +141,11 @@ macro_rules! transaction_listeners {
 }
 
 transaction_listeners! {
-    /// Calls `listener` when a transaction has started. What it writes belongs to the transaction.
+    /// Calls `listener` when a transaction has started. Writes by `listener` belong to the transaction.
     add_start_transaction_listener: StartTransaction;
-    /// Calls `listener` when a transaction is about to finish. What it writes belongs to the transaction, and if it
-    /// panics, the transaction is rolled back.
+    /// Calls `listener` when a transaction is about to finish. Writes by `listener` belong to the transaction. If
+    /// `listener` panics, the transaction is rolled back.
     add_will_finish_transaction_listener: WillFinishTransaction;
-    /// Calls `listener` when a transaction did finish, after everybody else was told what it changed.
+    /// Calls `listener` when a transaction is finished, after all other listeners have been notified of its changes.
     add_did_finish_transaction_listener: DidFinishTransaction;
 }

@@ -1,4 +1,4 @@
-//! Telling listeners what changed, in TinyBase's order.
+//! Notifying listeners of changes, in TinyBase's order.
 
 use indexmap::IndexSet;
 
@@ -17,17 +17,17 @@ use super::{
     told::{Told, balance},
 };
 
-/// One round of telling those who listened before it.
+/// One round of notifying the listeners that were added before it.
 pub(super) struct Round<'a> {
     pub(super) store: &'a Store,
     pub(super) told: &'a Told,
     pub(super) role: Role,
-    /// Separates those who listened already from those who will.
+    /// Separates the listeners that were added before the round from later ones.
     pub(super) mark: u64,
     pub(super) panics: &'a mut Panics,
 }
 
-/// Tells which ids came or went, if any did, and then of each of them.
+/// Reports which ids were added or removed, if any, and then each of them.
 macro_rules! tell_ids {
     (
         $round:ident, $changed:expr, $ids_kind:ident => $ids_event:ident,
@@ -50,8 +50,7 @@ macro_rules! tell_ids {
 }
 
 impl Store {
-    /// Tells those who listen to the stages of an open transaction.
-    /// Says whether there may be any.
+    /// Notifies listeners of a stage of an open transaction. Returns whether there may be any.
     pub(super) fn tell_stage(&self, kind: Kind, panics: &mut Panics) -> bool {
         let listeners = &self.shared.listeners;
         if !listeners.has(Role::Listener, kind) {
@@ -63,9 +62,9 @@ impl Store {
         true
     }
 
-    /// Tells the mutators what the open transaction has come to. Each of the four groups is told what it is when that
-    /// group's turn comes, and hears nothing of what its own members write. The first that panics is the last that is
-    /// told. Says whether there may be any.
+    /// Notifies the mutators of the changes of the open transaction so far. Each of the four groups receives the
+    /// changes as of its turn, and is not notified of the writes of its own members. After a panic, no further mutator
+    /// is called. Returns whether there may be any mutators.
     pub(super) fn tell_mutators(&self, panics: &mut Panics) -> bool {
         let listeners = &self.shared.listeners;
         if !listeners.has_any(Role::Mutator, Kind::InvalidCell, Kind::Values) {
@@ -86,7 +85,7 @@ impl Store {
 }
 
 impl<'a> Round<'a> {
-    /// Tells what was committed, and last that the transaction did finish.
+    /// Reports what was committed, and last that the transaction is finished.
     pub(super) fn tell(mut self) {
         self.tell_invalid_cells();
         self.tell_tables();
@@ -121,7 +120,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// First who came and went, from tables to cells; then cells, rows, tables.
+    /// First additions and removals, from tables to cells; then changes of cells, rows, tables.
     fn tell_tables(&mut self) {
         if self.told.net.has_cells() && self.has_any(Kind::HasTables, Kind::Tables) {
             let table_cell_ids = self.table_cell_ids();
@@ -145,8 +144,8 @@ impl<'a> Round<'a> {
         tell_ids!(self, told.net.table_ids(), TableIds => TableIdsEvent, HasTable => HasTableEvent(table_id), []);
     }
 
-    /// Which cells came to tables or went from them. It takes a look at the store, and so comes before the first listener,
-    /// who may write.
+    /// Which cell ids were added to or removed from tables. This reads the store, so it has to run before the first
+    /// listener, which may write.
     fn table_cell_ids(&self) -> Vec<(&'a Id, Map<IdChange>)> {
         let Self { store, told, .. } = *self;
         if !self.has(Kind::TableCellIds) && !self.has(Kind::HasTableCell) {
@@ -175,7 +174,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Tells of rows that came or went, and of the order in such a table.
+    /// Reports rows that were added or removed, and the order in such a table.
     fn tell_row_ids(&mut self) {
         let Self { store, told, .. } = *self;
         if !self.has_any(Kind::RowIds, Kind::SortedRowIds) {
@@ -190,7 +189,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Tells of the order in tables whose rows are the same, by the cells that changed.
+    /// Reports the order in tables whose rows are the same, by the cells that changed.
     fn tell_unsorted(&mut self) {
         let Self { store, told, .. } = *self;
         if !self.has(Kind::SortedRowIds) {
@@ -292,7 +291,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// The same with ids that may be missing.
+    /// Like `call`, with ids that may be missing.
     fn call_some(&mut self, kind: Kind, ids: &[Option<&Id>], event: &Event<'_>) {
         let audience = self.store.shared.listeners.matching(self.role, kind, ids);
         self.tell_audience(audience, event);

@@ -1,4 +1,4 @@
-//! Stories of the whole store. What a single file does alone is tested in that file.
+//! Scenarios of the whole store. The tests of a single file are in that file.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,7 +21,7 @@ mod sorted;
 mod threads;
 mod transactions;
 
-/// What listeners heard, in order.
+/// The events that listeners received, in order.
 #[derive(Clone, Default)]
 struct Heard(Arc<Mutex<Vec<String>>>);
 
@@ -30,7 +30,7 @@ impl Heard {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(what.into());
     }
 
-    /// What was heard since the last call.
+    /// The events since the last call.
     fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -44,7 +44,7 @@ fn table(rows: &[(&str, &[(&str, i32)])]) -> Table {
     rows.iter().map(|(id, cells)| (*id, row(cells))).collect()
 }
 
-/// Everything, in order, which `==` does not look at.
+/// The whole content, including its order, which `==` ignores.
 fn order(store: &Store) -> String {
     format!("{:?}", store.content())
 }

@@ -1,4 +1,4 @@
-//! What there is to tell of a transaction, or of several that are told together.
+//! The report of one transaction, or of several that are reported together.
 
 use std::mem;
 
@@ -11,17 +11,17 @@ use super::{
     shared::State,
 };
 
-/// What there is to tell.
+/// A report to listeners.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Told {
     pub(super) net: Net,
     pub(super) invalid: Invalid,
     pub(super) touched: Touched,
-    /// How many tables and values there are after it.
+    /// The number of tables and of values after it.
     pub(super) counts: (usize, usize),
 }
 
-/// Whether anything was written, even if it came to nothing.
+/// Whether anything was written, even without a net change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Touched {
     pub(super) cells: bool,
@@ -29,7 +29,7 @@ pub(super) struct Touched {
 }
 
 impl Touched {
-    /// What surely was written to.
+    /// The parts that certainly were written to.
     pub(super) fn by(net: &Net) -> Self {
         Self { cells: net.has_cells(), values: !net.values.is_empty() }
     }
@@ -41,7 +41,7 @@ impl Touched {
 }
 
 impl Told {
-    /// What the open transaction has come to so far.
+    /// The report of the open transaction so far.
     pub(super) fn of_open(state: &State) -> Self {
         let (mut net, mut touched) = (state.log.net(&state.data), state.log.touched());
         if let Some(earlier) = &state.earlier {
@@ -53,21 +53,21 @@ impl Told {
         Self { net, invalid: state.invalid.clone(), touched, counts }
     }
 
-    /// What the transaction has come to that is over, and had no stages. Takes it out of the state.
+    /// The report of a transaction that is over and had no stages. Takes it out of the state.
     pub(super) fn of_whole(state: &mut State) -> Self {
-        // Before the log is emptied.
+        // This has to come before the log is emptied.
         let touched = state.log.touched();
         let net = state.log.take_net(&state.data);
         let counts = (state.data.tables.len(), state.data.values.len());
         Self { net, invalid: mem::take(&mut state.invalid), touched, counts }
     }
 
-    /// Whether there is nothing to tell but that a transaction did finish.
+    /// Whether there is nothing to report except that a transaction is finished.
     pub(super) fn is_empty(&self) -> bool {
         self.net.is_empty() && self.invalid.is_empty()
     }
 
-    /// Adds what came later.
+    /// Adds a later report.
     pub(super) fn extend(&mut self, later: Self) {
         self.net.extend(later.net);
         self.invalid.extend(later.invalid);
@@ -75,12 +75,12 @@ impl Told {
         self.counts = later.counts;
     }
 
-    /// Whether there are tables now, if that is new.
+    /// Whether there are tables now; none if that has not changed.
     pub(super) fn has_tables(&self) -> Option<bool> {
         changed_presence(self.counts.0, &self.net.table_ids())
     }
 
-    /// Whether there are values now, if that is new.
+    /// Whether there are values now; none if that has not changed.
     pub(super) fn has_values(&self) -> Option<bool> {
         changed_presence(self.counts.1, &self.value_ids())
     }
@@ -99,7 +99,7 @@ impl Told {
     }
 }
 
-/// How many more there are of what came or went.
+/// The number of added ids minus the number of removed ones.
 pub(super) fn balance(ids: &Map<IdChange>) -> isize {
     ids.values().map(|change| if *change == IdChange::Added { 1 } else { -1 }).sum()
 }
@@ -110,19 +110,19 @@ fn changed_presence(now: usize, ids: &Map<IdChange>) -> Option<bool> {
 }
 
 impl Store {
-    /// The net changes so far of the transaction that this thread has open, as
-    /// [`TransactionEvent::changes`](crate::TransactionEvent::changes) tells them; none outside of one.
+    /// Returns the net changes so far of the transaction that this thread has open, as
+    /// [`TransactionEvent::changes`](crate::TransactionEvent::changes) does; empty outside of a transaction.
     pub fn transaction_changes(&self) -> Changes {
         self.open().net.changes()
     }
 
-    /// What the transaction that this thread has open has changed so far, at every level, as
-    /// [`TransactionEvent::log`](crate::TransactionEvent::log) tells it; nothing outside of one.
+    /// Returns the changes so far of the transaction that this thread has open, at every level, as
+    /// [`TransactionEvent::log`](crate::TransactionEvent::log) does; empty outside of a transaction.
     pub fn transaction_log(&self) -> TransactionLog {
         self.open().log()
     }
 
-    /// What the open transaction has come to so far.
+    /// The report of the open transaction so far.
     pub(super) fn open(&self) -> Told {
         let state = self.shared.state();
         if state.is_written_elsewhere() { Told::default() } else { Told::of_open(&state) }
@@ -130,9 +130,10 @@ impl Store {
 }
 
 impl Store {
-    /// Which cells came to the first row of a table that has them, or went from the last.
+    /// Which cell ids the first row of a table got, or the last row that had them lost.
     ///
-    /// For each cell that came or went it looks for one row that has kept it: usually one of the first.
+    /// For each cell id that was added or removed, this looks for one row that has had it all the time: usually one of
+    /// the first.
     pub(super) fn table_cell_ids_changed(&self, table_id: &str, table: &NetTable) -> Map<IdChange> {
         let mut balances: Map<isize> = Map::new();
         for row in table.rows.values() {
@@ -141,7 +142,7 @@ impl Store {
             }
         }
         let change = |(cell_id, balance): (Id, isize)| {
-            // One more row than those to which it came has had it all the time.
+            // If the cell is in more rows than those that got it, another row has had it all the time.
             let enough = balance.max(0) as usize + 1;
             let now = self.rows_with_cell(table_id, &cell_id, enough);
             match (now as isize > balance, now > 0) {

@@ -1,4 +1,4 @@
-//! Transactions: one at a time, all or nothing, and told of once they are over.
+//! Transactions: one at a time, all or nothing, and reported to listeners once they are over.
 
 use std::{
     mem,
@@ -23,22 +23,38 @@ use super::{
 
 mod end;
 
-/// How many rounds of listeners' answers to each other's writes there may be: enough for any that come to an end.
+/// The limit of rounds in which listeners react to each other's writes: more than any finite exchange needs.
 const ROUNDS: usize = 100;
 
 impl Store {
-    /// Runs `body` as one transaction: what it writes takes effect together, or not at all.
+    /// Runs `body` as one transaction: either all of its writes take effect together, or none.
     ///
-    /// The transaction is rolled back, to the order of rows and cells, when `body` returns an error or panics, or a
-    /// mutator or a will-finish listener panics; no other thread ever saw it. Then nobody hears of it any more; only who
-    /// was told that it will finish is told that it did, with nothing.
+    /// The transaction is rolled back if `body` returns an error or panics, or if a mutator or a will-finish listener
+    /// panics. A rollback restores even the order of rows and cells, and no other thread ever sees what was rolled
+    /// back. It is not reported to listeners, with one exception: if will-finish listeners have been called already,
+    /// did-finish listeners are called as well, with empty changes.
     ///
-    /// A transaction in a transaction is part of it. If the inner one fails the outer one is rolled back as well, even
-    /// where its body went on and returned `Ok`: the result is then an error of kind [`ErrorKind::Callback`].
+    /// A transaction inside a transaction is part of it. If the inner one fails, the outer one is rolled back as well,
+    /// even if its body continues and returns `Ok`.
     ///
-    /// It waits until other threads' transactions, and the listeners that they call, are done; and meanwhile other
-    /// threads read what was there before. So a body that itself waits for another thread which writes to the store waits
-    /// for ever.
+    /// The call waits until the transactions of other threads, and the listeners that they call, are done. Other
+    /// threads read the data as it was before the transaction until the transaction is committed. A body that waits for
+    /// another thread that writes to the store therefore deadlocks.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of `body`. Returns [`ErrorKind::Callback`], converted to `E`, in these cases:
+    ///
+    /// - A transaction inside this one failed, in `body` or in a listener, although `body` returned `Ok`. All of the
+    ///   transaction is rolled back.
+    /// - The call comes from a listener, after listeners have reacted to each other's writes in 100 rounds. `body` is
+    ///   not called.
+    /// - The store is being committed. `body` is not called.
+    ///
+    /// # Panics
+    ///
+    /// Continues a panic of `body`, of a mutator, or of a start or will-finish listener, after the rollback. Continues
+    /// a panic of any other listener after the commit.
     ///
     /// ```
     /// use roommate::{Error, ErrorKind, Store};
@@ -57,12 +73,17 @@ impl Store {
         self.run(body, None)
     }
 
-    /// Runs `body` as one transaction that `do_rollback` may yet take back: TinyBase's `transaction` with `doRollback`.
+    /// Runs `body` as one transaction that `do_rollback` may undo: TinyBase's `transaction` with `doRollback`.
     ///
-    /// `do_rollback` is asked after the mutators, and looks at what the transaction has come to. If it returns true,
-    /// everything is as it was, while the result of `body` is returned all the same. Other than after a failure,
-    /// listeners hear of such a transaction: will-finish listeners, whose writes then are all that it does; those to what
-    /// could not be taken; and did-finish listeners. In a transaction in a transaction nobody asks.
+    /// `do_rollback` is called after the mutators, and can inspect what the transaction has changed so far. If it
+    /// returns true, the store is restored to its state before the transaction, but the call still returns the result
+    /// of `body`. Unlike after a failure, some listeners are called for such a transaction: will-finish listeners,
+    /// whose writes are then its only changes; listeners to invalid cells and values; and did-finish listeners. In a
+    /// transaction inside a transaction, `do_rollback` is not called.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::transaction`]. A rollback by `do_rollback` is not an error.
     ///
     /// ```
     /// use roommate::{Error, Store};
@@ -116,7 +137,7 @@ impl Store {
         if !kept && result.is_ok() { Err(E::from(failed_inside())) } else { result }
     }
 
-    /// Ends the open transaction, in TinyBase's order; says whether it was committed.
+    /// Ends the open transaction, in TinyBase's order. Returns whether it was committed.
     pub(super) fn finish(&self, mut kept: bool, do_rollback: Option<&mut DoRollback<'_>>, panics: &mut Panics) -> bool {
         let is_fine = |panics: &Panics| panics.is_empty() && !self.shared.state().failed;
         kept = kept && is_fine(panics);
@@ -138,7 +159,7 @@ impl Store {
             self.commit(None, panics);
         } else {
             self.roll_back();
-            // Who heard that it will finish hears that it did, with nothing.
+            // Will-finish listeners were called, so did-finish listeners are called too, with empty changes.
             if will_finish && self.shared.listeners.has(Role::Listener, Kind::DidFinishTransaction) {
                 self.shared.state_mut().tell_later(Told::default());
             }
@@ -147,12 +168,13 @@ impl Store {
         kept
     }
 
-    /// Runs `body` as one transaction of `origin`, which joins no other: `None`, and nothing is run, where this thread has one
-    /// open ([`Store::poll_no_transaction_here`]).
+    /// Runs `body` as one transaction of `origin`, which joins no other transaction. If this thread has a transaction
+    /// open, returns `None` and does not run `body` ([`Store::poll_no_transaction_here`]).
     ///
-    /// Only a panic of `body` rolls it back, and goes on to the caller. What listeners do does it no harm: when a mutator
-    /// or a will-finish listener panics, what such listeners wrote is rolled back, and a panic of any listener ends here;
-    /// the flag says that there was one. The limit of rounds is not for it.
+    /// Only a panic of `body` rolls the transaction back, and that panic continues in the caller. Listeners cannot
+    /// affect the writes of `body`: if a mutator or a will-finish listener panics, only the writes of such listeners
+    /// are rolled back. A panic of any listener ends here, and the returned flag reports it. The limit of rounds does
+    /// not apply.
     pub(crate) fn transact_as<R>(&self, origin: Origin, body: impl FnOnce(&Self) -> R) -> Option<(R, bool)> {
         let turn = self.shared.turn.take();
         match self.begin_or_join(false) {
@@ -161,7 +183,7 @@ impl Store {
         }
         let mut ignored = Panics::default();
         let mut derived = Panics::default();
-        // What start listeners write is not the origin's: it is committed before, as the application's.
+        // Writes of start listeners are not the origin's: they are committed first, as writes of the application.
         self.tell_stage(Kind::StartTransaction, &mut ignored);
         if self.shared.state().failed || !ignored.is_empty() {
             self.roll_back();
@@ -190,10 +212,10 @@ impl Store {
         Some((result.unwrap_or_else(|panic| resume_unwind(panic)), panicked))
     }
 
-    /// Runs one write, as a transaction of its own where none is open.
+    /// Runs one write, as a transaction of its own if none is open.
     ///
-    /// With nobody who is told in the middle of it, this is one lock for all of it; with nobody at all who would hear of
-    /// it, it needs no log either.
+    /// If no listener is to be called during the transaction, one lock covers all of it. If no listener is to be called
+    /// at all, the write needs no log either.
     pub(super) fn write<R>(&self, write: impl FnOnce(&mut Writer<'_>) -> R) -> Result<R, Error> {
         let turn = self.shared.turn.take();
         let listeners = &self.shared.listeners;
@@ -228,7 +250,7 @@ impl Store {
         Ok(result)
     }
 
-    /// Opens a transaction, unless this thread has one open. The caller has the turn.
+    /// Opens a transaction, unless this thread has one open. The caller holds the turn.
     pub(super) fn begin_or_join(&self, limited: bool) -> Result<Begin, Error> {
         let (phase, rounds) = {
             let state = self.shared.state();
@@ -254,7 +276,7 @@ impl Store {
         Ok(Begin::Began)
     }
 
-    /// Runs a part of the open transaction, which fails if the part does.
+    /// Runs a part of the open transaction. If the part fails, the whole transaction will fail.
     fn nested<T, E>(&self, body: impl FnOnce(&Self) -> Result<T, E>) -> Result<T, E> {
         struct FailOnUnwind<'a>(&'a Store);
 
@@ -273,18 +295,18 @@ impl Store {
     }
 }
 
-/// What is said where the body of a transaction went on after a failure.
+/// The error of a transaction whose body continued after a failure inside of it.
 pub(super) fn failed_inside() -> Error {
     Error::new(ErrorKind::Callback, "a transaction inside this one failed, so all of it was rolled back")
 }
 
-/// Decides whether a transaction is to be taken back.
+/// Decides whether a transaction is to be rolled back.
 pub(super) type DoRollback<'a> = dyn FnMut(&TransactionEvent<'_>) -> bool + 'a;
 
-/// How a transaction came to be under way.
+/// How a call got its open transaction.
 pub(super) enum Begin {
-    /// It was opened, and is to be ended.
+    /// The call opened the transaction, and has to end it.
     Began,
-    /// It was open already.
+    /// The transaction was open already.
     Joined,
 }

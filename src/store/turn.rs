@@ -6,9 +6,9 @@ use crate::sync::{Condvar, Mutex, this_thread, thread::ThreadId};
 
 use super::shared::lock;
 
-/// A mutex that its owner may take again.
+/// A mutex that its owner may lock again.
 ///
-/// The order of locks is: this one's, then the state's. Neither is held while anybody else's code runs.
+/// Lock order: this mutex, then the state. Neither internal lock is held while code from outside this crate runs.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
     gate: Mutex<Gate>,
@@ -18,19 +18,19 @@ pub(super) struct Turn {
 #[derive(Debug, Default)]
 struct Gate {
     owner: Option<ThreadId>,
-    /// How often the owner has taken it.
+    /// How many times the owner has locked it.
     held: usize,
-    /// How many threads wait for it. To wake nobody would take longer than all the rest.
+    /// How many threads wait for it. Waking when no thread waits would take longer than everything else here.
     waiting: usize,
 }
 
-/// Gives the turn back on drop.
+/// Releases the turn on drop.
 #[derive(Debug)]
 #[must_use = "the turn is given back when this is dropped"]
 pub(super) struct Held<'a>(&'a Turn);
 
 impl Turn {
-    /// Waits for the turn, unless this thread has it.
+    /// Waits for the turn, unless this thread holds it.
     pub(super) fn take(&self) -> Held<'_> {
         let me = this_thread();
         let mut gate = lock(&self.gate);

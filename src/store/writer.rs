@@ -1,13 +1,13 @@
-//! The setters' meaning: what the schemas make of a write, and what of it cannot be taken.
+//! The semantics of the setters: what the schemas change in a write, and what of it is rejected.
 //!
-//! Everything here ends in writes of an [`Edit`], which knows of no schema. Without one each method is that of the edit,
-//! and a look at whether there is anything to write at all.
+//! Everything here ends in writes of an [`Edit`], which ignores schemas. Without a schema, each method calls that of
+//! the edit, and checks whether there is anything to write at all.
 
 use crate::content::{Cell, Changes, Content, Id, Row, Table, Tables, Values};
 
 use super::{data::Edit, invalid::Invalid, rules::Rules};
 
-/// A transaction's way to write under the schemas.
+/// The writes of a transaction under the schemas.
 pub(super) struct Writer<'a> {
     pub(super) edit: Edit<'a>,
     pub(super) rules: &'a Rules,
@@ -38,7 +38,7 @@ impl Writer<'_> {
         if self.edit.data.row(table_id, row_id).is_none()
             && let Some((cell_id, cell)) = row.iter().next()
         {
-            // The first cell brings the row into being, and the defaults with it.
+            // The first cell creates the row, together with the defaults.
             let mut new = schema.new_row(table_id, row_id, cell_id, cell, self.invalid);
             new.extend(row);
             row = new;
@@ -192,7 +192,8 @@ impl Writer<'_> {
         }
     }
 
-    /// Applies changes as an edit. A deleted cell is gone, and no default comes back for it; nor do other cells go.
+    /// Applies changes as an edit. A deleted cell is gone and does not get its default, and no other cells are deleted
+    /// with it.
     pub(super) fn apply(&mut self, changes: &Changes) {
         if self.rules.is_empty() {
             return self.edit.apply(changes);
@@ -223,7 +224,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Applies changes to the letter. What the schemas would have refused is noted, and kept.
+    /// Applies changes exactly as they are. What the schemas would have refused is recorded, and stored.
     pub(super) fn apply_confirmed(&mut self, changes: &Changes) {
         self.edit.apply(changes);
         if let Some(schema) = &self.rules.tables {
@@ -246,7 +247,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Sets all tables anew, under a schema that they were not set under.
+    /// Sets all tables again, under a schema that is newer than they are.
     pub(super) fn revise_tables(&mut self) {
         let tables = self.edit.data.tables();
         if !tables.is_empty() {
@@ -255,14 +256,14 @@ impl Writer<'_> {
         }
     }
 
-    /// Sets all values anew, under a schema that they were not set under.
+    /// Sets all values again, under a schema that is newer than they are.
     pub(super) fn revise_values(&mut self) {
         let values = self.edit.data.values.clone();
         self.edit.del_values();
         self.set_values(&values);
     }
 
-    /// Notes a table without rows, and rows without cells.
+    /// Records a table without rows, and rows without cells, as rejected.
     fn note_empty(&mut self, table_id: &Id, table: &Table) {
         if table.is_empty() {
             self.invalid.cell(&[table_id], None);

@@ -1,4 +1,4 @@
-//! What a cell holds, as a Rust type.
+//! Conversions between cells and Rust types.
 
 use std::{fmt, sync::Arc};
 
@@ -8,10 +8,10 @@ use crate::{
     store::CellSchema,
 };
 
-/// A type whose every value is a cell, or an error: a text that is reserved, an integer beyond 2^53.
+/// A type whose values convert to cells. The conversion fails for some values: a reserved text, an integer beyond 2^53.
 ///
-/// For booleans, integers, floats, texts, [`Json`] and [`Cell`] itself; derived for enums without data and for newtypes
-/// (`#[derive(Cell)]`, feature `derive`); for the rest of the world's types by hand, with [`FromCell`]:
+/// Implemented for booleans, integers, floats, texts, [`Json`] and [`Cell`] itself. Enums without data and newtypes
+/// derive it (`#[derive(Cell)]`, feature `derive`). Implement it by hand for other types, together with [`FromCell`]:
 ///
 /// ```
 /// use std::net::IpAddr;
@@ -45,13 +45,18 @@ use crate::{
     note = "whatever serde can write can be kept as JSON: `#[row(json)]`"
 )]
 pub trait ToCell {
-    /// The cell. Fails with [`ErrorKind::Invalid`] where there is none that stands for this value.
+    /// Converts the value to a cell.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`] if no cell can represent this value.
     fn to_cell(&self) -> Result<Cell>;
 }
 
 /// A type that can be read from a cell: the other half of [`ToCell`].
 ///
-/// Nothing is guessed: a number is no text, and 4.5 is no integer. A float is read to the nearest value of its type.
+/// Types are not converted into each other: a number is not read as a text, nor 4.5 as an integer. A float is read as
+/// the nearest value of its type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what a cell can hold",
     label = "no cell",
@@ -59,16 +64,24 @@ pub trait ToCell {
     note = "whatever serde can write can be kept as JSON: `#[row(json)]`"
 )]
 pub trait FromCell: Sized {
-    /// The value. Fails with [`ErrorKind::Invalid`] where the cell is of another type, or out of range.
+    /// Converts a cell to the value.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`] if the cell is of another type, or out of range.
     fn from_cell(cell: &Cell) -> Result<Self>;
 
-    /// What a schema may say of such a cell. Anything, unless the type says more.
+    /// Returns the schema of such a cell. Defaults to a schema that accepts any type but null.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`] if the type has no valid schema. The schemas of this crate are always valid.
     fn schema() -> Result<CellSchema> {
         any_cell()
     }
 }
 
-/// What any cell is, but null.
+/// A schema that accepts any cell but null.
 pub(super) fn any_cell() -> Result<CellSchema> {
     use CellKind::{Array, Boolean, Number, Object, String};
     CellSchema::any_of([String, Number, Boolean, Object, Array])
@@ -144,7 +157,7 @@ macro_rules! integers {
         impl FromCell for $integer {
             fn from_cell(cell: &Cell) -> Result<Self> {
                 let exact = |number: f64| {
-                    // Saturates: what is out of range, or has a fraction, comes back as another number.
+                    // The cast saturates: a number that is out of range, or has a fraction, becomes another number.
                     let integer = number as Self;
                     (number.abs() <= MAX_SAFE && integer as f64 == number).then_some(integer)
                 };
@@ -166,9 +179,9 @@ fn cell<C: TryInto<Cell, Error: Into<Error>>>(value: C) -> Result<Cell> {
     value.try_into().map_err(Into::into)
 }
 
-/// The error of a cell that is something else than expected.
+/// The error of a cell that is not as expected.
 pub(super) fn unfit(expected: impl fmt::Display, found: &Cell) -> Error {
-    /// How much of a text an error repeats.
+    /// How many characters of a text an error repeats.
     const CHARS: usize = 40;
     let found = match found {
         Cell::Null => "null".into(),
@@ -184,7 +197,7 @@ pub(super) fn unfit(expected: impl fmt::Display, found: &Cell) -> Error {
     Error::new(ErrorKind::Invalid, format!("expected {expected}, found {found}"))
 }
 
-/// The error of a text that is no variant of an enum: for `#[derive(Cell)]`.
+/// The error of a text that is not a variant of an enum: for `#[derive(Cell)]`.
 pub fn no_such_variant(cell: &Cell, texts: &[&str]) -> Error {
     let texts: Vec<_> = texts.iter().map(|text| format!("{text:?}")).collect();
     let one_of = if texts.len() == 1 { "" } else { "one of " };

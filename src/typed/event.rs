@@ -1,4 +1,4 @@
-//! What listeners of a typed table are told.
+//! The event of a typed table.
 
 use std::{fmt, marker::PhantomData};
 
@@ -9,9 +9,9 @@ use crate::{
     store::{RowEvent, Store},
 };
 
-/// A row of a typed table came, went, or changed in a cell of `R`.
+/// A row of a typed table was added or removed, or a cell of `R` in it changed.
 ///
-/// The rows are read when they are asked for.
+/// A row is converted on each call of [`TypedRowEvent::old_row`] or [`TypedRowEvent::new_row`].
 #[non_exhaustive]
 pub struct TypedRowEvent<'a, R> {
     /// The store, to read and to write.
@@ -25,19 +25,26 @@ pub struct TypedRowEvent<'a, R> {
 }
 
 impl<'a, R: TypedRow> TypedRowEvent<'a, R> {
-    /// The event, if it is one for those who know `R` alone.
+    /// The event, if it concerns a cell of `R`, or the row as a whole.
     pub(super) fn of(event: &'a RowEvent<'a>) -> Option<Self> {
         let RowEvent { store, table_id, row_id, .. } = event;
         event.concerns(R::CELL_IDS).then_some(Self { store, table_id, row_id, event, row: PhantomData })
     }
 
-    /// The row before the transaction; `None` if there was none. Fails as [`TypedTable::get`](super::TypedTable::get).
+    /// Returns the row before the transaction; `None` if it did not exist.
+    ///
+    /// # Errors
+    ///
+    /// As [`TypedTable::get`](super::TypedTable::get).
     pub fn old_row(&self) -> Result<Option<R>> {
         self.read(&self.event.old_row())
     }
 
-    /// The row as the transaction left it; `None` if there is none. Fails as
-    /// [`TypedTable::get`](super::TypedTable::get).
+    /// Returns the row after the transaction; `None` if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// As [`TypedTable::get`](super::TypedTable::get).
     pub fn new_row(&self) -> Result<Option<R>> {
         self.read(&self.event.new_row())
     }

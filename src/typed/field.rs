@@ -15,10 +15,11 @@ use crate::{
     store::{CellSchema, Pattern},
 };
 
-/// What a field of a typed row may be: what a cell holds ([`ToCell`] and [`FromCell`]), or an `Option` of that.
+/// A type that can be a field of a typed row: a type that a cell can hold ([`ToCell`] and [`FromCell`]), or an `Option`
+/// of such a type.
 ///
-/// `None` is no cell. Read, a null is `None` as well, unless the type in the `Option` takes a null itself, as [`Cell`]
-/// does.
+/// `None` is written as the absence of the cell. A null is read as `None`, unless the type in the `Option` accepts null
+/// itself, as [`Cell`] does.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a row",
     note = "a field is what a cell can hold, or an `Option` of it",
@@ -26,13 +27,25 @@ use crate::{
     note = "whatever serde can write can be kept as JSON: `#[row(json)]`"
 )]
 pub trait Field: Sized {
-    /// The cell; `None` for none.
+    /// Converts the field to a cell; `None` if it has no cell.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`] if no cell can represent the field.
     fn to_field(&self) -> Result<Option<Cell>>;
 
-    /// The value of the cell, or of its absence. Fails with [`ErrorKind::Invalid`].
+    /// Converts a cell, or its absence, to the field.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`] if the cell does not fit, or if it is missing and the field needs one.
     fn from_field(cell: Option<&Cell>) -> Result<Self>;
 
-    /// What a schema may say of the cell, where there is one.
+    /// Returns the schema of the cell, for rows that have it.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`] if the type has no valid schema.
     fn schema() -> Result<CellSchema>;
 }
 
@@ -67,10 +80,10 @@ impl<T: ToCell + FromCell> Field for Option<T> {
     }
 }
 
-/// The id of a cell that holds a `T`, in rows that are an `R`.
+/// The id of a cell that holds a `T`, in rows of type `R`.
 ///
-/// `#[derive(Row)]` makes one for each field: `Pet::AGE` for `age`. With it one cell is read and written as its type
-/// ([`TypedTable::cell`](super::TypedTable::cell)), and it is taken wherever an id is:
+/// `#[derive(Row)]` makes one for each field: `Pet::AGE` for `age`. It reads and writes one cell as its type
+/// ([`TypedTable::cell`](super::TypedTable::cell)), and every method that takes an id accepts it:
 /// `store.add_cell_listener("pets", ANY, Pet::AGE, ...)`.
 pub struct CellId<R, T> {
     id: &'static str,
@@ -82,7 +95,7 @@ pub struct CellId<R, T> {
 }
 
 impl<R, T> CellId<R, T> {
-    /// A field that is a cell.
+    /// The id of a field that is stored as a cell.
     pub const fn new(id: &'static str) -> Self
     where
         T: Field,
@@ -91,11 +104,11 @@ impl<R, T> CellId<R, T> {
         Self { id, to_cell, from_cell, schema, default: None, row: PhantomData }
     }
 
-    /// A field that is kept as JSON: an object or array, a text, a number or a boolean, as serde writes the type. What
-    /// serde writes as `null` is no cell.
+    /// The id of a field that is stored as JSON: as an object or array, a text, a number or a boolean, depending on how
+    /// serde writes the type. A field that serde writes as `null` has no cell.
     ///
-    /// Integers beyond 2^53 are refused, since JavaScript would round them. A float that is not finite is `null` to
-    /// `serde_json`, which then cannot read it: such a type needs `#[serde(with = ...)]`.
+    /// Integers beyond 2^53 are refused, since JavaScript would round them. `serde_json` writes a float that is not
+    /// finite as `null`, which it then cannot read as a float: such a type needs `#[serde(with = ...)]`.
     pub const fn json(id: &'static str) -> Self
     where
         T: Serialize + DeserializeOwned,
@@ -104,23 +117,31 @@ impl<R, T> CellId<R, T> {
         Self { id, to_cell, from_cell, schema, default: None, row: PhantomData }
     }
 
-    /// The same, with what the field is where there is no such cell.
+    /// Sets the value of the field for rows without the cell.
     pub const fn with_default(self, default: fn() -> T) -> Self {
         Self { default: Some(default), ..self }
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub const fn as_str(&self) -> &'static str {
         self.id
     }
 
-    /// Reads the field from a row. Fails with [`ErrorKind::Invalid`], in the name of the cell.
+    /// Reads the field from a row.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`] if the cell does not fit, or if it is missing and the field needs one. The
+    /// message names the cell.
     pub fn read(&self, row: &Row) -> Result<T> {
         self.value(row.get(self.id))
     }
 
-    /// Writes the field to a row; a field that is no cell removes the one that is there. Fails with
-    /// [`ErrorKind::Invalid`], in the name of the cell.
+    /// Writes the field to a row. A field without a cell, such as `None`, removes the present cell.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`] if no cell can represent `value`. The message names the cell.
     pub fn write(&self, value: &T, row: &mut Row) -> Result<()> {
         match self.cell(value)? {
             Some(cell) => row.insert(self.id, cell),
@@ -129,7 +150,13 @@ impl<R, T> CellId<R, T> {
         Ok(())
     }
 
-    /// What a schema says of the cell: of its type; required, unless it may be absent; with the default, if there is one.
+    /// Returns the schema of the cell: its type and its default, if there is one. The cell is required, unless the
+    /// field can be absent or has a default.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`] if the default cannot be a cell, or if the schema of the type does not accept it.
+    /// The message names the cell.
     pub fn schema(&self) -> Result<CellSchema> {
         let schema = || {
             let schema = (self.schema)()?;
@@ -184,7 +211,7 @@ fn from_json<T: DeserializeOwned>(cell: Option<&Cell>) -> Result<T> {
     }
 }
 
-/// Fails where an integer would be rounded.
+/// Fails if an integer would be rounded.
 fn check_integers(value: &Value) -> Result<()> {
     match value {
         Value::Number(number) => match (number.as_i64(), number.as_u64()) {

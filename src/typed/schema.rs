@@ -1,13 +1,18 @@
-//! Schemas of what structs can read.
+//! Schemas made from structs.
 
 use super::{TypedRow, within};
 use crate::{content::Id, error::Result, store::TablesSchema};
 
 impl TablesSchema {
-    /// The same with the cells of `R` in a table, which is added if need be.
+    /// Adds the cells of `R` in a table, and the table if the schema does not have it yet.
     ///
-    /// A cell is of its field's type, an enum one of its texts. It is required unless the field is an `Option`, or has a
-    /// default, which is then that of the schema too. Fails where such a default cannot be a cell.
+    /// A cell has its field's type; the cell of an enum is one of its texts. It is required unless the field is an
+    /// `Option` or has a default. The default of the field becomes the default of the schema.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the default of a field cannot be a cell, or if the
+    /// schema of its type does not accept it. The message names the table and the cell.
     ///
     /// ```
     /// use roommate::{Row, Store, TablesSchema};

@@ -54,16 +54,16 @@ use crate::{
 /// # Ok::<(), roommate::Error>(())
 /// ```
 ///
-/// It is the store's table, and no copy: what it writes everybody sees and hears of, and whatever is written otherwise
-/// (by another client, a web page, code without types) is read here. Where that does not fit `R`, reading it is an error
-/// of kind [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) that names the table, the row and the cell, and nothing else
-/// comes of it.
+/// The typed table is a view of the store's table, not a copy. All readers and listeners of the store see its writes,
+/// and it reads data from every other source: another client, a web page, or code without types. Reading a row or cell
+/// that does not fit `R` returns an error of kind [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) that names the
+/// table, the row and the cell, and has no other effect.
 ///
-/// Each call is one transaction, or a part of the one that is open, as with [`Store`]. What fails writes nothing. Under a
-/// schema, what that refuses is written here no more than by [`Store`]; one that refuses nothing of `R` is made by
-/// [`TablesSchema::with_table_of`](crate::TablesSchema::with_table_of).
+/// Each call is one transaction, or a part of the open one, as with [`Store`]. A call that fails writes nothing. A
+/// schema restricts these writes as it restricts those of [`Store`];
+/// [`TablesSchema::with_table_of`](crate::TablesSchema::with_table_of) makes a schema that refuses no row of `R`.
 ///
-/// It holds its store; clones are cheap.
+/// A typed table owns a clone of its store. Clones are cheap.
 pub struct TypedTable<R> {
     store: Store,
     table_id: Id,
@@ -72,23 +72,32 @@ pub struct TypedTable<R> {
 
 /// Typed tables.
 impl Store {
-    /// The table, as one whose rows are `R`. Nothing is read or checked yet, and there need not be such a table.
+    /// Returns a view of the table with rows of type `R`. Nothing is read or checked yet, and the table need not exist.
     ///
-    /// Two types may be two views of one table, each of which knows some of the cells.
+    /// Two types may be two views of one table, each with some of its cells.
     pub fn table_of<R: TypedRow>(&self, table_id: impl Into<Id>) -> TypedTable<R> {
         TypedTable { store: self.clone(), table_id: table_id.into(), row: PhantomData }
     }
 }
 
-/// Reading. What is returned is a copy; to read several rows as they are at one time, read them in one transaction.
+/// Reading. The results are copies. To read several rows as of the same moment, read them in one transaction.
 impl<R: TypedRow> TypedTable<R> {
-    /// One row, if there is one. Fails where a cell does not fit, or one is missing that is no `Option` and has no
-    /// default.
+    /// Returns one row; `None` if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if a cell of `R` does not fit, or if a cell is missing
+    /// whose field is not an `Option` and has no default. The message names the table, the row and the cell.
     pub fn get(&self, row_id: &str) -> Result<Option<R>> {
         read(&self.table_id, row_id, &self.store.row(&self.table_id, row_id))
     }
 
-    /// One field of a row, if there is such a row: no other cell is read, nor has to fit.
+    /// Returns one field of a row; `None` if the row does not exist. Other cells are not read, and need not fit.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the cell does not fit, or if it is missing and its
+    /// field is not an `Option` and has no default. The message names the table, the row and the cell.
     pub fn cell<T>(&self, row_id: &str, cell_id: CellId<R, T>) -> Result<Option<T>> {
         let value = match self.store.cell(&self.table_id, row_id, cell_id.as_str()) {
             Some(cell) => cell_id.value(Some(&cell)),
@@ -103,8 +112,11 @@ impl<R: TypedRow> TypedTable<R> {
         value.map(Some).map_err(|error| self.at(row_id, error))
     }
 
-    /// The rows as they are now, each with its id, in the order in which they were inserted. A row that does not fit is
-    /// an error in its place, and ends nothing.
+    /// Iterates over the present rows, each with its id, in the order of insertion.
+    ///
+    /// # Errors
+    ///
+    /// A row that does not fit is an item with the error of [`TypedTable::get`]. The iteration continues after it.
     pub fn iter(&self) -> impl Iterator<Item = Result<(Id, R)>> + use<R> {
         let (rows, table_id) = (self.store.table(&self.table_id), self.table_id.clone());
         rows.into_iter().map(move |(row_id, row)| match R::from_row(&row) {
@@ -113,44 +125,51 @@ impl<R: TypedRow> TypedTable<R> {
         })
     }
 
-    /// The ids of the rows, those that do not fit included.
+    /// Returns the ids of the rows, including those that do not fit `R`.
     pub fn ids(&self) -> Vec<Id> {
         self.store.row_ids(&self.table_id)
     }
 
-    /// Whether there is such a row, fit or not.
+    /// Whether the row exists, even if it does not fit `R`.
     pub fn contains(&self, row_id: &str) -> bool {
         self.store.has_row(&self.table_id, row_id)
     }
 
-    /// How many rows there are, those that do not fit included.
+    /// Returns the number of rows, including those that do not fit `R`.
     pub fn len(&self) -> usize {
         self.store.row_count(&self.table_id)
     }
 
-    /// Whether there is no row.
+    /// Whether the table has no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The id of the table.
+    /// Returns the id of the table.
     pub fn id(&self) -> &Id {
         &self.table_id
     }
 
-    /// The store that holds the table.
+    /// Returns the store that holds the table.
     pub fn store(&self) -> &Store {
         &self.store
     }
 }
 
-/// Writing. Each fails where no cell can stand for a field, in the name of the row and the cell, and otherwise as the
-/// method of [`Store`] does that it calls.
+/// Writing. An error that concerns a field names the row and the cell. Other errors are those of the [`Store`] method
+/// that is called.
 impl<R: TypedRow> TypedTable<R> {
-    /// Sets one row: its cells are those of `row` and no others, as with [`Store::set_row`]. So cells that `R` does not
-    /// know are deleted; [`TypedTable::update`] keeps them.
+    /// Sets one row to the cells of `row` and no others, as with [`Store::set_row`]. Cells that are not fields of `R`
+    /// are deleted; [`TypedTable::update`] preserves them.
     ///
-    /// A row all of whose fields are `None` has no cells, and so is deleted.
+    /// A row whose fields are all `None` has no cells, and is deleted.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), and writes nothing, if no cell can represent a field.
+    ///
+    /// Returns [`ErrorKind::Callback`](crate::ErrorKind::Callback), and writes nothing, under the conditions of
+    /// [`Store::transaction`].
     pub fn set(&self, row_id: impl Into<Id>, row: &R) -> Result<()> {
         let row_id = row_id.into();
         let cells = row.to_row().map_err(|error| self.at(&row_id, error))?;
@@ -160,18 +179,33 @@ impl<R: TypedRow> TypedTable<R> {
         self.store.set_row(&self.table_id, row_id, cells)
     }
 
-    /// Sets the cells that `row` has and leaves all others, as with [`Store::set_partial_row`]: also those whose field
-    /// is `None`.
+    /// Sets the cells that `row` has and leaves all others as they are, as with [`Store::set_partial_row`]. A field
+    /// that is `None` does not delete its cell.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), and writes nothing, if no cell can represent a field.
+    ///
+    /// Returns [`ErrorKind::Callback`](crate::ErrorKind::Callback), and writes nothing, under the conditions of
+    /// [`Store::transaction`].
     pub fn set_partial(&self, row_id: impl Into<Id>, row: &R) -> Result<()> {
         let row_id = row_id.into();
         let cells = row.to_row().map_err(|error| self.at(&row_id, error))?;
         self.store.set_partial_row(&self.table_id, row_id, cells)
     }
 
-    /// Changes one row, in one transaction, and returns what it is then; `None` if there is no such row.
+    /// Changes one row, in one transaction, and returns the changed row; `None` if the row does not exist.
     ///
-    /// Only cells whose field `update` changes are written, so that others may write the others at the same time, and
-    /// cells that `R` does not know stay.
+    /// Only cells whose fields `update` changes are written. Other clients can therefore write the other cells at the
+    /// same time, and cells that are not fields of `R` stay.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), and writes nothing, if the present row does not fit
+    /// `R`, as with [`TypedTable::get`], or if no cell can represent a field.
+    ///
+    /// Returns [`ErrorKind::Callback`](crate::ErrorKind::Callback), and writes nothing, under the conditions of
+    /// [`Store::transaction`].
     ///
     /// ```
     /// use roommate::{Row, Store};
@@ -190,13 +224,20 @@ impl<R: TypedRow> TypedTable<R> {
     /// # Ok::<(), roommate::Error>(())
     /// ```
     pub fn update(&self, row_id: &str, update: impl FnOnce(&mut R)) -> Result<Option<R>> {
-        // The inner result is this call's alone: what does not fit rolls back nobody's transaction.
+        // The inner result is only returned from this call: a row that does not fit rolls back no open transaction.
         self.store.transaction(|_| Ok::<_, Error>(self.update_open(row_id, update)))?
     }
 
-    /// Sets one field of a row, and leaves the others; a field that is no cell (`None`) is deleted.
+    /// Sets one field of a row, and leaves the others as they are. A field without a cell (`None`) deletes its cell.
     ///
-    /// Of a row that is not there yet, this makes one of a single cell.
+    /// If the row does not exist yet, this creates a row of a single cell.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), and writes nothing, if no cell can represent `value`.
+    ///
+    /// Returns [`ErrorKind::Callback`](crate::ErrorKind::Callback), and writes nothing, under the conditions of
+    /// [`Store::transaction`].
     pub fn set_cell<T>(&self, row_id: impl Into<Id>, cell_id: CellId<R, T>, value: T) -> Result<()> {
         let row_id = row_id.into();
         match cell_id.cell(&value).map_err(|error| self.at(&row_id, error))? {
@@ -205,7 +246,15 @@ impl<R: TypedRow> TypedTable<R> {
         }
     }
 
-    /// Adds a row under an id that is a number, and returns it; see [`Store::add_row`] for when not to.
+    /// Adds a row under an id that is a number, and returns the id; see [`Store::add_row`] for when not to.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), and writes nothing, if no cell can represent a field,
+    /// if all fields are `None`, or if a schema refuses the row.
+    ///
+    /// Returns [`ErrorKind::Callback`](crate::ErrorKind::Callback), and writes nothing, under the conditions of
+    /// [`Store::transaction`].
     pub fn add(&self, row: &R) -> Result<Id> {
         let cells =
             row.to_row().map_err(|error| within(format_args!("a new row of table {:?}", self.table_id), error))?;
@@ -213,6 +262,11 @@ impl<R: TypedRow> TypedTable<R> {
     }
 
     /// Deletes one row, with all of its cells.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Callback`](crate::ErrorKind::Callback), and writes nothing, under the conditions of
+    /// [`Store::transaction`].
     pub fn del(&self, row_id: &str) -> Result<()> {
         self.store.del_row(&self.table_id, row_id)
     }
@@ -235,8 +289,9 @@ impl<R: TypedRow> TypedTable<R> {
 
 /// Listening.
 impl<R: TypedRow + 'static> TypedTable<R> {
-    /// Calls `listener` for each row that came, went, or of which a cell of `R` changed, until the [`Subscription`] is
-    /// dropped. The id may be [`ANY`](crate::ANY). The order is that of [row listeners](Store#listeners).
+    /// Calls `listener` for each row that is added or removed, or in which a cell of `R` changes, until the
+    /// [`Subscription`] is dropped. The id may be [`ANY`](crate::ANY). The order is that of [row
+    /// listeners](Store#listeners).
     ///
     /// ```
     /// use roommate::{ANY, Row, Store};

@@ -1,13 +1,13 @@
-//! A map out of many entries at once.
+//! Building a map from many entries at once.
 
 use std::mem;
 
 use super::{CHUNK, Id, Map, UNINDEXED, index::Index};
 
-/// A map in the making. Its ids are looked at once, at the end, and not at each entry.
+/// A builder of a map. It checks and indexes the ids once, at the end, and not for each entry.
 #[derive(Debug)]
 pub(crate) struct Builder<V> {
-    /// It has no index as yet, however many entries.
+    /// It has no index yet, regardless of the number of entries.
     map: Map<V>,
 }
 
@@ -16,12 +16,12 @@ impl<V: Clone> Builder<V> {
         Self { map: Map::new() }
     }
 
-    /// Adds an entry. Of several with one id the last counts, in the place of the first.
+    /// Adds an entry. Of several entries with the same id, the last one counts, at the position of the first.
     #[inline]
     pub(crate) fn push(&mut self, id: Id, value: V) {
         let Map { tail, more } = &mut self.map;
         match tail.len() {
-            // Very many maps of changes have one entry.
+            // Maps of changes very often have exactly one entry.
             0 => tail.reserve_exact(1),
             CHUNK => {
                 let full = mem::replace(tail, Vec::with_capacity(CHUNK)).into();

@@ -1,4 +1,4 @@
-//! What leaves a map, and the holes that it leaves.
+//! Removing entries from a map, and the holes that this leaves.
 
 use std::{mem, sync::Arc};
 
@@ -7,13 +7,13 @@ use super::{Builder, Entry, Id, Map, More, UNINDEXED, hashed};
 impl<V: Clone> Map<V> {
     /// Removes an entry, keeping the order of the others, and returns it.
     ///
-    /// It costs the same in a map of any size, on average: the entry leaves a hole, and the holes are closed once they
+    /// The average cost is the same in a map of any size: the entry leaves a hole, and the holes are closed once they
     /// outnumber the entries.
     pub fn remove(&mut self, id: &str) -> Option<V> {
         self.remove_at(self.slot(id)?)
     }
 
-    /// Keeps the entries for which `keep` says so.
+    /// Retains the entries for which `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(&Id, &mut V) -> bool) {
         let Self { tail, more } = self;
         let Some(more) = more else {
@@ -45,8 +45,8 @@ impl<V: Clone> Map<V> {
         Some(value)
     }
 
-    /// Removes the entry in a slot, and leaves a hole. No other entry changes its slot, so [`Self::restore`] can undo it
-    /// exactly.
+    /// Removes the entry in a slot, and leaves a hole. No other entry changes its slot, so [`Self::restore`] can undo
+    /// this exactly.
     pub(crate) fn take(&mut self, slot: usize) -> Entry<V> {
         let taken = self.entry_mut(slot).take()?;
         let more = self.more_mut();
@@ -60,7 +60,7 @@ impl<V: Clone> Map<V> {
     /// Puts an entry into the slot that it had before it was taken out.
     pub(crate) fn restore(&mut self, slot: usize, id: Id, value: V) {
         if slot >= self.slots() {
-            // It stood at the end, which was cut off.
+            // The entry was at the end, which was cut off.
             self.push(id, value);
             return;
         }

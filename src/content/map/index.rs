@@ -1,11 +1,11 @@
-//! Which slot has which id.
+//! The index from ids to slots.
 
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashTable, hash_table::Entry};
 
-/// A hash table of slots alone: the ids lie in the slots. Seeded, since ids come from strangers.
+/// A hash table of slots alone: the ids are in the slots. The hash is seeded, since ids come from untrusted clients.
 #[derive(Clone, Default)]
 pub(super) struct Index {
     slots: HashTable<u32>,
@@ -17,13 +17,13 @@ impl Index {
         let mut index = Self { slots: HashTable::with_capacity(2 * super::UNINDEXED), seed: RandomState::default() };
         for (slot, id) in ids {
             let hash = index.hash(id.as_bytes());
-            // It grows by `insert`, which knows the ids.
+            // Only `insert`, which knows the ids, makes it grow.
             index.slots.insert_unique(hash, slot as u32, |_| hash);
         }
         index
     }
 
-    /// The index of as many ids, by slot, unless two of them are one.
+    /// The index of `count` ids, by slot; none if two of the ids are equal.
     pub(super) fn of_distinct<'a>(count: usize, ids: impl Iterator<Item = &'a super::Id> + Clone) -> Option<Self> {
         let known: Vec<&[u8]> = ids.map(super::Id::as_bytes).collect();
         let mut index = Self { slots: HashTable::with_capacity(count), seed: RandomState::default() };
@@ -31,7 +31,7 @@ impl Index {
             let hash = index.hash(id);
             match index.slots.entry(hash, |other| known[*other as usize] == *id, |_| hash) {
                 Entry::Occupied(_) => return None,
-                // There is room for all of them, so it does not ask for the hashes of the others.
+                // The table has room for all ids, so it does not need the hashes of the others.
                 Entry::Vacant(vacant) => drop(vacant.insert(slot as u32)),
             }
         }
@@ -49,7 +49,7 @@ impl Index {
         self.find(id, |_| true)
     }
 
-    /// Notes a slot; `id_of` tells the ids of those that were noted before.
+    /// Adds a slot; `id_of` returns the ids of the slots that were added before.
     pub(super) fn insert<'a>(&mut self, id: &[u8], slot: usize, id_of: impl Fn(usize) -> &'a [u8]) {
         let Self { slots, seed } = self;
         let hash = |id: &[u8]| seed.hash_one(id);

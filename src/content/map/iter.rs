@@ -1,4 +1,4 @@
-//! Walking through a map.
+//! Iterating over a map.
 
 use std::{fmt, iter::FusedIterator, mem, slice, sync::Arc, vec};
 
@@ -110,7 +110,7 @@ impl<'a, V> IntoIterator for &'a Map<V> {
     }
 }
 
-/// The entries of a chunk: moved where nobody shares it.
+/// The entries of a chunk: moved if no other map shares the chunk.
 fn owned<V: Clone>(mut chunk: Arc<[Entry<V>]>) -> Vec<Entry<V>> {
     match Arc::get_mut(&mut chunk) {
         Some(entries) => entries.iter_mut().map(mem::take).collect(),

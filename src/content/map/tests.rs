@@ -8,7 +8,7 @@ use super::*;
 enum Op {
     Insert(u8, u32),
     Remove(u8),
-    /// Takes out so many, and puts them back where they stood.
+    /// Takes out this number of entries, and restores them in their slots.
     TakeAndRestore(Vec<u8>),
     /// Adds entries at the end and cuts them off again.
     PushAndCut(Vec<u8>),

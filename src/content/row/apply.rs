@@ -11,7 +11,7 @@ pub(crate) fn apply_row(row: &mut Row, changes: &RowChanges) {
 }
 
 impl Row {
-    /// The row that changes make where there is none, of one of `shapes` if it has exactly these cells.
+    /// The row that changes create from nothing. It uses one of `shapes` if that has exactly these cells.
     pub(crate) fn of_changes<'a>(changes: &RowChanges, mut shapes: impl Iterator<Item = &'a Arc<Shape>>) -> Self {
         let is_of = |shape: &&Arc<Shape>| {
             let ids = shape.ids();
@@ -62,7 +62,7 @@ impl Row {
         self.narrow().is_some_and(|(own, _)| Arc::ptr_eq(own, shape) || own.ids() == shape.ids())
     }
 
-    /// Takes a shape that [is the row's own](Self::is_of), so that both share it.
+    /// Sets a shape that [equals that of the row](Self::is_of), so that both share it.
     pub(crate) fn set_shape(&mut self, shared: Arc<Shape>) {
         if let Repr::Narrow { shape, .. } = &mut self.0 {
             debug_assert!(shape.ids() == shared.ids(), "a shape of other cells");
@@ -71,7 +71,7 @@ impl Row {
     }
 }
 
-/// Where a cell stands, which most likely is at `guess`: changes mostly come in the order of the row.
+/// The position of a cell, which most likely is `guess`: changes are mostly in the order of the row.
 #[inline]
 fn position_near(shape: &Shape, guess: usize, id: &Id) -> Option<usize> {
     let right = shape.ids().get(guess).is_some_and(|known| known == id);

@@ -1,4 +1,4 @@
-//! Which cells a row has, shared by all rows that have the same ones.
+//! The cell ids of a row, shared by all rows that have the same ones.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,13 +8,14 @@ use super::{Id, Row};
 #[derive(Debug)]
 pub(crate) struct Shape {
     ids: Box<[Id]>,
-    /// What [`Shape::prefixes`] made once.
+    /// The cached result of [`Shape::prefixes`].
     prefixes: OnceLock<Option<Box<[Box<str>]>>>,
 }
 
-/// The shapes that a table's rows have, so that the next row of the same kind takes the same one.
+/// The shapes of a table's rows, so that the next row with the same cells uses the same shape.
 ///
-/// It forgets the oldest where a table has very many kinds of rows: such rows take more memory, and no more.
+/// If a table has very many different shapes, the oldest are dropped. Rows that then share no shape take more memory;
+/// there is no other effect.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shapes {
     last: Option<Arc<Shape>>,
@@ -22,7 +23,7 @@ pub(crate) struct Shapes {
     oldest: usize,
 }
 
-/// How many shapes are remembered.
+/// How many shapes are stored.
 pub(super) const KNOWN: usize = 32;
 
 impl Shape {
@@ -39,25 +40,25 @@ impl Shape {
         self.ids.iter().position(|known| known.as_bytes() == id.as_bytes())
     }
 
-    /// The same by an id, of which a short one is compared at once.
+    /// The position of an [`Id`]; a short one is compared in one step.
     #[inline]
     pub(super) fn position_of(&self, id: &Id) -> Option<usize> {
         self.ids.iter().position(|known| known == id)
     }
 
-    /// What stands before each cell in a text form of the row; `make` is the same at every call.
+    /// The text before each cell in a text form of the row; `make` has to be the same in every call.
     pub(crate) fn prefixes(&self, make: impl FnOnce(&[Id]) -> Option<Box<[Box<str>]>>) -> Option<&[Box<str>]> {
         self.prefixes.get_or_init(|| make(&self.ids)).as_deref()
     }
 }
 
 impl Shapes {
-    /// The shape of the last row: a good guess as to the next one's.
+    /// The shape of the last row: a good guess for the next row.
     pub(crate) fn last(&self) -> Option<&Arc<Shape>> {
         self.last.as_ref()
     }
 
-    /// The row with its shape from here, unless it has that already.
+    /// The row with an equal shape from here; none if the row has that shape already.
     pub(crate) fn shared(&mut self, row: &Row) -> Option<Row> {
         let (shape, _) = row.narrow()?;
         if self.last.as_ref().is_some_and(|last| Arc::ptr_eq(last, shape)) {

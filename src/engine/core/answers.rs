@@ -1,4 +1,4 @@
-//! What came of what was begun: a watch, a notice, a load, a save, an alarm.
+//! Handles results: of a watch, a notice, a load, a save, a timer.
 
 use super::{
     Apply, Busy, Core, Effect, Life, Timer,
@@ -10,7 +10,7 @@ use crate::{
     persister::{Certainty, Notice, Saved},
 };
 
-/// How often in a row a place may answer a save with "found" before that counts as a failure.
+/// How often in a row a backend may answer a save with [`Saved::Found`] before that counts as a failure.
 const MAX_FOUND: u32 = 3;
 
 impl Core {
@@ -34,7 +34,7 @@ impl Core {
         self.halted = false;
         match notice {
             Notice::Stale => {
-                // The place is back: what failed because it was away need not wait any longer.
+                // The backend is reachable again. What failed because it was not need not wait any longer.
                 self.backoff.reset();
                 self.stale = true;
             }
@@ -44,7 +44,7 @@ impl Core {
             Notice::Missing { receipt, missing } => {
                 self.apply(Apply::Confirmed(receipt, missing, Certainty::Presumed, self.show()));
             }
-            // A place that was empty and tells changes was made by somebody: there is more than these changes.
+            // A backend that was empty and now reports changes has had a first save: it holds more than these changes.
             Notice::Changes(_) if self.known == Some(false) => self.stale = true,
             Notice::Changes(changes) => self.take_in(Apply::Changes(changes, self.show())),
             Notice::Content(content) => {
@@ -69,7 +69,8 @@ impl Core {
                     Some(Step::Load { initial }) => initial.take(),
                     _ => None,
                 };
-                // Who only saves looked whether the place still holds something.
+                // An engine that only saves loads to see whether the backend still holds content. It does not apply
+                // that content.
                 if let Some(content) = content.or(initial)
                     && (self.busy_for_call || self.auto_load)
                 {
@@ -97,7 +98,7 @@ impl Core {
                 self.end_busy();
                 self.found += 1;
                 if self.found < MAX_FOUND {
-                    // The step, or auto-save, goes on with what the found content does not show.
+                    // The step, or auto-save, goes on to save what the found content does not show.
                     return self.succeeded();
                 }
                 Err(Error::new(ErrorKind::Unavailable, "the place goes on answering saves with what it holds already"))
@@ -123,7 +124,7 @@ impl Core {
                 self.succeeded();
                 let step = self.calls.front_mut().filter(|_| self.busy_for_call).and_then(Queued::step_mut);
                 if let Some(Step::Save { whole, .. }) = step {
-                    // The step is done when nothing waits that was edited before the call.
+                    // The step is done when no edit from before the call waits.
                     *whole = false;
                 }
             }

@@ -1,9 +1,9 @@
-//! When to try again.
+//! The delays before retries.
 
 use std::time::Duration;
 
-/// Delays that double from a minimum to a maximum, each shortened at random by up to a half, so that clients that lost a
-/// place together do not all come back to it at once.
+/// Delays that double from a minimum to a maximum. Each is shortened at random by up to a half, so that clients that
+/// lost a backend together do not all come back to it at once.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     min: Duration,
@@ -19,7 +19,7 @@ impl Backoff {
         Self { min, max, failures: 0, waiting: false, random: seed | 1 }
     }
 
-    /// After a failure: how long to wait.
+    /// Returns how long to wait after a failure.
     pub(crate) fn wait(&mut self) -> Duration {
         let delay = self.min.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(self.max);
         self.failures = (self.failures + 1).min(31);
@@ -35,7 +35,7 @@ impl Backoff {
         self.waiting = false;
     }
 
-    /// Something went well: the next delay is the shortest again.
+    /// Something succeeded: the next delay is the shortest again.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
         self.waiting = false;

@@ -1,4 +1,4 @@
-//! Calls of the application, one after another, and what each consists of.
+//! The application's calls, one after another, and the steps of each.
 
 use std::{collections::VecDeque, mem, time::Duration};
 
@@ -8,11 +8,11 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// Which call is answered.
+/// Identifies a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct CallId(pub(crate) u64);
 
-/// What the application calls.
+/// A call of the application.
 #[derive(Debug)]
 pub(crate) enum Call {
     Load {
@@ -31,9 +31,9 @@ pub(crate) enum Call {
     StopAutoLoad,
     StopAutoSave,
     StopAutoPersisting,
-    /// An action of the application's own; its driver knows it by the call's id.
+    /// An action of the application. The driver finds it by the call's id.
     Schedule,
-    /// Ends the engine within about the deadline, saving what is left if `flush` and auto-save is on.
+    /// Ends the engine within about the deadline. Saves what is left if `flush` and auto-save is on.
     Destroy {
         flush: bool,
         deadline: Duration,
@@ -48,7 +48,7 @@ pub(super) enum Step {
         initial: Option<Content>,
     },
     BeginAutoLoad,
-    /// Saves what was edited up to a certain edit; `whole`: the content, whether something was edited or not.
+    /// Saves the edits up to `up_to`. If `whole`, saves the content, even without any edit.
     Save {
         whole: bool,
         up_to: EditId,
@@ -58,12 +58,12 @@ pub(super) enum Step {
     Flush(EditId),
 }
 
-/// A call that waits for its turn, or for the end of one of its steps.
+/// A call that waits for its turn, or for one of its steps to end.
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) id: CallId,
     steps: VecDeque<Step>,
-    /// What it has begun, and takes back when a later step of it fails.
+    /// What the call has begun. It is undone when a later step of the call fails.
     began_auto_load: bool,
     began_auto_save: bool,
 }
@@ -90,7 +90,7 @@ impl Core {
         self.halted = false;
         let shared = self.settings.capability.shared;
         let watch_to_load = || Some(Step::Watch);
-        // A shared place confirms in its stream.
+        // A shared backend confirms saves in its stream.
         let watch_to_save = || shared.then_some(Step::Watch);
         let auto_load = |initial| [watch_to_load(), Some(Step::Load { initial }), Some(Step::BeginAutoLoad)];
         let save = |whole| Some(Step::Save { whole, up_to: summary.newest });
@@ -119,7 +119,7 @@ impl Core {
         self.calls.push_back(Queued { id, steps, began_auto_load: false, began_auto_save: false });
     }
 
-    /// Stops at once, whatever is under way, and takes the stopped half out of calls that have not begun it.
+    /// Stops at once, even with an operation in flight. Calls that have not begun the stopped half lose it.
     fn stop(&mut self, id: CallId, load: bool, save: bool) {
         self.auto_load &= !load;
         self.auto_save &= !save;
@@ -190,7 +190,7 @@ impl Core {
         self.effects.push_back(Effect::End);
     }
 
-    /// The first call's step is done: on to its next, or its answer.
+    /// The first call's step is done. The call goes on to its next step, or is answered.
     pub(super) fn step_done(&mut self) {
         let Some(call) = self.calls.front_mut() else { return };
         match call.steps.pop_front() {
@@ -208,7 +208,7 @@ impl Core {
         }
     }
 
-    /// What was under way has failed.
+    /// The operation in flight has failed.
     pub(super) fn failed(&mut self, error: Error) {
         if error.is_temporary() {
             self.report(error);
@@ -231,17 +231,17 @@ impl Core {
         }
     }
 
-    /// Takes the first call away before it is done.
+    /// Removes the first call before it is done.
     fn end_call(&mut self) -> Option<CallId> {
         let call = self.calls.pop_front()?;
-        // A half that began goes with the half that could not.
+        // If one half cannot start, the half that has begun is stopped.
         self.auto_load &= !call.began_auto_load;
         self.auto_save &= !call.began_auto_save;
         Some(call.id)
     }
 
-    /// What was edited cannot be saved, since the outbox does not take it. Whoever waits for that is told so: the call
-    /// whose save is next, and every flush.
+    /// The outbox cannot store the edits, so they cannot be saved. The calls that wait for them fail: the call whose
+    /// save is next, and every flush.
     pub(super) fn unkept(&mut self, error: Error) {
         let waits = |call: &Queued| call.steps.iter().any(|step| matches!(step, Step::Flush(_)));
         if self.busy_for_call && self.busy == Some(Busy::Watch) && self.calls.front().is_some_and(waits) {
@@ -268,7 +268,7 @@ impl Core {
         }
     }
 
-    /// Something went well.
+    /// An operation succeeded.
     pub(super) fn succeeded(&mut self) {
         self.halted = false;
         self.backoff.reset();
@@ -302,12 +302,12 @@ impl Core {
         self.change_status(Status::Idle);
     }
 
-    /// Whether a save has to be of everything: where a place is shared, only the first to it.
+    /// Whether a save has to contain everything. For a shared backend, only the first save does.
     pub(super) fn is_whole(&self, asked: bool) -> bool {
         if self.settings.capability.shared { self.known != Some(true) } else { asked }
     }
 
-    /// Whether nobody would tell what becomes of a save to a shared place.
+    /// Whether no stream would report the outcome of a save to a shared backend.
     pub(super) fn lacks_receipts(&self) -> bool {
         let capability = self.settings.capability;
         capability.watch && capability.shared && !self.watching
@@ -320,7 +320,7 @@ impl Core {
         }
     }
 
-    /// Nobody tells that an empty place was made by somebody's first save: it is asked again.
+    /// No notice reports the first save of another client to an empty backend, so the engine loads again.
     pub(super) fn poll_while_empty(&mut self) {
         let capability = self.settings.capability;
         if self.known == Some(false) && capability.shared && capability.watch && !self.polling {
@@ -329,7 +329,7 @@ impl Core {
         }
     }
 
-    /// Takes in what the place told, as a load.
+    /// Applies what the backend reported. It counts as a load.
     pub(super) fn take_in(&mut self, apply: Apply) {
         let status = self.status;
         self.stats.loads += 1;

@@ -1,4 +1,4 @@
-//! What to begin next, when nothing is under way.
+//! Decides what to begin next, when no operation is in flight.
 
 use super::{Busy, Core, Effect, Summary, Timer, calls::Step};
 
@@ -46,7 +46,7 @@ impl Core {
         let gathers_no_more = summary.is_retry || summary.has_backlog;
         self.owed &= summary.is_retry;
         let shared = self.settings.capability.shared;
-        // What was sent to a place that has lost everything since waits for another first save.
+        // The backend lost everything after these edits were sent. They wait for another first save.
         let is_stranded = shared && summary.sent > 0 && self.known == Some(false);
         let saves = self.auto_save || is_stranded || waits && (self.owed || !self.flushes.is_empty());
         let watches = self.auto_load || shared && (saves || summary.sent > 0);

@@ -1,4 +1,4 @@
-//! Cores and replicas of several clients against one place, under every schedule that a seed can make.
+//! Cores and replicas of several clients against one backend, under every schedule that a seed can make.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -15,15 +15,15 @@ use place::{Place, paths};
 
 const CLIENTS: usize = 3;
 
-/// Several clients, their place, and who wrote what.
+/// Several clients, their backend, and which client wrote what.
 #[derive(Debug)]
 struct World {
     place: Place,
     clients: Vec<Client>,
-    /// Every value that is ever written is another one.
+    /// The last value written. Every write writes a value of its own.
     written: i32,
     authors: HashMap<i32, usize>,
-    /// What each client wrote last to a path; `None`: it deleted what was there.
+    /// What each client wrote last to a path, or `None` if it deleted what was there.
     last: Vec<HashMap<String, Option<i32>>>,
 }
 
@@ -41,7 +41,7 @@ enum Op {
     Discard(usize),
 }
 
-/// A part of an edit: what it does to which cell, row, table or value.
+/// A part of an edit: what it does, and to which cell, row, table or value.
 #[derive(Clone, Copy, Debug)]
 struct Part {
     kind: u8,
@@ -112,7 +112,7 @@ impl World {
         }
         let before: HashMap<_, _> = paths(&client.store).map(|path| split(&path)).collect();
         client.edit(&mut self.place, &changes);
-        // The store may have taken in something since; what is of this edit tells itself by its value.
+        // The store may have applied other changes since. The values of this edit show what is left of it.
         let mut after = Content::new();
         after.apply(&changes);
         let after: HashMap<_, _> = paths(&after).map(|path| split(&path)).collect();
@@ -148,7 +148,7 @@ impl World {
         }
     }
 
-    /// The place is well again: everything that is under way comes to its end.
+    /// Repairs the backend, and runs every operation in flight to its end.
     fn settle(&mut self) {
         self.place.refuses_values = false;
         for _ in 0..1000 {
@@ -158,7 +158,7 @@ impl World {
                 moved |= client.hear(&mut self.place);
             }
             if !moved {
-                // Longer than any delay: what waits for another try has it now.
+                // Longer than any delay, so every retry is due now.
                 self.pass(Duration::from_secs(10));
                 let quiet = self.clients.iter().all(|client| !client.is_busy());
                 if quiet && self.clients.iter_mut().all(|client| !client.hear(&mut self.place)) {
@@ -187,14 +187,14 @@ impl World {
         changes
     }
 
-    /// Ends a history: everybody is told to follow the place, and at last everybody does.
+    /// Ends a history: makes every client follow the backend, and waits until all do.
     fn finish(&mut self) {
-        // A place that stays empty is asked again for ever.
+        // An empty backend would be loaded again for ever.
         self.step(&Op::Stranger(vec![Part { kind: 7, table: 0, row: 0, cell: 9 }]));
         self.settle();
         for client in 0..CLIENTS {
-            // Who follows the place already gets no load that would put right what went wrong on the way; a call there is,
-            // because a lasting failure may have halted it.
+            // A client that follows the backend already gets no load, which could hide an earlier mistake. It gets a
+            // call, because a permanent failure may have halted it.
             let follows = self.clients[client].is_following();
             self.call(client, if follows { Kind::Flush } else { Kind::StartAutoPersisting(false) });
         }
@@ -259,7 +259,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     ]
 }
 
-/// What happens to clients that keep their edits and live.
+/// Operations after which clients still have their edits and live.
 fn op() -> impl Strategy<Value = Op> {
     let client = || 0..CLIENTS;
     prop_oneof![
@@ -274,7 +274,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Refusals, discards and ends as well.
+/// All operations, refusals, discards and ends of clients included.
 fn any_op() -> impl Strategy<Value = Op> {
     let client = || 0..CLIENTS;
     prop_oneof![

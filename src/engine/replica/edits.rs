@@ -1,10 +1,11 @@
-//! Arithmetic of changes as edits: what they cover, replaying them on one row, merging them, taking a part away.
+//! Arithmetic of edits: what they cover, how to replay them on a row, how to merge them, and how to take a part away.
 
 use crate::content::{Cell, Changes, Content, Id, Row, RowChanges, TableChanges, apply_row, diff_row};
 
-/// What a waiting edit was made on: the confirmed state with the edits before it. Asked only for what edits cover.
+/// What a waiting edit was made on: the confirmed state with the edits before it. Used only for rows and values that
+/// edits cover.
 pub(super) trait Base {
-    /// A row; empty where there is none.
+    /// A row, or an empty row if there is none.
     fn row(&self, table_id: &str, row_id: &str) -> Row;
     /// The rows that a deletion of the table deletes.
     fn row_ids(&self, table_id: &str) -> Vec<Id>;
@@ -12,12 +13,12 @@ pub(super) trait Base {
     fn value(&self, value_id: &str) -> Option<Cell>;
 }
 
-/// Whether the changes delete the whole table, rows that come later included.
+/// Whether the changes delete the whole table, including rows that are added later.
 pub(super) fn covers_table(changes: &Changes, table_id: &str) -> bool {
     matches!(changes.tables.get(table_id), Some(None))
 }
 
-/// Whether the changes say anything about a row.
+/// Whether the changes affect a row.
 pub(super) fn covers_row(changes: &Changes, table_id: &str, row_id: &str) -> bool {
     match changes.tables.get(table_id) {
         None => false,
@@ -26,12 +27,12 @@ pub(super) fn covers_row(changes: &Changes, table_id: &str, row_id: &str) -> boo
     }
 }
 
-/// Whether the changes say anything about a value.
+/// Whether the changes affect a value.
 pub(super) fn covers_value(changes: &Changes, value_id: &str) -> bool {
     changes.values.contains(value_id)
 }
 
-/// A row with edits replayed on it, oldest first.
+/// Returns a row with edits replayed on it, oldest first.
 pub(super) fn replayed_row<'a>(
     edits: impl Iterator<Item = &'a Changes>,
     table_id: &str,
@@ -48,7 +49,7 @@ pub(super) fn replayed_row<'a>(
     row
 }
 
-/// A value with edits replayed on it, oldest first.
+/// Returns a value with edits replayed on it, oldest first.
 pub(super) fn replayed_value<'a>(
     edits: impl Iterator<Item = &'a Changes>,
     value_id: &str,
@@ -72,16 +73,17 @@ pub(super) fn is_satisfied_by(changes: &Changes, content: &Content) -> bool {
     tables && shows(&changes.values, Some(&content.values))
 }
 
-/// Makes two edits one: `first` becomes the net change that both make to `base`, as one transaction would have told it.
+/// Merges two edits: `first` becomes the net change that both make to `base`, as if one transaction had made it.
 ///
-/// A deletion of a whole table stays one, so that it goes on covering rows that others add. What the first does not say
-/// anything about the second says as it is: a store that does not follow its place may show something else than `base`.
+/// The deletion of a whole table stays a deletion of the table, so that it still covers rows that other clients add.
+/// Where `first` changes nothing, the change of `second` is taken unchanged: a store that does not follow its backend
+/// may show something other than `base`.
 pub(super) fn merge(first: &mut Changes, second: &Changes, base: &impl Base) {
     for (table_id, table) in &second.tables {
         let merged = match table {
             None if !first.tables.contains(table_id) || covers_table(first, table_id) => Some(None),
             None if !base.row_ids(table_id).is_empty() => Some(None),
-            // Nobody but these two edits ever saw the table.
+            // The table existed between these two edits only.
             None => None,
             Some(rows) => merged_table(first.tables.get(table_id), rows, table_id, base).map(Some),
         };
@@ -99,7 +101,8 @@ pub(super) fn merge(first: &mut Changes, second: &Changes, base: &impl Base) {
     }
 }
 
-/// Splits an edit into what was accepted and what was refused of it. What `refused` names beyond the edit is ignored.
+/// Splits an edit into its accepted and its refused part. Anything in `refused` that the edit does not contain is
+/// ignored.
 pub(super) fn without(edit: &Changes, refused: &Changes) -> (Changes, Changes) {
     let (mut accepted, mut rejected) = (Changes::new(), Changes::new());
     for (table_id, table) in &edit.tables {

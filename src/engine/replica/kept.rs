@@ -1,27 +1,27 @@
-//! What an outbox keeps of the unconfirmed edits, and what comes back of an earlier life.
+//! What an outbox stores of the unconfirmed edits, and how an earlier run's edits are restored.
 
 use super::{Edit, EditId, Replica, Stage, View};
 use crate::content::Changes;
 
-/// All unconfirmed edits, to be kept elsewhere.
+/// All unconfirmed edits, to be stored in an outbox.
 #[derive(Debug)]
 pub(crate) struct Sealed {
-    /// Which state of the list this is.
+    /// The revision of the list of edits.
     pub(crate) revision: u64,
     /// The newest edit ever made.
     pub(crate) made: EditId,
-    /// Once this is kept, edits up to here may be saved.
+    /// Once this is stored, edits up to this one may be saved.
     pub(crate) up_to: EditId,
     /// Oldest first.
     pub(crate) edits: Vec<(EditId, Changes)>,
 }
 
-/// How many edits an outbox keeps apart; what is edited beyond that is gathered in one.
+/// How many edits an outbox stores separately. Any further edits are gathered in one.
 const MAX_SEALED: usize = 1024;
 
 impl Replica {
-    /// Returns all unconfirmed edits. What waits is closed to further ones, unless it `gathers` them; then it is kept as it is
-    /// so far, and not to be saved yet.
+    /// Returns all unconfirmed edits. The waiting edit is closed to further changes. If the engine `gathers` edits, it
+    /// is not closed: it is stored as it is so far, and may not be saved yet.
     pub(crate) fn seal(&mut self, gathers: bool) -> Sealed {
         if !gathers {
             self.close();
@@ -35,7 +35,7 @@ impl Replica {
         Sealed { revision: self.revision, made: EditId(self.made), up_to, edits }
     }
 
-    /// Closes what waits to further edits; its id, if there was something to close.
+    /// Closes the waiting edit to further changes. Returns its id, if there was an edit to close.
     pub(crate) fn close(&mut self) -> Option<EditId> {
         let is_full = self.edits.len() > MAX_SEALED;
         let last = self.edits.back_mut().filter(|last| last.stage == Stage::Waiting && !is_full)?;
@@ -43,19 +43,20 @@ impl Replica {
         Some(last.id)
     }
 
-    /// The same where all of it is kept elsewhere already, unless it `gathers`: then it may be saved. Whether that is new.
+    /// Closes the waiting edit, which the outbox has stored already, unless the engine `gathers` edits. The edit may
+    /// then be saved. Returns whether an edit was closed.
     pub(crate) fn close_kept(&mut self, gathers: bool) -> bool {
         let closed = if gathers { None } else { self.close() };
         self.kept = closed.or(self.kept);
         closed.is_some()
     }
 
-    /// Gives only edits up to `id` to saves, from now on: those that are kept elsewhere.
+    /// From now on, gives only edits up to `id` to saves: those that the outbox has stored.
     pub(crate) fn keep(&mut self, id: EditId) {
         self.kept = Some(id);
     }
 
-    /// Takes edits of an earlier life in, under what was edited since this one began.
+    /// Restores the edits of an earlier run, under the edits made since this run began.
     pub(crate) fn restore(&mut self, made: EditId, edits: Vec<(EditId, Changes)>, view: &impl View) -> Changes {
         for edit in &mut self.edits {
             edit.id.0 += made.0;

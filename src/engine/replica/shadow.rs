@@ -10,8 +10,8 @@ use crate::{
 
 /// Confirmed rows and values, where the store shows something else on top.
 ///
-/// An empty row is one that the place does not have. The invariant: a row is here exactly if an unconfirmed edit covers
-/// it; for a table that an edit deletes, that is every row that the place has of it.
+/// An empty row is one that the backend does not have. The invariant: a row is here if and only if an unconfirmed edit
+/// covers it. For a table that an edit deletes, that is every row of the table in the backend.
 #[derive(Debug, Default)]
 pub(super) struct Shadow {
     pub(super) tables: Map<Map<Row>>,
@@ -45,8 +45,8 @@ impl Shadow {
         shadow
     }
 
-    /// Puts what is not covered yet under the shadow. What no edit covers looks in the store as the place confirmed it,
-    /// so `before` is right.
+    /// Adds the rows and values that `changes` covers first. Where no edit covers it, the store shows the confirmed
+    /// state, so `before` is right.
     pub(super) fn cover(&mut self, changes: &Changes, before: &Before) {
         for table_id in changes.tables.keys() {
             for (row_id, row) in before.tables.get(table_id).into_iter().flatten() {
@@ -62,7 +62,7 @@ impl Shadow {
         }
     }
 
-    /// Puts what is not covered yet under the shadow, as the store shows it now.
+    /// Adds the rows and values that `changes` covers first, as the store shows them now.
     pub(super) fn cover_shown(&mut self, changes: &Changes, view: &impl View) {
         for (table_id, table) in &changes.tables {
             let row_ids = match table {
@@ -82,7 +82,7 @@ impl Shadow {
         }
     }
 
-    /// Forgets what `changes` covered and no edit covers any more.
+    /// Removes what `changes` covered and no edit covers any more.
     pub(super) fn uncover(&mut self, changes: &Changes, edits: &VecDeque<Edit>) {
         for (table_id, table) in &changes.tables {
             let row_ids = match table {
@@ -106,7 +106,7 @@ impl Shadow {
         }
     }
 
-    /// Applies confirmed changes to what is here.
+    /// Applies confirmed changes to the rows and values here.
     pub(super) fn apply(&mut self, changes: &Changes) {
         for (table_id, table) in &changes.tables {
             let Some(rows) = self.tables.get_mut(table_id) else { continue };

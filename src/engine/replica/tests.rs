@@ -29,12 +29,12 @@ impl View for Content {
     }
 }
 
-/// One client, its place, and the stream between them.
+/// One client, its backend, and the stream between them.
 #[derive(Debug, Default)]
 struct World {
     replica: Replica,
     store: Content,
-    /// What the client has been told is confirmed: all of it, where the replica keeps a shadow only.
+    /// The confirmed content, as reported to the client: all of it, where the replica has only a shadow.
     confirmed: Content,
     place: Content,
     sent: VecDeque<(Receipt, Changes)>,
@@ -53,11 +53,11 @@ enum Op {
     Edit(Changes),
     Save,
     SaveFails,
-    /// A save of the whole content, during which somebody edits.
+    /// A save of the whole content, and the edits made meanwhile.
     SaveDone(Changes),
     Others(Changes),
     Accept,
-    /// Accepts the oldest on its way without what these changes name.
+    /// Accepts the oldest edit in flight, except for these changes.
     Refuse(Changes),
     Tell,
     Load,
@@ -80,7 +80,8 @@ impl World {
                 self.replica.take_next();
                 self.replica.save_failed();
             }
-            // A place that answers at once has told everything before: its answer is its place in the order.
+            // A backend that answers at once has reported everything before. So the answer marks the position of the
+            // save in the order.
             Op::SaveDone(meanwhile) if self.stream.is_empty() && self.sent.is_empty() => {
                 if let Some((_, changes)) = self.replica.take_next() {
                     self.edit(meanwhile);
@@ -167,7 +168,7 @@ impl World {
     }
 }
 
-/// Does to a content what a transaction does to a store: its net changes, and how everything was before.
+/// Does to a content what a transaction does to a store. Returns the net changes, and the state before them.
 pub(in crate::engine) fn commit(store: &mut Content, changes: &Changes) -> (Changes, Before) {
     let old = store.clone();
     store.apply(changes);
@@ -263,7 +264,7 @@ proptest! {
         world.finish();
         let before = world.store.clone();
         world.edit(&edit);
-        // An edit that changes nothing is none, and others' changes show.
+        // An edit that changes nothing is no edit, and the changes of others show.
         let edit = before.diff(&world.store);
         world.step(&Op::Others(others));
         for op in [Op::Save, Op::Load, Op::StreamEnds, Op::SaveFails, Op::Load] {

@@ -1,4 +1,4 @@
-//! What the place tells: confirmations, others' changes, whole contents; and what the store shows of them.
+//! What the backend reports (confirmations, other clients' changes, whole contents), and what the store shows of it.
 
 use super::{Replica, Shadow, Stage, View, covers_table, is_satisfied_by, replayed_row, replayed_value, without};
 use crate::{
@@ -9,29 +9,29 @@ use crate::{
 /// What came of a notice or a confirmation.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Step {
-    /// What the store has to take.
+    /// What to apply to the store.
     pub(crate) apply: Changes,
-    /// What of an edit was refused.
+    /// The refused part of an edit.
     pub(crate) refused: Changes,
 }
 
 /// What a step may change in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Show {
-    /// Everything: the store follows the place.
+    /// Everything: the store follows the backend.
     All,
-    /// Only what was refused: the store is saved to the place and does not follow it.
+    /// Only what was refused: the store is saved to the backend and does not follow it.
     Refused,
 }
 
 impl Replica {
-    /// The place accepted what `receipt` names, without `refused`.
+    /// The backend accepted the edit of `receipt`, except for `refused`.
     pub(crate) fn confirmed(&mut self, receipt: Receipt, refused: &Changes, view: &impl View, show: Show) -> Step {
         match self.edits.iter().position(|edit| edit.stage == Stage::Sent(receipt)) {
             Some(index) => self.confirm(index, refused, view, show),
             None => {
                 if self.discarded.iter().all(|edit| edit.stage != Stage::Sent(receipt)) {
-                    // Of a save that was dropped, or failed, and reached the place all the same.
+                    // The receipt is of a save that was dropped or failed, and that reached the backend all the same.
                     self.outdated += 1;
                 }
                 let apply = self.accepted_after_all(Stage::Sent(receipt), refused, view, show);
@@ -40,7 +40,7 @@ impl Replica {
         }
     }
 
-    /// The place accepted somebody's changes.
+    /// The backend accepted another client's changes.
     pub(crate) fn changed(&mut self, changes: &Changes, view: &impl View, show: Show) -> Changes {
         let mut apply = Changes::new();
         for (table_id, table) in &changes.tables {
@@ -67,9 +67,9 @@ impl Replica {
         }
     }
 
-    /// The place holds exactly `content`: it becomes the confirmed state, under the unconfirmed edits.
+    /// The backend holds exactly `content`. It becomes the confirmed state, under the unconfirmed edits.
     ///
-    /// An edit that still waits and that the content shows already is confirmed by it.
+    /// If only one edit is left, it still waits, and the content shows it already, then the content confirms it.
     pub(crate) fn replaced(&mut self, content: &Content, view: &impl View) -> Changes {
         let waiting = self.edits.back().filter(|edit| edit.waits());
         if waiting.is_some_and(|edit| self.edits.len() == 1 && is_satisfied_by(&edit.changes, content)) {
@@ -84,7 +84,7 @@ impl Replica {
         view.content().diff(&shown)
     }
 
-    /// What was given up too late is anybody's change now.
+    /// An edit that was given up too late counts as another client's change now.
     fn accepted_after_all(&mut self, stage: Stage, refused: &Changes, view: &impl View, show: Show) -> Changes {
         match self.discarded.iter().position(|edit| edit.stage == stage) {
             Some(index) => {
@@ -175,7 +175,7 @@ impl Replica {
         }
     }
 
-    /// Makes a shadowed row look as its shadow under the unconfirmed edits says.
+    /// Makes a shadowed row show its shadow with the unconfirmed edits on top.
     pub(super) fn show(&self, table_id: &Id, row_id: &Id, view: &impl View, apply: &mut Changes) {
         if let Some(shadow) = self.shadow.row(table_id, row_id) {
             let shown = replayed_row(self.changes(), table_id, row_id, shadow.clone());

@@ -1,4 +1,4 @@
-//! Applying changes, of which there may be very many at once.
+//! Applying changes, possibly very many at once.
 
 use std::mem;
 
@@ -6,24 +6,24 @@ use crate::content::{Cell, Changes, Id, Row, RowChanges, TableChanges, find_rows
 
 use super::{Edit, OneCell, TableData, set_cell};
 
-/// How many rows are looked for at once.
+/// How many rows are looked up at once.
 const AT_ONCE: usize = 64;
 
-/// Where a row stands in which cells are to be set.
+/// The look-up result for a row whose cells are to be set.
 enum Standing<'a> {
     At {
         slot: usize,
     },
-    /// Only one cell is to be set, which the row has at a position, and it is another one now.
+    /// Only one cell is to be set. The row has it at a position, with other content.
     WithCell {
         slot: usize,
         position: usize,
         cell_id: &'a Id,
         cell: &'a Cell,
     },
-    /// It has these cells already.
+    /// The row has these cells already.
     Same,
-    /// There is none yet.
+    /// The row does not exist yet.
     New,
 }
 
@@ -67,8 +67,8 @@ impl Edit<'_> {
         }
     }
 
-    /// The slot of a table, and where rows stand in which cells are to be set. None where there is no such table, and
-    /// where something is to be removed, since what stands behind that may move.
+    /// The slot of a table, and the look-up results of rows whose cells are to be set. None if the table does not
+    /// exist, or if something is to be removed, since that may move later rows.
     fn standings<'a>(
         &self,
         table_id: &Id,
@@ -112,7 +112,7 @@ impl Edit<'_> {
         }
     }
 
-    /// Sets cells of a row that there is, at its slot.
+    /// Sets cells of an existing row, at its slot.
     fn set_cells(&mut self, slot: usize, table_id: &Id, row_id: &Id, cells: &RowChanges) {
         for (cell_id, cell) in cells {
             if let Some(cell) = cell {

@@ -4,22 +4,22 @@ use crate::content::{Id, Map, Row};
 
 use super::{RowLog, TableData, undo_cells};
 
-/// How a table was when a transaction first touched it.
+/// The state of a table when a transaction first touched it.
 ///
-/// A new row stands behind all that were there, so the slot where those ended tells which rows are new.
+/// New rows come after all old ones, so the slot after the last old row separates the two.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct TableLog {
-    /// Where the table stood, if there was one.
+    /// The slot of the table, if it existed.
     slot: Option<usize>,
-    /// The table as it was, once it was removed; a table of this id is another one then, and all its rows are new.
+    /// The old table, once it was removed. A table with this id is a different one then, and all its rows are new.
     removed: Option<Box<TableData>>,
     /// Rows from this slot on are new.
     end: usize,
-    /// Rows that were there, by id, in the order in which they were first touched.
+    /// Old rows that were touched, by id, in the order in which they were first touched.
     touched: Map<Touched>,
-    /// New rows that are gone again, and where they stood.
+    /// New rows that are gone again, and their slots.
     gone: Vec<(usize, Id)>,
-    /// Whether rows that were there were removed, so that one of the same id may stand among the new ones.
+    /// Whether old rows were removed, so that a new row may have the id of an old one.
     lost: bool,
     /// Rows that were touched before the table was removed, in that order; some may be mentioned twice.
     first: Vec<Id>,
@@ -28,7 +28,7 @@ pub(in crate::store) struct TableLog {
 #[derive(Clone, Debug)]
 struct Touched {
     slot: usize,
-    /// How many slots there were: new rows in these were touched before.
+    /// The number of slots at that time: new rows in these slots were touched before.
     before: usize,
     old: RowLog,
 }
@@ -38,7 +38,7 @@ impl TableLog {
         Self { slot, removed: None, end, touched: Map::new(), gone: Vec::new(), lost: false, first: Vec::new() }
     }
 
-    /// The log of a row that is about to be touched, and that stands at `slot` now, of `slots`; none if it is new.
+    /// The log of a row that is about to be touched, which is at `slot` now, of `slots`; none if the row is new.
     pub(in crate::store) fn row(&mut self, row_id: &Id, slot: usize, slots: usize) -> Option<&mut RowLog> {
         if slot >= self.end {
             return None;
@@ -53,7 +53,7 @@ impl TableLog {
         self.touched.at_mut(at).map(|touched| &mut touched.old)
     }
 
-    /// Notes that a row, which stood at `slot`, of `slots`, was removed.
+    /// Records that a row, which was at `slot`, of `slots`, was removed.
     pub(in crate::store) fn remove_row(&mut self, row_id: Id, slot: usize, slots: usize, row: Row) {
         match self.row(&row_id, slot, slots) {
             Some(old) => {
@@ -64,7 +64,7 @@ impl TableLog {
         }
     }
 
-    /// Notes that the table was removed.
+    /// Records that the table was removed.
     pub(in crate::store) fn remove(&mut self, mut table: TableData) {
         let mut first = std::mem::take(&mut self.first);
         self.each_id(&table, |row_id| first.push(row_id.clone()));
@@ -80,7 +80,7 @@ impl TableLog {
         self.lost = false;
     }
 
-    /// Whether there was such a table.
+    /// Whether the table existed.
     pub(super) fn existed(&self) -> bool {
         self.slot.is_some()
     }
@@ -127,8 +127,8 @@ impl TableLog {
         }
     }
 
-    /// Calls `each` with every row that was touched: in the order in which it first was, how it was, and how it is in
-    /// `table`, which is the table now.
+    /// Calls `each` with every row that was touched, its old state and its present state in `table`, in the order in
+    /// which the rows were first touched.
     pub(super) fn each_row(&self, table: Option<&TableData>, mut each: impl FnMut(&Id, &RowLog, Option<&Row>)) {
         let mut seen = Map::new();
         let once = self.may_have_left_holes() || !self.first.is_empty();

@@ -1,14 +1,14 @@
-//! What one cell or value may be.
+//! The schema of one cell or value.
 
 use crate::{
     content::{Cell, CellKind},
     error::{Error, ErrorKind, Result},
 };
 
-/// What one cell or value may be: of some types, or one of some choices; and what stands in for it.
+/// The schema of one cell or value: its types or its choices, and its default.
 ///
-/// A default is there wherever nothing else is: in a new row, and in place of what is refused or deleted. Without a
-/// default, what is refused changes nothing.
+/// The default is used in a new row that lacks the cell, and in place of a cell that is refused or deleted. Without a
+/// default, a refused cell changes nothing.
 ///
 /// ```
 /// use roommate::{CellKind, CellSchema};
@@ -46,20 +46,23 @@ macro_rules! of_one_kind {
 
 impl CellSchema {
     of_one_kind! {
-        /// A text.
+        /// Accepts a text.
         string: String;
-        /// A number.
+        /// Accepts a number.
         number: Number;
-        /// A boolean.
+        /// Accepts a boolean.
         boolean: Boolean;
-        /// A JSON object.
+        /// Accepts a JSON object.
         object: Object;
-        /// A JSON array.
+        /// Accepts a JSON array.
         array: Array;
     }
 
-    /// Anything of these types. There has to be one, and null is none of them: it is [`CellSchema::allow_null`] that
-    /// allows it.
+    /// Accepts these types. Null is not one of them: [`CellSchema::allow_null`] allows it.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`] if `kinds` is empty or contains [`CellKind::Null`].
     pub fn any_of(kinds: impl IntoIterator<Item = CellKind>) -> Result<Self> {
         let kinds: Vec<_> = kinds.into_iter().collect();
         if kinds.is_empty() || kinds.contains(&CellKind::Null) {
@@ -68,7 +71,12 @@ impl CellSchema {
         Ok(Self::new(Accepts::Kinds(kinds)))
     }
 
-    /// One of these, of which there has to be one, and each of them a text, a number or a boolean: TinyBase's `enum`.
+    /// Accepts these choices, each of them a text, a number or a boolean: TinyBase's `enum`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`] if `choices` is empty, if one of them cannot become a [`Cell`], or if one of them
+    /// is null, an object or an array.
     pub fn one_of<C: TryInto<Cell, Error: Into<Error>>>(choices: impl IntoIterator<Item = C>) -> Result<Self> {
         let choices = choices.into_iter().map(|choice| choice.try_into().map_err(Into::into));
         let choices: Vec<Cell> = choices.collect::<Result<_>>()?;
@@ -79,7 +87,12 @@ impl CellSchema {
         Ok(Self::new(Accepts::Choices(choices)))
     }
 
-    /// The same with a default. It has to be what the schema accepts; null only after [`CellSchema::allow_null`].
+    /// Sets the default.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`] if `default` cannot become a [`Cell`], or if the schema does not accept it. The
+    /// schema accepts null only after [`CellSchema::allow_null`].
     pub fn with_default<C: TryInto<Cell, Error: Into<Error>>>(self, default: C) -> Result<Self> {
         let default = default.try_into().map_err(Into::into)?;
         if !self.accepts(&default) {
@@ -88,17 +101,17 @@ impl CellSchema {
         Ok(Self { default: Some(default), ..self })
     }
 
-    /// The same where null is accepted too.
+    /// Accepts null too.
     pub fn allow_null(self) -> Self {
         Self { allow_null: true, ..self }
     }
 
-    /// The same where a row that is set or added as a whole needs the cell. With a default it does not.
+    /// Makes the cell required: a row that is set or added as a whole needs it, unless the schema has a default.
     pub fn required(self) -> Self {
         Self { required: true, ..self }
     }
 
-    /// Whether a cell may hold this.
+    /// Whether the schema accepts this cell.
     pub fn accepts(&self, cell: &Cell) -> bool {
         match (cell, &self.accepts) {
             (Cell::Null, _) => self.allow_null,
@@ -107,7 +120,7 @@ impl CellSchema {
         }
     }
 
-    /// The types, if it is types that count.
+    /// Returns the accepted types, unless the schema has choices.
     pub fn kinds(&self) -> Option<&[CellKind]> {
         match &self.accepts {
             Accepts::Kinds(kinds) => Some(kinds),
@@ -115,7 +128,7 @@ impl CellSchema {
         }
     }
 
-    /// The choices, if it is choices that count.
+    /// Returns the choices, if the schema has any.
     pub fn choices(&self) -> Option<&[Cell]> {
         match &self.accepts {
             Accepts::Kinds(_) => None,
@@ -123,7 +136,7 @@ impl CellSchema {
         }
     }
 
-    /// What is there where nothing else is.
+    /// Returns the default.
     pub fn default(&self) -> Option<&Cell> {
         self.default.as_ref()
     }
@@ -133,12 +146,12 @@ impl CellSchema {
         self.allow_null
     }
 
-    /// Whether it was said to be required.
+    /// Whether [`CellSchema::required`] was called.
     pub fn is_required(&self) -> bool {
         self.required
     }
 
-    /// Whether a whole row without it is refused.
+    /// Whether a whole row without this cell is refused.
     pub(super) fn is_missed(&self) -> bool {
         self.required && self.default.is_none()
     }

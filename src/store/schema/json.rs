@@ -1,4 +1,4 @@
-//! Schemas from and to JSON, as TinyBase has them.
+//! Schemas from and to TinyBase's JSON.
 
 use serde_json::{Map as Object, Value};
 
@@ -10,11 +10,15 @@ use crate::{
 };
 
 impl TablesSchema {
-    /// Reads a schema from an object of objects of cells, and takes of it what TinyBase would take.
+    /// Reads a schema from a JSON object of objects of cells. Takes the parts of it that TinyBase would take.
     ///
-    /// A cell with neither a proper type nor proper choices is left out, and so is one whose default is null where null
-    /// is not allowed. A default that the schema itself would refuse is left out, and the cell is kept. How many of
-    /// both there were is counted. Fails with [`ErrorKind::Corrupt`] where the text is no JSON object.
+    /// A cell without a valid type or valid choices is left out, and so is a cell whose default is null although null
+    /// is not allowed. If the schema of a cell refuses its own default, only the default is left out. [`Decoded`]
+    /// counts both.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Corrupt`] if `json` is not a JSON object.
     ///
     /// ```
     /// use roommate::{CellSchema, TablesSchema};
@@ -30,7 +34,7 @@ impl TablesSchema {
         for (table_id, table) in object(json)? {
             let cells = table.as_object().map(|table| cells(table, &mut left_out)).unwrap_or_default();
             match cells.is_empty() {
-                // An empty table has nothing that could be counted, but is left out itself.
+                // An empty table has no cells to count, but the table itself is left out.
                 true if table.as_object().is_none_or(Object::is_empty) => left_out += 1,
                 true => {}
                 false => _ = tables.insert(table_id, cells),
@@ -48,6 +52,10 @@ impl TablesSchema {
 
 impl ValuesSchema {
     /// Reads a schema from an object of values, as [`TablesSchema::from_json`] does.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Corrupt`] if `json` is not a JSON object.
     pub fn from_json(json: &str) -> Result<Decoded<Self>> {
         let mut left_out = 0;
         let values = cells(&object(json)?, &mut left_out);
@@ -112,7 +120,7 @@ fn kind(name: &Value) -> Option<CellKind> {
     })
 }
 
-/// What JavaScript takes for true.
+/// Whether JavaScript treats a value as true.
 fn is_truthy(value: &Value) -> bool {
     match value {
         Value::Null => false,

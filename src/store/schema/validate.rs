@@ -1,4 +1,4 @@
-//! What becomes of cells and values under a schema. Whatever cannot be taken is noted.
+//! Applies schemas to cells and values. Records everything that is refused.
 
 use super::{CellSchema, TablesSchema, ValuesSchema};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
 };
 
 impl TablesSchema {
-    /// What a cell is set to: what was given, or the default in its place, or nothing.
+    /// The cell to set: the given one, or else the default, or else none.
     pub(in crate::store) fn valid_cell<'a>(
         &'a self,
         table_id: &Id,
@@ -24,7 +24,7 @@ impl TablesSchema {
         schema.and_then(CellSchema::default)
     }
 
-    /// A row that comes into being with one cell.
+    /// A new row that is created by setting one cell.
     pub(in crate::store) fn new_row(
         &self,
         table_id: &Id,
@@ -38,7 +38,7 @@ impl TablesSchema {
         row
     }
 
-    /// What a whole row is set to, if it can be.
+    /// The row to set in place of a whole row; none if that is refused.
     pub(in crate::store) fn valid_row(
         &self,
         table_id: &Id,
@@ -53,7 +53,7 @@ impl TablesSchema {
         (!missed).then_some(row)
     }
 
-    /// What can be taken of some cells of a row, if anything can.
+    /// The accepted ones of some cells of a row; none if all are refused.
     pub(in crate::store) fn valid_cells(
         &self,
         table_id: &Id,
@@ -73,7 +73,7 @@ impl TablesSchema {
         (!valid.is_empty()).then_some(valid)
     }
 
-    /// What a whole table is set to, if it can be.
+    /// The table to set in place of a whole table; none if that is refused.
     pub(in crate::store) fn valid_table(&self, table_id: &Id, table: &Table, invalid: &mut Invalid) -> Option<Table> {
         if !self.0.contains(table_id) || table.is_empty() {
             invalid.cell(&[table_id], None);
@@ -88,7 +88,7 @@ impl TablesSchema {
         (!valid.is_empty()).then_some(valid)
     }
 
-    /// What all tables are set to, if they can be.
+    /// The tables to set in place of all tables; none if all are refused.
     pub(in crate::store) fn valid_tables(&self, tables: &Tables, invalid: &mut Invalid) -> Option<Tables> {
         if tables.is_empty() {
             invalid.cell(&[], None);
@@ -102,7 +102,7 @@ impl TablesSchema {
         (!valid.is_empty()).then_some(valid)
     }
 
-    /// Adds the defaults that a whole row lacks, and notes the other cells that it lacks.
+    /// Adds the defaults that a whole row lacks, and records the other cells that it lacks.
     fn add_defaults(&self, table_id: &Id, row_id: Option<&Id>, row: &mut Row, invalid: &mut Invalid) {
         for (cell_id, schema) in self.schemas(table_id) {
             if let Some(default) = schema.default()
@@ -124,7 +124,7 @@ impl TablesSchema {
 }
 
 impl ValuesSchema {
-    /// What a value is set to: what was given, or the default in its place, or nothing.
+    /// The value to set: the given one, or else the default, or else none.
     pub(in crate::store) fn valid_value<'a>(
         &'a self,
         value_id: &Id,
@@ -139,7 +139,7 @@ impl ValuesSchema {
         schema.and_then(CellSchema::default)
     }
 
-    /// What all values are set to, if they can be.
+    /// The values to set in place of all values; none if they are refused.
     pub(in crate::store) fn valid_values(&self, values: &Values, invalid: &mut Invalid) -> Option<Values> {
         let mut values = values.clone();
         for (value_id, schema) in &self.0 {
@@ -159,7 +159,7 @@ impl ValuesSchema {
         (!missed).then_some(values)
     }
 
-    /// What can be taken of some values, if anything can.
+    /// The accepted ones of some values; none if all are refused.
     pub(in crate::store) fn valid_partial_values(&self, values: &Values, invalid: &mut Invalid) -> Option<Values> {
         if values.is_empty() {
             invalid.value(None, None);

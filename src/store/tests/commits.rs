@@ -10,7 +10,7 @@ use crate::{
     store::{Before, Commit, CommitHook, Origin, Store},
 };
 
-/// One commit, kept.
+/// One commit, stored.
 #[derive(Debug)]
 struct Kept {
     origin: Option<Origin>,

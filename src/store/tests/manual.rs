@@ -1,4 +1,4 @@
-//! Transactions by hand, and with a second thought.
+//! Transactions that are finished explicitly, and `do_rollback`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -78,7 +78,7 @@ fn row_id(row: u32) -> String {
     if row.is_multiple_of(5) { format!("the row with the number {row}") } else { format!("r{row}") }
 }
 
-/// What the store tells of each transaction, in order, if anybody `listens`.
+/// The events of the store for each transaction, in order, if `listens` is set.
 fn log(store: &Store, listens: bool) -> Arc<Mutex<Vec<String>>> {
     let heard = Arc::new(Mutex::new(Vec::new()));
     if listens {

@@ -59,7 +59,7 @@ struct World {
     /// What the store held when the will-finish listener was called.
     body_done: Shared<Option<Content>>,
     answers: Shared<Vec<Transaction>>,
-    /// What the store held before the transaction that is open, if one is: what others see.
+    /// What the store held before the open transaction, if there is one: what other threads see.
     committed: Shared<Content>,
 }
 
@@ -215,7 +215,8 @@ fn others_see(store: &Store, committed: &Content) {
     thread::scope(|scope| scope.spawn(look).join().unwrap());
 }
 
-/// One copy that cell and value listeners keep, from old and new alone; one of the changes of finished transactions.
+/// One copy maintained by cell and value listeners, from old and new alone; and one from the changes of finished
+/// transactions.
 fn mirror(store: &Store, heard: &Shared<Content>, finished: &Shared<Content>) -> impl Sized {
     let copy = Arc::clone(heard);
     let cells = store.add_cell_listener(ANY, ANY, ANY, move |event| {
@@ -248,7 +249,7 @@ fn mirror(store: &Store, heard: &Shared<Content>, finished: &Shared<Content>) ->
     (cells, values, finish)
 }
 
-/// A copy that a commit hook keeps, which checks what it is told.
+/// A copy maintained by a commit hook, which checks what it receives.
 fn follow(world: &World, copy: &Shared<Content>) -> impl Sized {
     let (store, body_done, copy) = (world.store.clone(), Arc::clone(&world.body_done), Arc::clone(copy));
     world.store.on_commit(Arc::new(move |commit: &Commit<'_>| {

@@ -157,7 +157,7 @@ fn listeners_are_added_and_ended_by_listeners() {
     let (store, heard) = (Store::new(), Heard::default());
     let slot = Arc::new(Mutex::new(None::<Subscription>));
 
-    // Called first, it ends the one after it and adds one, which hears of the next transaction only.
+    // Called first, this listener ends the one after it and adds one, which is first notified of the next transaction.
     let (log, other) = (heard.clone(), Arc::clone(&slot));
     let first = store.add_value_listener("v", move |event| {
         log.note("first");
@@ -177,7 +177,7 @@ fn listeners_are_added_and_ended_by_listeners() {
 
     *slot.lock().unwrap() = None;
 
-    // One for a kind that has not been told yet when it is added.
+    // A listener for a kind that has not been reported yet when it is added.
     let (log, other) = (heard.clone(), Arc::clone(&slot));
     let first = store.add_value_listener("v", move |event| {
         let log = log.clone();
@@ -190,7 +190,7 @@ fn listeners_are_added_and_ended_by_listeners() {
     store.set_value("v", "more").unwrap();
     assert_eq!(heard.take(), ["values"]);
 
-    // One that ends itself.
+    // A listener that ends itself.
     let own = Arc::new(Mutex::new(None::<Subscription>));
     let (log, itself) = (heard.clone(), Arc::clone(&own));
     let once = store.add_value_listener("v", move |_| {

@@ -10,7 +10,7 @@ fn text(text: &str) -> Cell {
     Cell::try_from(text).unwrap()
 }
 
-/// Pets have a species, "dog" unless it is said, legs, and a price that may be null.
+/// Pets have a species ("dog" by default), legs, and a price that may be null.
 pub(super) fn schema() -> TablesSchema {
     TablesSchema::new()
         .with_cell("pets", "species", CellSchema::string().with_default("dog").unwrap())

@@ -80,7 +80,7 @@ fn what_is_empty_changes_nothing_but_for_a_content_which_clears() {
     store.set_content(&Content { tables: empty_tables, values: before.values.clone() }).unwrap();
     assert_eq!(store.content(), before);
 
-    // What is empty among others counts as not given.
+    // An empty part of a larger write is treated as absent.
     store.set_table("pets", &Map::from_iter([("fido", Row::new()), ("nemo", row(&[("fins", 3)]))])).unwrap();
     assert_eq!(store.table("pets"), table(&[("nemo", &[("fins", 3)])]));
     store.set_content(&Content { tables: store.tables(), values: Values::new() }).unwrap();

@@ -1,4 +1,5 @@
-//! How a transaction ends: committed or taken back, and told of until no listener writes any more.
+//! How a transaction ends: it is committed or rolled back, and listeners are notified until no listener writes any
+//! more.
 
 use std::{mem, sync::Arc};
 
@@ -20,7 +21,7 @@ impl Store {
         state.invalid = Invalid::default();
     }
 
-    /// Undoes what was written since the last stage ended. What could not be written stays known.
+    /// Undoes the writes since the end of the last stage. The record of rejected writes stays.
     pub(super) fn undo_stage(&self) {
         let mut state = self.shared.state_mut();
         let log = mem::take(&mut state.log);
@@ -32,7 +33,7 @@ impl Store {
         state.failed = false;
     }
 
-    /// Puts what was written so far out of reach of [`Self::undo_stage`].
+    /// Protects the writes so far from [`Self::undo_stage`].
     pub(super) fn end_stage(&self) {
         let mut state = self.shared.state_mut();
         state.rules.commit();
@@ -41,7 +42,7 @@ impl Store {
         state.earlier = Some(Earlier { log, net, before });
     }
 
-    /// Makes what was written final, and tells the hooks. Until they have heard of it nobody else sees it.
+    /// Makes the writes final, and calls the hooks. Until all hooks have returned, no other thread sees the writes.
     pub(super) fn commit(&self, origin: Option<Origin>, panics: &mut Panics) {
         let listened = self.shared.listeners.has_any(Role::Listener, Kind::InvalidCell, Kind::DidFinishTransaction);
         let mut state = self.shared.state_mut();
@@ -56,7 +57,7 @@ impl Store {
         let mut touched = state.log.touched();
         let counts = (state.data.tables.len(), state.data.values.len());
         let before = if traced { state.log.before(&state.data) } else { Before::default() };
-        // Its log stays: that is how others read what was there before.
+        // Its log stays: other threads need it to read what was there before.
         let earlier =
             state.earlier.as_mut().map(|earlier| (mem::take(&mut earlier.net), mem::take(&mut earlier.before)));
         if !traced {
@@ -90,7 +91,7 @@ impl Store {
         if traced {
             state.settle();
             if !net.is_empty() {
-                // Not before: a stream that begins in between reads from now on what this changed.
+                // Not earlier: a stream that begins in between reads the changes of this commit from here on.
                 lock(&self.shared.feeds).iter().for_each(|feed| feed.push(before.clone()));
             }
         }
@@ -99,8 +100,8 @@ impl Store {
         }
     }
 
-    /// Ends a transaction that was committed or rolled back: lets the others read, and tells listeners, until none of
-    /// them writes any more. Inside of a listener the telling is left to those who called it.
+    /// Ends a transaction that was committed or rolled back: lets other threads read, and notifies listeners until none
+    /// of them writes any more. If a listener made this call, the round that is running notifies the listeners.
     pub(super) fn end(&self, panics: &mut Panics) {
         let mark = self.shared.listeners.mark();
         let (told_above, told, blocked) = {
@@ -123,7 +124,8 @@ impl Store {
         }
     }
 
-    /// Tells those who listened before `mark`, and then of what listeners wrote, until none of them writes any more.
+    /// Notifies listeners that were added before `mark`, and then reports the writes of listeners, until none of them
+    /// writes any more.
     pub(super) fn tell_rounds(&self, mut told: Told, mut mark: u64, panics: &mut Panics) {
         loop {
             Round { store: self, told: &told, role: Role::Listener, mark, panics }.tell();
@@ -145,7 +147,7 @@ impl Store {
 }
 
 impl State {
-    /// Adds to what listeners are to be told next. The first round tells even of nothing.
+    /// Adds to the next report to listeners. The first round is made even if nothing changed.
     pub(super) fn tell_later(&mut self, told: Told) {
         if self.rounds > 0 && told.is_empty() {
             return;

@@ -1,4 +1,4 @@
-//! Who is let in: the part of a policy that a host awaits before the room learns of a request.
+//! Admission: the part of a policy that a host awaits before it passes a request to the room.
 
 use std::panic::AssertUnwindSafe;
 
@@ -7,29 +7,29 @@ use roommate::{Error, ErrorKind, Result};
 
 use super::{http::Response, policy::Context, room::RoomConfig};
 
-/// Why a request does not reach its room.
+/// The refusal of a request before it reaches its room.
 #[derive(Clone, Debug)]
 pub struct Rejection {
-    /// What the client is answered.
+    /// The answer to the client.
     pub response: Response,
-    /// What failed, for the host to log; `None` if the policy refused.
+    /// The error, for the host to log; `None` if the policy refused the request.
     pub error: Option<Error>,
 }
 
 impl RoomConfig {
-    /// Asks the policy whether a client may open a connection. The host hands in [`Input::Connect`] after that.
+    /// Asks the policy whether a client may open a connection. After that the host passes in [`Input::Connect`].
     ///
     /// [`Input::Connect`]: super::Input::Connect
     ///
     /// # Errors
     ///
-    /// If it may not, or that cannot be found out: what to answer in place of the room.
+    /// If the client may not, or the policy fails: the answer to send in place of the room's.
     pub async fn admit_connection(&self, context: &mut Context) -> Result<(), Rejection> {
         let asked = AssertUnwindSafe(self.policy().can_connect(context)).catch_unwind().await;
         self.judge(context, asked.unwrap_or_else(|_| Err(panicked())))
     }
 
-    /// Asks the policy whether a client may make a request. The host hands in [`Input::Request`] after that.
+    /// Asks the policy whether a client may make a request. After that the host passes in [`Input::Request`].
     ///
     /// [`Input::Request`]: super::Input::Request
     ///
@@ -41,7 +41,7 @@ impl RoomConfig {
         self.judge(context, asked.unwrap_or_else(|_| Err(panicked())))
     }
 
-    /// What a request is answered whose policy has not answered in time.
+    /// The answer to a request that the policy has not decided in time.
     pub fn policy_timed_out(&self, context: &Context) -> Rejection {
         let error = Error::new(ErrorKind::Unavailable, "the policy has not answered in time");
         self.reject(context, 503, "the room's policy has not answered in time: try again", Some(error))
@@ -50,7 +50,8 @@ impl RoomConfig {
     fn judge(&self, context: &Context, allowed: Result<bool>) -> Result<(), Rejection> {
         match allowed {
             Ok(true) => Ok(()),
-            // A browser's preflight carries no credentials, and without an answer the page's request never comes.
+            // A browser's preflight carries no credentials, and if it is refused the browser never sends the page's
+            // request.
             Ok(false) if context.method == "OPTIONS" => Err(self.reject(context, 200, "", None)),
             Ok(false) => Err(self.reject(context, 401, "Unauthorised", None)),
             Err(error) => Err(self.reject(context, 500, "the room's policy failed", Some(error))),
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
     use crate::{DIALECT_HEADER, Policy};
 
-    /// Does what the query says.
+    /// Answers as the query asks.
     #[derive(Debug)]
     struct Obedient;
 

@@ -1,12 +1,13 @@
-//! The client of a room: everything that decides, without sockets, clock, locks or tasks.
+//! The client of a room: all its decisions, without sockets, clock, locks or tasks.
 //!
-//! A client of a room has two connections: the *main* one, on which a stock server takes changes, and the *ear*, its own,
-//! which listens and in the extended dialect does everything. [`RoomClient`] negotiates the dialect, runs the [`Link`] or the
-//! [`Session`] of it, queues notices for the one watch that there may be, and says which saves may begin.
+//! A client of a room has two connections: the *main* one, on which a stock server receives changes, and the *ear*, the
+//! client's own connection, which listens, and which carries everything in the extended dialect. [`RoomClient`]
+//! negotiates the dialect, runs the [`Link`] or the [`Session`] for it, queues notices for the watch (there is at most
+//! one), and decides which saves may begin.
 //!
-//! The persisters of `roommate-partykit` (on tokio) and of `roommate-partykit-sim` (in memory, and simulated) drive this
-//! one machine. Each is a loop without decisions: it passes in what happened, and does what
-//! [`RoomClient::poll`] returns until that is `None`.
+//! The persisters of `roommate-partykit` (on tokio) and of `roommate-partykit-sim` (in memory, and simulated) drive
+//! this state machine. Each is a loop without decisions: it passes events in, and carries out what [`RoomClient::poll`]
+//! returns until that is `None`.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -33,72 +34,73 @@ pub use decoder::{Decoder, Incoming};
 use watch::Watch;
 pub use watch::WatchId;
 
-/// The client of one room. See the module.
+/// The client of one room. See the module documentation.
 ///
-/// Times are durations since one moment of the caller's choice.
+/// Times are durations since one moment that the caller chooses.
 #[derive(Debug)]
 pub struct RoomClient {
     options: RoomClientOptions,
     link: Link,
     session: Session,
     watch: Option<Watch>,
-    /// How many watches there were.
+    /// The number of watches so far.
     watches: u64,
     /// Saves that are confirmed when they are handed to the main connection.
     handing: BTreeSet<Receipt>,
     main_is_open: bool,
-    /// The main connection was open once.
+    /// The main connection has been open at least once.
     main_was_open: bool,
-    /// Why the main connection will not open by itself.
+    /// The error after which the main connection will not open by itself.
     failure: Option<Error>,
     is_closed: bool,
-    /// Errors that no reader of notices reads are put out.
+    /// Errors that no reader of notices receives are reported as outputs.
     reports: bool,
     outputs: VecDeque<RoomClientOutput>,
 }
 
-/// How a client is set up.
+/// The options of a client.
 #[derive(Clone, Copy, Debug)]
 pub struct RoomClientOptions {
-    /// Of a client on a stock server.
+    /// The options for a stock server.
     pub link: LinkOptions,
-    /// Of a client on a server of the extended dialect.
+    /// The options for a server of the extended dialect.
     pub session: SessionOptions,
-    /// How many notices may wait to be read.
+    /// How many unread notices are queued at most.
     pub notices: usize,
-    /// Whether the extended dialect may be spoken.
+    /// Whether the extended dialect may be used.
     pub extends: bool,
 }
 
-/// What a client wants done.
+/// An action for the caller to carry out.
 #[derive(Clone, Debug)]
 pub enum RoomClientOutput {
     /// Send this frame on this connection.
     Send(Side, Arc<str>),
-    /// Ping this connection, and answer by [`RoomClient::alive`] when the pong comes.
+    /// Ping this connection, and call [`RoomClient::alive`] when the pong arrives.
     Ping(Side, CheckId),
-    /// GET the room's content, and answer by [`RoomClient::checked`].
+    /// GET the room's content, and pass the result to [`RoomClient::checked`].
     Get(CheckId),
-    /// Ask the server for its dialect, and answer by [`RoomClient::answered`].
+    /// Ask the server for its dialect, and pass the result to [`RoomClient::answered`].
     Ask(Asking),
-    /// Close the ear and open another.
+    /// Close the ear and open a new one.
     Reconnect,
-    /// A save with [`Ticket::Handed`](crate::Ticket::Handed) was handed over, or will not be.
+    /// A save with [`Ticket::Handed`](crate::Ticket::Handed) was handed to the main connection, or will not be.
     Handed(Receipt, Result<()>),
-    /// An error that no call and no notice returns. Only after [`RoomClient::report_errors`].
+    /// An error that no notice returns: of an attempt to connect, or why later calls will fail. Occurs only after
+    /// [`RoomClient::report_errors`].
     Report(Error),
-    /// A save that found no room may find some now.
+    /// The notices had so many unread confirmations that saves found no room, and one was read.
     HasRoom,
 }
 
-/// The question for the server's dialect, because of one connection.
+/// Identifies a question for the server's dialect and the connection that it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asking {
     watch: WatchId,
     connection: u64,
 }
 
-/// How long to wait before a server that could not answer is asked again for its dialect.
+/// How long to wait before asking a server again for its dialect if it could not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Default for RoomClientOptions {
@@ -108,7 +110,7 @@ impl Default for RoomClientOptions {
 }
 
 impl RoomClient {
-    /// A client without connections. `name` is as of [`Session::new`].
+    /// Creates a client without connections. `name` is the `client` of [`Session::new`].
     pub fn new(wire: Wire, dialect: Dialect, name: impl Into<Arc<str>>, options: RoomClientOptions) -> Self {
         Self {
             link: Link::new(wire, options.link),
@@ -126,7 +128,7 @@ impl RoomClient {
         }
     }
 
-    /// What to do next, until `None`.
+    /// Returns the next output; `None` when there are no more.
     #[must_use]
     pub fn poll(&mut self) -> Option<RoomClientOutput> {
         self.outputs.pop_front()
@@ -137,13 +139,13 @@ impl RoomClient {
         !self.outputs.is_empty()
     }
 
-    /// When to call [`RoomClient::tick`]; may change by any input.
+    /// Returns when to call [`RoomClient::tick`]. Every input may change it.
     pub fn deadline(&self) -> Option<Duration> {
         let ask_at = self.watch.as_ref().and_then(|watch| watch.ask_at);
         [self.link.deadline(), self.session.deadline(), ask_at].into_iter().flatten().min()
     }
 
-    /// Time passes: call it at [`RoomClient::deadline`], or at any other time.
+    /// Handles the passing of time: call it at [`RoomClient::deadline`], or at any other time.
     pub fn tick(&mut self, now: Duration) {
         self.link.tick(now);
         self.session.tick(now);
@@ -151,7 +153,7 @@ impl RoomClient {
         self.carry_out();
     }
 
-    /// A connection is open.
+    /// Handles the opening of a connection.
     pub fn opened(&mut self, side: Side, now: Duration) {
         match (side, &mut self.watch) {
             (Side::Main, _) => {
@@ -163,7 +165,7 @@ impl RoomClient {
                 watch.connection += 1;
                 watch.is_open = true;
                 if self.options.extends {
-                    // Another server may answer than the time before.
+                    // The new connection may lead to another server than the last one did.
                     watch.ask_at = Some(now);
                     self.ask_if_due(now);
                 } else {
@@ -175,7 +177,7 @@ impl RoomClient {
         self.carry_out();
     }
 
-    /// A connection is closed, by the server with this code and reason or otherwise with 1006.
+    /// Handles the loss of a connection, with the server's code and reason, or with 1006 if the server sent none.
     pub fn closed(&mut self, side: Side, code: u16, reason: &str, now: Duration) {
         match side {
             Side::Main => self.main_is_open = false,
@@ -193,7 +195,7 @@ impl RoomClient {
         self.carry_out();
     }
 
-    /// A connection received this. The ear has to be that of the present watch.
+    /// Handles a message that a connection received. If `side` is the ear, it must be the ear of the current watch.
     pub fn heard(&mut self, side: Side, incoming: Incoming, now: Duration) {
         match incoming.0 {
             Message::Extended(message) => self.session.heard(message, now),
@@ -202,25 +204,24 @@ impl RoomClient {
         self.carry_out();
     }
 
-    /// At this moment the ear received some of a message that has yet to come whole. Call it before
-    /// [`RoomClient::tick`].
+    /// Records that the ear received bytes of a message that is still incomplete. Call it before [`RoomClient::tick`].
     pub fn arriving(&mut self, at: Duration) {
         self.session.arriving(at);
     }
 
-    /// The pong of [`RoomClientOutput::Ping`] came.
+    /// Handles the pong of a [`RoomClientOutput::Ping`].
     pub fn alive(&mut self, check: CheckId) {
         self.link.alive(check);
         self.carry_out();
     }
 
-    /// The GET of [`RoomClientOutput::Get`] was answered; `None` if it failed.
+    /// Handles the result of a [`RoomClientOutput::Get`]; `None` if it failed.
     pub fn checked(&mut self, check: CheckId, answer: Option<Option<Content>>, now: Duration) {
         self.link.checked(check, answer, now);
         self.carry_out();
     }
 
-    /// The server answered [`RoomClientOutput::Ask`], or could not.
+    /// Handles the result of a [`RoomClientOutput::Ask`].
     pub fn answered(&mut self, asking: Asking, answer: Result<Spoken>, now: Duration) {
         let Some(watch) = self.watch.as_mut().filter(|watch| watch.is_meant(asking)) else { return };
         match Spoken::greet(&mut watch.spoken, answer) {
@@ -235,11 +236,11 @@ impl RoomClient {
         self.carry_out();
     }
 
-    /// An attempt to connect failed, or the connection did. `is_final` if no other attempt follows.
+    /// Handles the failure of an attempt to connect, or of a connection. `is_final` if no other attempt follows.
     pub fn failed(&mut self, side: Side, error: Error, is_final: bool) {
         match (side, &mut self.watch) {
             (Side::Main, _) if is_final => self.main_failed(error),
-            // A server that refuses the very first connection does so for a cause that does not pass by itself.
+            // A server that refuses the very first connection does so for a lasting cause.
             (Side::Main, Some(watch))
                 if error.kind() == ErrorKind::Refused
                     && !self.main_was_open
@@ -249,7 +250,7 @@ impl RoomClient {
             }
             (Side::Main, _) => self.report(error),
             (Side::Ear, Some(watch)) if is_final => watch.failure = Some(error),
-            // Such as a message that is too large for the server.
+            // An example is a message that is too large for the server.
             (Side::Ear, Some(watch)) if !error.is_temporary() => watch.notices.push(Err(error)),
             (Side::Ear, Some(_)) if self.main_is_open => self.report(error),
             // The main connection reports why.
@@ -258,12 +259,12 @@ impl RoomClient {
         self.carry_out();
     }
 
-    /// The main connection may open again though it failed for good.
+    /// Clears the permanent failure of the main connection, because the connection may open again.
     pub fn retried(&mut self) {
         self.failure = None;
     }
 
-    /// The present watch ends after the notices that wait.
+    /// Ends the current watch after its queued notices.
     #[cfg(feature = "testing")]
     pub fn end_notices(&mut self) {
         if let Some(watch) = &mut self.watch {
@@ -271,7 +272,7 @@ impl RoomClient {
         }
     }
 
-    /// The client will not be used any more.
+    /// Closes the client, which must not be used afterwards.
     pub fn close(&mut self, now: Duration) {
         self.is_closed = true;
         self.end_present_watch(now);
@@ -279,23 +280,23 @@ impl RoomClient {
         self.carry_out();
     }
 
-    /// From now on errors that nothing else returns are put out as [`RoomClientOutput::Report`].
+    /// Makes the client put out errors that nothing else returns, as [`RoomClientOutput::Report`].
     pub fn report_errors(&mut self) {
         self.reports = true;
         self.carry_out();
     }
 
-    /// Why nothing can be sent, now or later.
+    /// Checks that the client can send, now or later.
     ///
     /// # Errors
     ///
-    /// The error with which the main connection failed for good; [`ErrorKind::Closed`] after [`close`](Self::close).
+    /// The error with which the main connection failed permanently; [`ErrorKind::Closed`] after [`close`](Self::close).
     pub fn check(&self) -> Result<()> {
         self.check_open()?;
         self.failure.clone().map_or(Ok(()), Err)
     }
 
-    /// Whether the client may be used.
+    /// Checks that the client is not closed.
     ///
     /// # Errors
     ///
@@ -304,13 +305,18 @@ impl RoomClient {
         if self.is_closed { Err(closed()) } else { Ok(()) }
     }
 
-    /// Whether the main connection failed for good.
+    /// Whether the main connection failed permanently.
     pub fn has_failed(&self) -> bool {
         self.failure.is_some()
     }
 
     fn is_extended(&self) -> bool {
         self.watch.as_ref().is_some_and(|watch| watch.spoken == Some(Spoken::Extended))
+    }
+
+    /// Whether messages on a connection are of use, so that others need not be decoded.
+    pub fn listens_to(&self, side: Side) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.has_ear == (side == Side::Ear))
     }
 
     fn ask_if_due(&mut self, now: Duration) {
@@ -342,7 +348,7 @@ impl RoomClient {
         }
     }
 
-    /// Moves what the link and the session put out.
+    /// Moves the outputs of the link and the session to the client's outputs.
     fn carry_out(&mut self) {
         while let Some(output) = self.link.poll() {
             match (output, &mut self.watch) {

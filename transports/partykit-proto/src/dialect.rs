@@ -1,6 +1,6 @@
 //! Frames of the extended dialect: a prefix, the letter `r`, and a JSON array.
 //!
-//! `PROTOCOL.md`, next to this crate's sources, says what they mean; here is what they are.
+//! `PROTOCOL.md`, next to this crate's sources, specifies their meaning. This module has their form.
 
 use std::sync::Arc;
 
@@ -9,33 +9,34 @@ use roommate::{Changes, Content, Decoded, Result};
 mod decode;
 pub(super) mod encode;
 
-/// The header by which a server says that it speaks the dialect, in lower case.
+/// The response header by which a server announces the dialect, in lower case.
 pub const DIALECT_HEADER: &str = "roommate-dialect";
-/// What [`DIALECT_HEADER`] says: the version.
+/// The value of [`DIALECT_HEADER`]: the version.
 pub const DIALECT_VERSION: &str = "1";
-/// The query parameter, worth [`DIALECT_VERSION`], by which a client asks for the dialect on its connection.
+/// The query parameter, with the value [`DIALECT_VERSION`], by which a client requests the dialect on its connection.
 pub const DIALECT_PARAMETER: &str = "roommate";
 
-/// The header, in lower case, by which a client names the last change that a room's first content has. What it says is
-/// [`Offer`]'s.
+/// The request header, in lower case, by which a client names the last of its changes that a room's first content
+/// includes. Its value is an encoded [`Offer`].
 pub const OFFER_HEADER: &str = "roommate-change";
 
-/// The close code for a frame of the dialect that is malformed or out of place.
+/// The close code for a frame of the dialect that is malformed or not allowed at that point.
 pub const MALFORMED: u16 = 4400;
-/// The close code for a connection whose client has joined by another one since.
+/// The close code for a connection whose client has since joined on another connection.
 pub const REPLACED: u16 = 4409;
-/// The close code for a client of which too much was refused without its acknowledging that.
+/// The close code for a client that has too many refused changes which it has not acknowledged.
 pub const UNACKNOWLEDGED: u16 = 4429;
 
 /// The largest sequence number and the largest id of a change: JavaScript's `Number.MAX_SAFE_INTEGER`.
 pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
-/// How many bytes the id of a client has at most.
+/// The largest length of a client id, in bytes.
 pub const MAX_CLIENT_ID: usize = 64;
 
-/// Writes and reads the text frames that a Roommate client and a Roommate server exchange beside those of [`Wire`].
+/// Writes and reads the text frames that a Roommate client and a Roommate server exchange in addition to those of
+/// [`Wire`].
 ///
-/// What is not a frame of the dialect reads as `None`: it is [`Wire`]'s, or somebody else's. A frame of the dialect that
-/// is malformed reads as an error of kind [`Corrupt`](roommate::ErrorKind::Corrupt).
+/// Text that is not a frame of the dialect decodes to `None`: it is a frame of [`Wire`] or of another application. A
+/// malformed frame of the dialect decodes to an error of kind [`Corrupt`](roommate::ErrorKind::Corrupt).
 ///
 /// [`Wire`]: super::Wire
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,107 +44,109 @@ pub struct Dialect {
     prefix: Arc<str>,
 }
 
-/// What a client says.
+/// A message from a client to a server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientMessage {
     /// The first frame on a connection.
     Join(Join),
-    /// A change that the client asks for.
+    /// A change that the client requests.
     Change {
-        /// Its id, from 1 to [`MAX_SAFE_INTEGER`]; larger than that of any change of this client before it.
+        /// The change's id, from 1 to [`MAX_SAFE_INTEGER`]. It is larger than the id of any earlier change of this
+        /// client.
         id: u64,
-        /// What is to change.
+        /// The requested changes.
         changes: Changes,
     },
-    /// The client knows the fate of its changes up to this id.
+    /// The client knows the outcome of its changes up to this id.
     Ack(u64),
 }
 
-/// What a server says.
+/// A message from a server to a client.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ServerMessage {
-    /// The answer to [`Join`] that tells what was missed.
+    /// The response to [`Join`] that contains what the client missed.
     Resumed {
-        /// Where the room and the client stand, with the entries taken in.
+        /// The state of the room and of the client, after the entries.
         standing: Standing,
-        /// What was missed, in order.
+        /// The missed entries, in order.
         entries: Vec<Entry>,
     },
-    /// The answer to [`Join`], or what stands in for missed entries, that tells everything.
+    /// The response to [`Join`], or the replacement for missed entries, that contains everything.
     Snapshot {
-        /// Where the room and the client stand.
+        /// The state of the room and of the client.
         standing: Standing,
-        /// What was refused of the client's changes beyond those whose fate it knows, in the order of their ids.
+        /// The refused parts of the client's changes after those whose outcome it knows, in the order of their ids.
         refused: Vec<(u64, Changes)>,
-        /// What the room holds; `None` if it has no store.
+        /// The room's content; `None` if the room has no store.
         content: Option<Content>,
     },
-    /// One more thing that happened.
+    /// The next entry of the room's order.
     Entry(Entry),
 }
 
-/// A client's request to be told what happens in the room.
+/// A client's request to receive the room's events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Join {
-    /// Who it is: from 1 to [`MAX_CLIENT_ID`] bytes.
+    /// The client's id, of 1 to [`MAX_CLIENT_ID`] bytes.
     pub client: Arc<str>,
-    /// Up to where it has taken in what happened; `None` if it knows nothing.
+    /// The position up to which the client has processed the room's order; `None` if it knows nothing.
     pub at: Option<Position>,
-    /// It knows the fate of its changes up to this id; 0 for none.
+    /// The client knows the outcome of its changes up to this id; 0 for none.
     pub decided: u64,
 }
 
-/// Which of a client's changes a first content has: all up to one.
+/// Identifies the changes of a client that a first content includes: all up to one id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
-    /// Who it is, as in [`Join`].
+    /// The client's id, as in [`Join`].
     pub client: Arc<str>,
-    /// Up to which id: from 1 to [`MAX_SAFE_INTEGER`].
+    /// The id of the last included change, from 1 to [`MAX_SAFE_INTEGER`].
     pub id: u64,
 }
 
 /// A point in a room's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// Which order: each time that a server takes a room up has one of its own.
+    /// The order that `seq` counts in. Each time a server opens a room, it begins a new epoch.
     pub epoch: Arc<str>,
-    /// How much has happened.
+    /// The number of entries so far.
     pub seq: u64,
 }
 
-/// Where the room and the client stand.
+/// The state of the room and of the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// How far the room has come.
+    /// The room's position.
     pub position: Position,
-    /// Every change of the client with an id up to this is decided; `None` if the server does not know the client.
+    /// Every change of the client with an id up to this one is decided; `None` if the server does not know the client.
     pub last: Option<u64>,
 }
 
-/// One thing that happened in a room.
+/// One entry of a room's order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
-    /// Somebody's changes were accepted.
+    /// Changes of another author were accepted.
     Changed {
         /// The place in the room's order.
         seq: u64,
-        /// What was accepted.
+        /// The accepted changes.
         changes: Changes,
     },
     /// A change of the client's own was decided.
     Accepted {
-        /// The place in the room's order; where nothing of it was accepted, the place of what came before.
+        /// The position in the room's order. If nothing of the change was accepted, the position of the entry before
+        /// it.
         seq: u64,
-        /// Which change.
+        /// The id of the change.
         id: u64,
-        /// What of it was refused; empty if nothing was.
+        /// The refused parts of the change; empty if nothing was refused.
         refused: Changes,
     },
-    /// The room's store was made.
+    /// The room's store was created.
     Created {
-        /// The place in the room's order.
+        /// The position in the room's order.
         seq: u64,
-        /// What it holds.
+        /// The content of the store.
         content: Content,
     },
 }
@@ -152,12 +155,12 @@ pub enum Entry {
 const ROOMMATE: char = 'r';
 
 impl Dialect {
-    /// The dialect of peers whose `messagePrefix` is `prefix`.
+    /// Creates the dialect of peers whose `messagePrefix` is `prefix`.
     pub fn new(prefix: impl Into<Arc<str>>) -> Self {
         Self { prefix: prefix.into() }
     }
 
-    /// The frame in which a client says `message`.
+    /// Encodes a client's message as a frame.
     pub fn encode_client(&self, message: &ClientMessage) -> String {
         self.frame(&match message {
             ClientMessage::Join(join) => encode::join(join),
@@ -166,12 +169,12 @@ impl Dialect {
         })
     }
 
-    /// The frame of [`ClientMessage::Change`], without taking the changes.
+    /// Encodes a [`ClientMessage::Change`] as a frame, from borrowed changes.
     pub fn encode_change(&self, id: u64, changes: &Changes) -> String {
         self.frame(&encode::change(id, changes))
     }
 
-    /// The frame in which a server says `message`.
+    /// Encodes a server's message as a frame.
     pub fn encode_server(&self, message: &ServerMessage) -> String {
         self.frame(&match message {
             ServerMessage::Resumed { standing, entries } => {
@@ -185,12 +188,12 @@ impl Dialect {
         })
     }
 
-    /// What a server takes from `frame`.
+    /// Decodes a frame that a server received.
     pub fn decode_client(&self, frame: &str) -> Option<Result<Decoded<ClientMessage>>> {
         self.payload(frame).map(decode::client)
     }
 
-    /// What a client takes from `frame`.
+    /// Decodes a frame that a client received.
     pub fn decode_server(&self, frame: &str) -> Option<Result<Decoded<ServerMessage>>> {
         self.payload(frame).map(decode::server)
     }
@@ -210,19 +213,20 @@ impl Dialect {
 }
 
 impl Offer {
-    /// What [`OFFER_HEADER`] says, in ASCII.
+    /// Returns the value of [`OFFER_HEADER`], in ASCII.
     pub fn encode(&self) -> String {
         encode::offer(self)
     }
 
-    /// What is meant by [`OFFER_HEADER`]; an error of kind [`Corrupt`](roommate::ErrorKind::Corrupt) if nothing is.
+    /// Decodes the value of [`OFFER_HEADER`]. Fails with an error of kind [`Corrupt`](roommate::ErrorKind::Corrupt) if
+    /// the value is malformed.
     pub fn decode(header: &str) -> Result<Self> {
         decode::offer(header)
     }
 }
 
 impl Entry {
-    /// Its place in the room's order.
+    /// Returns the entry's position in the room's order.
     pub fn seq(&self) -> u64 {
         match self {
             Self::Changed { seq, .. } | Self::Accepted { seq, .. } | Self::Created { seq, .. } => *seq,

@@ -1,4 +1,4 @@
-//! A room whose outputs wait for its storage.
+//! A room that holds its outputs back until its records are stored.
 
 use std::{collections::VecDeque, mem};
 
@@ -12,16 +12,16 @@ use super::{
     storage::{Commit, Opened, RoomName, StoredSnapshot},
 };
 
-/// A [`Room`] and its outputs, each held until the records before it are stored (R6).
+/// A [`Room`] that holds each output back until the records before it are stored (R6).
 ///
-/// Every host drives this one: the server, the mock and the simulation. It has no clock, thread or storage.
+/// All hosts use it: the server, the mock and the simulation. It has no clock, thread or storage.
 ///
 /// # Law
 ///
-/// After each input the host does what [`poll`](Self::poll) puts out, in that order, and hands what
-/// [`commit`](Self::commit) returns to the storage. Meanwhile it may hand in further inputs: their records gather, and are
-/// the next commit. When a commit is stored the host says so by [`committed`](Self::committed). When one fails, the room is
-/// ahead of its storage: the host drops it, closes its connections and opens it again.
+/// After each input the host carries out the outputs of [`poll`](Self::poll), in their order, and passes the commit of
+/// [`commit`](Self::commit) to the storage. Meanwhile the host may pass in further inputs: their records are gathered
+/// and become the next commit. When a commit is stored, the host calls [`committed`](Self::committed). When a commit
+/// fails, the room is newer than its storage: the host drops it, closes its connections and opens it again.
 ///
 /// ```
 /// use roommate_partykit_proto::{DurableRoom, Edit, Input, Memory, Output, RequestId, RoomConfig, RoomName, Storage};
@@ -46,19 +46,19 @@ pub struct DurableRoom {
     epoch: Epoch,
     room: Room,
     outputs: VecDeque<Output>,
-    /// Records that are not handed to the storage yet.
+    /// Records that are not passed to the storage yet.
     gathered: Vec<Record>,
     gathered_bytes: usize,
-    /// The number of the last record that the storage was handed and has not answered for, and the time of that.
+    /// The last record of the commit that is in flight, by its number, and the time of that commit.
     in_flight: Option<(u64, u64)>,
     /// The number of the last record that is stored.
     stored: u64,
-    /// When it was committed, if that was since the room was opened.
+    /// When it was committed; `None` if that was before the room was opened.
     stored_at: Option<u64>,
 }
 
 impl DurableRoom {
-    /// The room that storage has.
+    /// Opens a room from what is stored of it.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ impl DurableRoom {
         })
     }
 
-    /// Takes one input.
+    /// Handles one input.
     pub fn handle(&mut self, input: Input<'_>) {
         for output in self.room.handle(input) {
             if let Output::Commit(record) = &output {
@@ -90,7 +90,8 @@ impl DurableRoom {
         }
     }
 
-    /// What to do next, until `None`. A [`Output::Commit`] says here that its record is stored.
+    /// Returns the next output to carry out; `None` if there is none. An [`Output::Commit`] reports that its record is
+    /// stored.
     #[must_use = "what is put out has to be done, in order"]
     pub fn poll(&mut self) -> Option<Output> {
         let (stored, stored_at) = (self.stored, self.stored_at);
@@ -117,14 +118,14 @@ impl DurableRoom {
         Some(Commit { room: self.name.clone(), epoch: self.epoch.clone(), time: now, records })
     }
 
-    /// The storage has stored what it was handed last.
+    /// Notes that the storage has stored the last commit.
     pub fn committed(&mut self) {
         if let Some((number, time)) = self.in_flight.take() {
             (self.stored, self.stored_at) = (number, Some(time));
         }
     }
 
-    /// A snapshot in its stored form, which takes as long as its content is large.
+    /// Encodes a snapshot into its stored form. The time that this takes is proportional to the size of the content.
     pub fn encode(name: &RoomName, epoch: &Epoch, snapshot: &Snapshot) -> StoredSnapshot {
         StoredSnapshot {
             room: name.clone(),
@@ -135,7 +136,7 @@ impl DurableRoom {
         }
     }
 
-    /// The name.
+    /// The room's name.
     pub fn name(&self) -> &RoomName {
         &self.name
     }
@@ -145,22 +146,22 @@ impl DurableRoom {
         &self.epoch
     }
 
-    /// The room. It may be ahead of its storage.
+    /// The room. It may be newer than its storage.
     pub fn room(&self) -> &Room {
         &self.room
     }
 
-    /// How many outputs wait for the storage.
+    /// How many outputs are held back.
     pub fn held(&self) -> usize {
         self.outputs.len()
     }
 
-    /// How many bytes of records wait to be handed to the storage, about.
+    /// About how many bytes of records are gathered for the next commit.
     pub fn gathered_bytes(&self) -> usize {
         self.gathered_bytes
     }
 
-    /// Whether everything is stored and put out. Such a room can be dropped without a loss.
+    /// Whether everything is stored and every output was returned. Such a room can be dropped without a loss.
     pub fn is_settled(&self) -> bool {
         self.outputs.is_empty() && self.gathered.is_empty() && self.in_flight.is_none()
     }

@@ -1,4 +1,4 @@
-//! The epochs of a room: which sequence numbers are still what a client takes them for.
+//! The epochs of a room: which of a client's sequence numbers are still valid.
 
 use std::sync::Arc;
 
@@ -6,34 +6,35 @@ use super::dialect::Position;
 
 /// One opening of a room.
 ///
-/// As a timeline of Postgres: a sequence number means something only together with the epoch under which it was given.
+/// An epoch is like a timeline of Postgres: a sequence number has a meaning only together with the epoch in which it
+/// was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Epoch {
-    /// Goes up by 1 with each opening. A commit under an older number than the newest is refused.
+    /// Increases by 1 with each opening. A commit under an older epoch than the newest is refused.
     pub number: u64,
-    /// A random name that no other opening of any room has.
+    /// A random id that no other opening of any room has.
     pub id: Arc<str>,
-    /// The sequence number that the room had when it was opened.
+    /// The room's sequence number when it was opened.
     pub begins: u64,
 }
 
-/// The epochs of a room that are known, oldest first. The last is the present one.
+/// The known epochs of a room, oldest first. The last is the present one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Epochs {
     before: Vec<Epoch>,
     present: Epoch,
 }
 
-/// How many epochs a storage remembers of a room. A client of an older one is sent the whole content.
+/// How many epochs of a room a storage remembers. A client of an older epoch is sent the whole content.
 pub const MAX_EPOCHS: usize = 1000;
 
 impl Epochs {
-    /// The epochs `before`, oldest first, and then the `present` one.
+    /// Creates the list of the epochs `before`, oldest first, and then the `present` one.
     pub fn new(before: Vec<Epoch>, present: Epoch) -> Self {
         Self { before, present }
     }
 
-    /// The first epoch of a room that is not stored.
+    /// Creates the list of a room that is not stored, with its first epoch.
     pub fn first(id: impl Into<Arc<str>>) -> Self {
         Self::new(Vec::new(), Epoch { number: 1, id: id.into(), begins: 0 })
     }
@@ -43,11 +44,11 @@ impl Epochs {
         &self.present
     }
 
-    /// Whether a client that was at `position` was told this room's order up to there, and no more.
+    /// Whether a client at `position` was sent this room's changes up to that position, and no others.
     ///
-    /// That is so if the epoch is one of this room's and the sequence number was given under it: not before the epoch
-    /// began, and not after the next one did. `now` is the room's sequence number. Of a copy of the storage that was put
-    /// back, the epochs since are unknown.
+    /// That holds if the epoch is one of this room's and the sequence number was given in that epoch: not before the
+    /// epoch began, and not after the next one began. `now` is the room's sequence number. If the storage was replaced
+    /// by an older copy, the epochs since that copy are unknown.
     pub fn know(&self, position: &Position, now: u64) -> bool {
         let mut ends = now;
         for epoch in [&self.present].into_iter().chain(self.before.iter().rev()) {

@@ -1,7 +1,7 @@
-//! A client on a server that speaks the extended dialect: one socket, an order, and every change once.
+//! A client on a server that speaks the extended dialect: one connection, one order, and each change exactly once.
 //!
-//! The law: *what a session tells is the room's order, without a gap and without a repetition, beginning with a content.*
-//! `PROTOCOL.md`, next to this crate's sources, says what travels.
+//! The invariant: *a session reports the room's order, without a gap and without a repetition, beginning with a
+//! content.* `PROTOCOL.md`, next to this crate's sources, specifies the messages.
 //!
 //! ```text
 //!   save ──► pending ──change──► room ──accepted──► Confirmed, here in the order
@@ -11,25 +11,30 @@
 //!              │     connection   └───snapshot────► Confirmed for each of which it tells the fate, then Content
 //! ```
 //!
-//! * A change keeps its id as long as the session has it, and goes out in the order of the ids. After a lost connection
-//!   all that the server has not decided is sent again, and takes effect once.
-//! * A confirmation that comes with a snapshot has no place of its own in the order. It comes before the
-//!   [`Notice::Content`], which has the change where it belongs and whatever overwrote it.
-//! * What was decided before the session had it (saved again by a program that was started anew, or by an engine that
-//!   listens anew) is confirmed when it is saved. Its place in the order is long past, so [`Notice::Stale`] follows.
-//! * A server that has forgotten the client (`last` is null, and once was not) may have what was sent or not. What of it the
-//!   snapshot shows from the oldest on is confirmed, since to send it again there would change nothing; the rest is sent
-//!   again. That, and only that, is *at least once*.
-//! * A gap, or anything else that cannot be, ends the connection; the next one begins with a snapshot.
-//! * A change that is larger than the server takes costs the connection (1009). The answer to the next join tells which one
-//!   it was: that one is refused, the others are sent.
-//! * A room without a store refuses all changes. While it has none, what is pending waits.
-//! * The server hangs up on whoever is refused too much and acknowledges too little. So what it may have to remember is counted,
-//!   and what would go beyond that waits until whoever listens takes note of refusals.
-//! * An edit of several messages is told once, with all that was refused of it, and acknowledged then: before that, a later
-//!   session is told it again. Not so where the refused messages of one edit go beyond that bound by themselves (256 of them,
-//!   or 1 MiB): those are acknowledged while it is under way, since it could not go on. If the program ends before the edit
-//!   is told, the next one is told that these messages were accepted, and its store shows what the room holds.
+//! * A change has one id for as long as the session holds it, and changes are sent in the order of their ids. After a
+//!   lost connection, all changes that the server has not decided are sent again. Each takes effect once.
+//! * A confirmation that comes with a snapshot has no position of its own in the order. It comes before the
+//!   [`Notice::Content`], which contains the change at its position together with whatever overwrote it.
+//! * A change may have been decided before the session held it (a restarted program, or an engine that starts a new
+//!   watch, saves it again). Such a change is confirmed when it is saved. Its position in the order has passed, so
+//!   [`Notice::Stale`] follows.
+//! * A server that has forgotten the client (`last` is null, and once was not) may or may not have received the sent
+//!   changes. The session confirms those of them that the snapshot shows, from the oldest up to the first that it does
+//!   not show, because sending these again would change nothing. The session sends the rest again. This is the only
+//!   case of *at least once*.
+//! * A gap, or anything else that violates the protocol, ends the connection. The next connection begins with a
+//!   snapshot.
+//! * A change that is larger than the server accepts ends the connection (1009). The response to the next join shows
+//!   which change it was: that change is refused, and the others are sent.
+//! * A room without a store refuses all changes. While it has none, pending changes wait.
+//! * The server closes the connection of a client that has too many refused changes and acknowledges too few. So the
+//!   session counts the refusals that the server may have to remember. A change that would exceed the bound waits until
+//!   the engine has processed earlier refusals.
+//! * An edit of several messages is reported once, with everything in it that was refused, and is acknowledged then:
+//!   until then a later session receives the refusals again. The exception is an edit whose refused messages alone
+//!   exceed that bound (256 of them, or 1 MiB): those are acknowledged while the edit is pending, since it could not
+//!   continue otherwise. If the program ends before that edit is reported, the next session receives these messages as
+//!   accepted, and its store shows what the room holds.
 //!
 //! After every input, take outputs by [`Session::poll`] until there are none.
 
@@ -58,9 +63,9 @@ use oversize::Oversize;
 use refused::Forgone;
 use saves::Part;
 
-/// The logic of a client on a server that speaks the extended dialect. See the module for what it promises.
+/// The logic of a client on a server that speaks the extended dialect. The module documentation lists what it promises.
 ///
-/// Times are durations since one moment of the caller's choice.
+/// Times are durations since one moment that the caller chooses.
 #[derive(Debug)]
 pub struct Session {
     dialect: Dialect,
@@ -69,10 +74,10 @@ pub struct Session {
     /// The last number of an edit without a key.
     number: u64,
     stage: Stage,
-    /// Up to where the order was told; `None` if nothing was told yet, or nothing more is known.
+    /// The position up to which the order was reported; `None` if nothing was reported yet, or the position is unknown.
     at: Option<Position>,
     has_store: Option<bool>,
-    /// A first content was offered, and the order has yet to tell of the store, and of what was refused of that content.
+    /// A first content was offered, and the order has yet to report the store and the refused parts of that content.
     has_offered: bool,
     pending: VecDeque<Part>,
     /// The server has known the client, on some connection.
@@ -81,75 +86,76 @@ pub struct Session {
     last: u64,
     /// The id of the newest edit that was saved here.
     newest: u64,
-    /// What was refused of changes up to `last` of edits behind that one, which are not saved here (yet).
+    /// The refused parts of changes up to `last` that belong to edits after `newest`, which are not saved here (yet).
     refusals: BTreeMap<u64, Changes>,
-    /// Something was confirmed after its place in the order. When to say so at the latest.
+    /// A change was confirmed after its position in the order had passed. The latest time to report that.
     outdated: Option<Duration>,
-    /// Confirmations with a refusal that nobody has taken note of yet.
+    /// Confirmations with a refusal that the engine has not processed yet.
     untaken: VecDeque<Receipt>,
-    /// The fate of changes up to this id is known to whoever made them.
+    /// The author of each change up to this id knows its outcome.
     decided: u64,
-    /// The same, as far as the server was told on this connection.
+    /// The same, as far as it was acknowledged to the server on this connection.
     acknowledged: u64,
-    /// What was refused of changes beyond `decided`, as far as is known.
+    /// The refused parts of changes after `decided`, as far as is known.
     remembered: Remembered,
-    /// How much of that there may be while more is asked for.
+    /// The bound on `remembered` within which more changes are sent.
     most_refused: Tally,
     forgone: Option<Forgone>,
-    /// A message was too large for the server, and which one is not known yet.
+    /// A message was too large for the server, and it is not known yet which.
     oversize: Option<Oversize>,
     troubles: Troubles,
     outputs: VecDeque<SessionOutput>,
 }
 
-/// How patient a session is and how much it holds.
+/// The timeouts and the capacity of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionOptions {
-    /// Saves that may be under way at once. 128.
+    /// How many saves may be pending at once. Defaults to 128.
     pub capacity: usize,
-    /// What the room can take.
+    /// The room's limits.
     pub limits: Limits,
-    /// How long nothing may come of the server's answer when a connection is opened, before that is given up. 30 s.
+    /// How long the session waits without receiving anything of the server's response after a connection opens, before
+    /// it gives up. Defaults to 30 s.
     pub patience: Duration,
 }
 
-/// What a session wants done, or tells.
+/// An action for the caller to carry out, or a notice or error to pass on.
 #[derive(Clone, Debug)]
 pub enum SessionOutput {
     /// Send this frame.
     Send(Arc<str>),
-    /// Tell this to whoever listens.
+    /// Pass this notice to the watch.
     Notice(Notice),
-    /// Report this; nothing else changes by it.
+    /// Report this error, which has no other effect.
     Report(Error),
-    /// Close the connection and open another.
+    /// Close the connection and open a new one.
     Reconnect,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Closed,
-    /// The server has yet to answer; by then.
+    /// The server has yet to respond, by this time.
     Joining(Duration),
     Joined,
-    /// Nothing more is taken from this connection, which is to be replaced then.
+    /// Messages of this connection are ignored. It is to be replaced at this time.
     Leaving(Duration),
-    /// It is being replaced.
+    /// The connection is being replaced.
     Left,
 }
 
-/// How often a server said what cannot be.
+/// How often a server violated the protocol.
 #[derive(Debug, Default)]
 struct Troubles {
     count: u32,
     last: Duration,
 }
 
-/// How long after something was confirmed too late for its place others like it are waited for.
+/// How long to collect late confirmations before they are reported together.
 const GATHERING: Duration = Duration::from_secs(1);
-/// How long a connection has to be without trouble for that to be forgotten.
+/// How long a connection must go without trouble before earlier trouble no longer counts.
 const PEACE: Duration = Duration::from_secs(60);
-/// The longest wait before a server that says what cannot be is asked again.
+/// The longest wait before reconnecting to a server that violates the protocol.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 impl Default for SessionOptions {
@@ -159,8 +165,9 @@ impl Default for SessionOptions {
 }
 
 impl Session {
-    /// A session without a connection. `client` is for edits without a key of their own, and to listen: chosen at random,
-    /// of at most [`MAX_CLIENT_ID`](super::MAX_CLIENT_ID) bytes, and used by nobody else.
+    /// Creates a session without a connection. `client` identifies the session in joins and in edits without a key of
+    /// their own. It must be chosen at random, have at most [`MAX_CLIENT_ID`](super::MAX_CLIENT_ID) bytes, and be used
+    /// by no other session.
     pub fn new(dialect: Dialect, client: impl Into<Arc<str>>, options: SessionOptions) -> Self {
         Self {
             dialect,
@@ -189,9 +196,10 @@ impl Session {
         }
     }
 
-    /// Begins anew for somebody else who listens, without a connection: forgets every save that a notice was to confirm.
+    /// Restarts the session without a connection, for a new watch: drops every save that a notice was to confirm.
     ///
-    /// A connection that was open must not be used any more: what was sent on it could arrive after what is saved again.
+    /// A connection that was open must not be used any more: changes sent on it could arrive after changes that are
+    /// saved again.
     pub fn restart(&mut self) {
         self.stage = Stage::Closed;
         self.at = None;
@@ -208,7 +216,7 @@ impl Session {
         self.outputs.clear();
     }
 
-    /// The connection is open, and the server speaks the dialect.
+    /// Handles the opening of a connection to a server that speaks the dialect.
     pub fn opened(&mut self, now: Duration) {
         self.stage = Stage::Joining(now.saturating_add(self.options.patience));
         let join = Join { client: self.client.clone(), at: self.at.clone(), decided: self.decided };
@@ -216,7 +224,7 @@ impl Session {
         self.send(self.dialect.encode_client(&ClientMessage::Join(join)));
     }
 
-    /// The connection is closed. See [`Session::closed_with`] for one that the server closed.
+    /// Handles the loss of the connection. See [`Session::closed_with`] for one that the server closed.
     pub fn closed(&mut self) {
         self.stage = Stage::Closed;
         for part in &mut self.pending {
@@ -224,21 +232,21 @@ impl Session {
         }
     }
 
-    /// A request told that the room has a store.
+    /// Handles what a request showed: the room has a store.
     pub fn store_found(&mut self) {
         self.has_store = Some(true);
         self.settle();
     }
 
-    /// At this moment the connection brought some of a message that has yet to come whole: an answer may be under way for
-    /// longer than the server may take to begin with it. Tell it before [`Session::tick`].
+    /// Records that the connection received bytes of a message that is still incomplete: a response may take longer to
+    /// arrive than the server may take to begin with it. Call this before [`Session::tick`].
     pub fn arriving(&mut self, at: Duration) {
         if let Stage::Joining(until) = &mut self.stage {
             *until = at.saturating_add(self.options.patience).max(*until);
         }
     }
 
-    /// Time passes: call it at [`Session::deadline`], or whenever else.
+    /// Handles the passing of time: call it at [`Session::deadline`], or at any other time.
     pub fn tick(&mut self, now: Duration) {
         match self.stage {
             Stage::Joining(until) if now >= until => {
@@ -254,13 +262,13 @@ impl Session {
         }
     }
 
-    /// What to do next, until `None`.
+    /// Returns the next output; `None` when there are no more.
     #[must_use]
     pub fn poll(&mut self) -> Option<SessionOutput> {
         self.outputs.pop_front()
     }
 
-    /// When to call [`Session::tick`]; may change by any input.
+    /// Returns when to call [`Session::tick`]. Every input may change it.
     pub fn deadline(&self) -> Option<Duration> {
         let stage = match self.stage {
             Stage::Joining(until) | Stage::Leaving(until) => Some(until),
@@ -269,7 +277,7 @@ impl Session {
         stage.into_iter().chain(self.outdated).min()
     }
 
-    /// Whether the server has answered on the connection that is open: everything from then on is told.
+    /// Whether the server has responded to the join on the open connection: everything from then on is reported.
     pub fn is_joined(&self) -> bool {
         self.stage == Stage::Joined
     }
@@ -279,7 +287,8 @@ impl Session {
         self.has_store
     }
 
-    /// The server said what cannot be, or says nothing: asks for everything on another connection.
+    /// Leaves a connection whose server violates the protocol or does not respond, and requests everything on a new
+    /// one.
     fn leave(&mut self, now: Duration) {
         self.at = None;
         if now > self.troubles.last + PEACE {

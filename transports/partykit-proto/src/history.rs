@@ -1,4 +1,4 @@
-//! What happened in a room, and what it was at some time: made again from what is stored of it.
+//! The history of a room: its changes, and its content at a time, rebuilt from what is stored of it.
 
 use std::{
     sync::Arc,
@@ -13,33 +13,33 @@ use super::{
     storage::StoredCommit,
 };
 
-/// One change of a room, as its log has it.
+/// One change of a room, as recorded in its log.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Change {
-    /// The room's sequence number after it. The first change of a room, which makes its store, has 1.
+    /// The room's sequence number after the change. The first change of a room creates its store, and has 1.
     pub seq: u64,
-    /// When it was stored, by the server's clock.
+    /// When the change was stored, by the server's clock.
     pub time: SystemTime,
-    /// The client that made it: its id, or for a stock client the name that it gives its connection. `None` if it gave
-    /// none.
+    /// The client that made the change: its id, or the name that a stock client gives its connection. `None` if a stock
+    /// client gave no name.
     pub author: Option<Arc<str>>,
     /// What happened.
     pub event: Happened,
 }
 
-/// What a change of a room was.
+/// What a change did.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Happened {
-    /// The room's store was made, with this content.
+    /// The room's store was created, with this content.
     Created(Content),
     /// These changes were accepted.
     Changed(Changes),
 }
 
-/// A room's content at a sequence number, made again from a snapshot and the commits after it.
+/// A room's content at a sequence number, rebuilt from a snapshot and the commits after it.
 ///
-/// It has no storage: the caller reads what it asks for.
+/// It has no storage of its own: the caller reads the snapshot and the commits.
 ///
 /// ```
 /// use roommate_partykit_proto::{Memory, Past, RoomName, Storage};
@@ -65,12 +65,12 @@ pub struct Past {
 }
 
 impl Change {
-    /// Reads the changes of some commits whose sequence number is beyond `after`, oldest first.
+    /// Reads the changes in some commits that have a sequence number greater than `after`, oldest first.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] if a commit cannot be read, or a change is missing between two. [`ErrorKind::Invalid`] if the
-    /// first of them does not follow `after`: the log is not kept that far back.
+    /// [`ErrorKind::Corrupt`] if a commit cannot be read, or a change is missing between two. [`ErrorKind::Invalid`] if
+    /// the first of them does not follow `after`: the log is not stored that far back.
     pub fn read(commits: &[StoredCommit], after: u64) -> Result<Vec<Self>> {
         let mut changes = Vec::new();
         let mut seq = after;
@@ -86,7 +86,7 @@ impl Change {
         Ok(changes)
     }
 
-    /// The sequence number of the first change that some commits have, if they have one.
+    /// The sequence number of the first change in some commits; `None` if they have no change.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl Change {
 }
 
 impl Past {
-    /// Begins with a snapshot in its stored form; without one, with a room that has no store.
+    /// Begins with a snapshot in its stored form. `None` stands for a room without a store.
     ///
     /// # Errors
     ///
@@ -114,11 +114,11 @@ impl Past {
         Ok(Self { seq, content })
     }
 
-    /// Applies what happened after this, up to a sequence number.
+    /// Applies the changes after the present sequence number, up to and including `up_to`.
     ///
     /// # Errors
     ///
-    /// As [`Change::read`]. Then this is as it was after the last change that could be applied.
+    /// As [`Change::read`]. Then the content includes all changes before the one that could not be applied.
     pub fn replay(&mut self, commits: &[StoredCommit], up_to: u64) -> Result<()> {
         let mut applied = false;
         for (record, _) in records(commits) {
@@ -143,19 +143,19 @@ impl Past {
         Ok(())
     }
 
-    /// The sequence number that it has reached.
+    /// The sequence number of the last applied change.
     pub fn seq(&self) -> u64 {
         self.seq
     }
 
-    /// The content; `None` if the room had no store.
+    /// The content; `None` if the room had no store at that sequence number.
     pub fn into_content(self) -> Option<Content> {
         self.content
     }
 }
 
 impl Happened {
-    /// What a record says that happened to the content; `None` if nothing did.
+    /// What a record did to the content; `None` if it did nothing.
     fn of(record: &Record) -> Result<Option<Self>> {
         Ok(match &record.event {
             Event::Created(content) => Some(Self::Created(whole(Content::from_json(content)?)?)),
@@ -165,12 +165,12 @@ impl Happened {
     }
 }
 
-/// The records of some commits, with the times of those.
+/// The records in some commits, each with the time of its commit.
 fn records(commits: &[StoredCommit]) -> impl Iterator<Item = (Result<Record>, u64)> {
     commits.iter().flat_map(|commit| commit.records.lines().map(|line| (Record::decode(line), commit.time)))
 }
 
-/// What was stored has nothing that a cell cannot hold.
+/// Checks that stored data has nothing that a cell cannot hold.
 pub(super) fn whole<T>(read: Decoded<T>) -> Result<T> {
     match read {
         Decoded { value, unrepresentable: 0 } => Ok(value),
@@ -178,7 +178,7 @@ pub(super) fn whole<T>(read: Decoded<T>) -> Result<T> {
     }
 }
 
-/// A time of the log.
+/// Converts a time of the log.
 pub(super) fn time_of(millis: u64) -> SystemTime {
     UNIX_EPOCH.checked_add(Duration::from_millis(millis)).unwrap_or(UNIX_EPOCH)
 }

@@ -1,12 +1,13 @@
-//! The HTTP side of a room: paths and answers.
+//! The HTTP interface of a room: paths and answers.
 
 use std::sync::Arc;
 
 use super::shared_str::SharedStr;
 
-/// Which room a path leads to, percent-encoded as it came.
+/// The room that a path leads to, percent-encoded as received.
 ///
-/// PartyKit's two forms, `/parties/<party>/<room>` and `/party/<room>` (party `main`), with anything behind:
+/// The path has one of PartyKit's two forms, `/parties/<party>/<room>` or `/party/<room>` (party `main`), optionally
+/// followed by more segments:
 ///
 /// ```
 /// use roommate_partykit_proto::RoomPath;
@@ -20,7 +21,7 @@ use super::shared_str::SharedStr;
 pub struct RoomPath<'a> {
     /// The party: a class of rooms.
     pub party: &'a str,
-    /// The room.
+    /// The room within its party.
     pub room: &'a str,
 }
 
@@ -31,18 +32,19 @@ pub struct Response {
     pub status: u16,
     /// The headers.
     pub headers: Headers,
-    /// The body; empty for most. A content is encoded once for all who ask for it at a time.
+    /// The body; empty for most answers. The content is encoded once for all requests that are answered at the same
+    /// time.
     pub body: SharedStr,
 }
 
 /// Header names and values, shared by all answers of a room.
 pub type Headers = Arc<[(String, String)]>;
 
-/// The party of `/party/<room>`, and of clients that name none.
+/// The party of `/party/<room>`, and of clients that name no party.
 pub const MAIN_PARTY: &str = "main";
 
 impl<'a> RoomPath<'a> {
-    /// The room that the path of a URL leads to, if it does.
+    /// Parses the path of a URL; `None` if it leads to no room.
     pub fn parse(path: &'a str) -> Option<Self> {
         let mut segments = path.strip_prefix('/')?.split('/');
         let party = match segments.next()? {
@@ -56,12 +58,12 @@ impl<'a> RoomPath<'a> {
 }
 
 impl Response {
-    /// An answer without a body.
+    /// Creates an answer without a body.
     pub fn empty(status: u16, headers: &Headers) -> Self {
         Self::text(status, headers, SharedStr::default())
     }
 
-    /// An answer with a text.
+    /// Creates an answer with a text.
     pub fn text(status: u16, headers: &Headers, body: impl Into<SharedStr>) -> Self {
         Self { status, headers: Arc::clone(headers), body: body.into() }
     }
@@ -77,7 +79,7 @@ impl Response {
     }
 }
 
-/// The headers that let pages of any origin use a room: TinyBase's default.
+/// The headers that allow pages of any origin to use a room: TinyBase's default.
 pub fn cors_headers() -> Headers {
     ["Access-Control-Allow-Origin", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers"]
         .map(|name| (name.into(), "*".into()))

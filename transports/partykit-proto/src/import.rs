@@ -1,4 +1,4 @@
-//! Rooms of other servers, taken over with what they have.
+//! Import of rooms from other servers.
 
 use std::{collections::HashSet, fmt};
 
@@ -11,11 +11,11 @@ use serde_json::value::RawValue;
 
 use super::storage::{StorageKey, is_truthy};
 
-/// What a room of another server has.
+/// The content of a room of another server.
 ///
-/// Nothing is lost in silence: what no cell can hold is an error, and the keys of a storage that are not TinyBase's are
-/// listed. (Behind the prefix every key that begins with `v` is a value's, as in TinyBase: a server that stores `visits`
-/// beside the store, and has no prefix, has a value `isits`.)
+/// An import loses nothing silently: what no cell can hold is an error, and the keys of a storage that are not
+/// TinyBase's are listed. (After the prefix, every key that begins with `v` is a value's, as in TinyBase: a server
+/// without a prefix that stores `visits` beside the store has a value `isits`.)
 ///
 /// ```
 /// use roommate_partykit_proto::Import;
@@ -35,20 +35,20 @@ use super::storage::{StorageKey, is_truthy};
 pub struct Import {
     /// The content.
     pub content: Content,
-    /// The keys of the storage that are not the store's, in their order: what they hold is not in the content. Empty for
-    /// what is no storage.
+    /// The keys of the storage that are not the store's, in their order. What they hold is not in the content. Empty if
+    /// the import is not from a storage.
     pub foreign_keys: Vec<String>,
 }
 
 impl Import {
-    /// Reads a room's content from JSON: `[tables, values]`, as a GET of its store answers, or an object of the keys and
-    /// values of its PartyKit storage.
+    /// Reads a room's content from JSON: either `[tables, values]`, as a GET of its store returns, or an object with
+    /// the keys and values of its PartyKit storage.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] if the text is neither, or names a key of the storage twice. [`ErrorKind::Invalid`] if it has
-    /// something that no cell can hold (a text with half of a surrogate pair, a number beyond `f64`), or the storage has
-    /// no store.
+    /// [`ErrorKind::Corrupt`] if the text is neither, or has a key of the storage twice. [`ErrorKind::Invalid`] if it
+    /// contains something that no cell can hold (a text with half of a surrogate pair, a number beyond `f64`), or if
+    /// the storage has no store.
     pub fn from_json(text: &str) -> Result<Self> {
         Self::from_prefixed_json(text, "")
     }
@@ -75,7 +75,7 @@ impl Import {
         }
     }
 
-    /// Reads a room's content from the keys and values of its PartyKit storage, behind the server's `storagePrefix`.
+    /// Reads a room's content from the keys and values of its PartyKit storage, with the server's `storagePrefix`.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl Import {
     }
 }
 
-/// The keys and values of a storage. What a foreign key holds need not be a cell.
+/// The keys and values of a storage. A key that is not the store's need not hold a cell.
 fn read_storage(text: &str, prefix: &str) -> Result<Vec<(String, Cell)>> {
     let Entries(entries) = serde_json::from_str(text)
         .map_err(|error| Error::with_source(ErrorKind::Corrupt, format!("the storage is no JSON: {error}"), error))?;
@@ -125,7 +125,7 @@ fn read_storage(text: &str, prefix: &str) -> Result<Vec<(String, Cell)>> {
     Ok(storage)
 }
 
-/// The entries of a JSON object, in their order, with those that are there twice.
+/// The entries of a JSON object, in their order, including duplicates.
 struct Entries<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {

@@ -1,4 +1,4 @@
-//! Changes taken apart: one leaf is one assignment.
+//! Changes divided into leaves: a leaf is one assignment.
 
 use roommate::{Cell, Changes, Content, Id};
 
@@ -37,14 +37,14 @@ pub(super) fn is_part(part: &Changes, whole: &Changes) -> bool {
     leaves(part).into_iter().all(|leaf| leaf.is_in(whole))
 }
 
-/// Adds the leaves of `more` to `changes`; of two leaves for one path the later stays.
+/// Adds the leaves of `more` to `changes`. Of two leaves for one path, the later one remains.
 pub(super) fn merge(changes: &mut Changes, more: &Changes) {
     for leaf in leaves(more) {
         leaf.record_in(changes);
     }
 }
 
-/// `changes` without the leaves for which `without` says so.
+/// Returns `changes` without the leaves that `keep` rejects.
 pub(super) fn retain(changes: &Changes, mut keep: impl FnMut(Leaf<'_>) -> bool) -> Changes {
     let mut kept = Changes::new();
     for leaf in leaves(changes) {
@@ -55,7 +55,7 @@ pub(super) fn retain(changes: &Changes, mut keep: impl FnMut(Leaf<'_>) -> bool) 
     kept
 }
 
-/// About how many bytes of memory `changes` take.
+/// The approximate size of `changes` in memory, in bytes.
 pub(super) fn weight(changes: &Changes) -> usize {
     let weight = |leaf| match leaf {
         Leaf::NoTable { table } => weight_of(&[table], None),
@@ -66,7 +66,7 @@ pub(super) fn weight(changes: &Changes) -> usize {
     leaves(changes).into_iter().map(weight).sum()
 }
 
-/// About how many bytes of memory `content` takes.
+/// The approximate size of `content` in memory, in bytes.
 pub(super) fn weight_of_content(content: &Content) -> usize {
     let cells = content.tables.iter().flat_map(|(table, rows)| {
         let cells = rows.iter().flat_map(|(row, cells)| cells.iter().map(move |(id, cell)| (row, id, cell)));
@@ -85,7 +85,7 @@ fn weight_of(path: &[&Id], cell: Option<&Cell>) -> usize {
 }
 
 impl Leaf<'_> {
-    /// Records this assignment.
+    /// Adds this assignment to `changes`.
     pub(super) fn record_in(self, changes: &mut Changes) {
         match self {
             Self::NoTable { table } => changes.del_table(table),
@@ -97,7 +97,7 @@ impl Leaf<'_> {
         }
     }
 
-    /// Whether `changes` make this very assignment.
+    /// Whether `changes` contain exactly this assignment.
     pub(super) fn is_in(self, changes: &Changes) -> bool {
         match self {
             Self::NoTable { table } => changes.tables.get(table) == Some(&None),
@@ -111,7 +111,7 @@ impl Leaf<'_> {
         }
     }
 
-    /// Whether `changes` decide by themselves what this leaf decides, so that its outcome can no longer be told.
+    /// Whether `changes` alone decide everything that this leaf decides, so that its effect can no longer be observed.
     pub(super) fn is_overwritten_by(self, changes: &Changes) -> bool {
         match self {
             Self::NoTable { table } => changes.tables.get(table) == Some(&None),
@@ -128,7 +128,7 @@ impl Leaf<'_> {
         self.is_overwritten_by(changes) || leaves(changes).into_iter().any(|leaf| leaf.is_overwritten_by(&own))
     }
 
-    /// Whether `content` looks as if this assignment had been made and then those of `later`.
+    /// Whether `content` looks as if this assignment, and then those of `later`, had been made.
     pub(super) fn is_shown_by(self, content: &Content, later: &[&Changes]) -> bool {
         let set_later = |table: &Id, row: &Id, cell: &Id| later.iter().any(|later| sets_cell(later, table, row, cell));
         match self {
@@ -161,7 +161,7 @@ fn sets_cell(changes: &Changes, table: &Id, row: &Id, cell: &Id) -> bool {
     sets_row(changes, table, row) || cell_in(changes, table, row, cell).is_some()
 }
 
-/// `leaves` together, as a transaction has them: what is in a deleted table or row is not also changed.
+/// Combines `leaves` as a transaction does: a deleted table or row contains no further changes.
 #[cfg(test)]
 pub(super) fn of_one_transaction(leaves: &[Changes]) -> Changes {
     let mut all = Changes::new();

@@ -1,15 +1,16 @@
 //! The logic of PartyKit rooms, from both ends, without I/O: no socket, clock, randomness, task or lock.
 //!
-//! What decides here is driven by the client on tokio (`roommate-partykit`), by the room server (`roommate-server`), and in
-//! tests by a room in memory and by a simulation (`roommate-partykit-sim`). Who uses rooms needs none of it; who hosts rooms
-//! in another environment, or writes a client for one, needs:
+//! The types here make the decisions. They are driven by the client on tokio (`roommate-partykit`), by the room server
+//! (`roommate-server`), and in tests by an in-memory room and by a simulation (`roommate-partykit-sim`). An application
+//! that uses rooms does not need this crate. A host of rooms in another environment, or a client for one, needs:
 //!
-//! * **the room**: [`Room`], or [`DurableRoom`] with a [`Storage`] ([`sql`] has the schema); [`Policy`] for what clients
-//!   may do;
-//! * **the client**: [`RoomClient`], which negotiates the dialect and then is a [`Link`] (on a stock server) or a [`Session`]
-//!   (in the extended dialect); [`persist`] makes a persister of it;
-//! * **the socket**: [`socket`], what `PartySocket` decides: URLs, when to connect again, whether the peer lives;
-//! * **the wire**: [`Wire`] and [`Dialect`], the messages; [`RoomPath`] and [`Response`], the store's requests.
+//! * **the room**: [`Room`], or [`DurableRoom`] with a [`Storage`] ([`sql`] has the schema); [`Policy`], which decides
+//!   what clients may do;
+//! * **the client**: [`RoomClient`], which negotiates the dialect and then runs a [`Link`] (on a stock server) or a
+//!   [`Session`] (in the extended dialect); [`persist`] makes a persister of it;
+//! * **the socket**: [`socket`], the decisions of `PartySocket`: URLs, when to reconnect, whether the peer is alive;
+//! * **the wire**: [`Wire`] and [`Dialect`], the messages; [`RoomPath`] and [`Response`], the HTTP requests for the
+//!   store.
 
 mod admission;
 mod client;

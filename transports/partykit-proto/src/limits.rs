@@ -1,4 +1,4 @@
-//! What a room can take: changes are cut into messages that fit, and what never fits is left out.
+//! The limits of a room's server: changes are cut into messages that fit, and what can never fit is left out.
 
 use std::sync::Arc;
 
@@ -6,28 +6,29 @@ use roommate::{Cell, Changes, Content, Error, ErrorKind};
 
 use super::leaf::{self, Leaf, leaves};
 
-/// The most that a room's server takes.
+/// The limits of a room's server.
 ///
-/// A message that is too large costs the connection, and a value or key that is too large costs the whole transaction
-/// it is in, so both are found before they are sent. [`Limits::default`] is what PartyKit's server has on every
-/// platform; a server of your own may have others.
+/// A server closes a connection that sends too large a message, and fails the whole transaction that has too large a
+/// value or key. So a client checks both before it sends them. [`Limits::default`] has the limits of PartyKit's server
+/// on every platform; your own server may have others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one message. 1 MiB.
+    /// The maximum size of one message in bytes. Defaults to 1 MiB.
     pub message: usize,
-    /// Bytes of one stored cell or value, in V8's serialisation. 128 KiB.
+    /// The maximum size of one stored cell or value in bytes, in V8's serialisation. Defaults to 128 KiB.
     pub value: usize,
-    /// Bytes of one storage key: the JSON of table id, row id and cell id, or a value id. 2 KiB.
+    /// The maximum size of one storage key in bytes: the JSON of table id, row id and cell id, or a value id. Defaults
+    /// to 2 KiB.
     pub key: usize,
-    /// Assignments in one message. Unlimited; Cloudflare's Durable Objects write at most 128 keys at once, so a room
-    /// that is deployed there needs 128 here.
+    /// The maximum number of assignments in one message. Defaults to unlimited. Cloudflare's Durable Objects write at
+    /// most 128 keys at once, so a room that is deployed there needs 128 here.
     pub cells: usize,
 }
 
-/// The code of a connection that the other end closes since a message is larger than it takes.
+/// The close code of a connection whose other end received too large a message.
 pub const TOO_BIG: u16 = 1009;
 
-/// What to report of a message that is given up since it was too large for the server.
+/// The error for a message that is dropped because it was too large for the server.
 pub(super) fn too_big(size: usize) -> Error {
     let message = format!(
         "a change in a message of {size} bytes was refused: the server takes none so large (1009); spread such a change over \
@@ -36,17 +37,17 @@ pub(super) fn too_big(size: usize) -> Error {
     Error::new(ErrorKind::Refused, message)
 }
 
-/// Makes a message of changes.
+/// Encodes changes as a message.
 pub(super) type Encode<'a> = &'a dyn Fn(&Changes) -> String;
 
-/// Changes in a form that a room can take.
+/// Changes in the form of messages that a server accepts.
 #[derive(Debug)]
 pub(super) struct Fit {
-    /// What to send: more than one message only if one does not hold everything.
+    /// What to send: more than one message only if one cannot hold everything.
     pub(super) messages: Vec<(Changes, Arc<str>)>,
     /// What can never be sent.
     pub(super) refused: Changes,
-    /// Why, if anything cannot.
+    /// The reason, if anything can never be sent.
     pub(super) error: Option<Error>,
 }
 
@@ -57,7 +58,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// `content` without the cells and values that the room could never take.
+    /// Returns `content` without the cells and values that the server could never accept.
     pub fn trim(&self, mut content: Content) -> Content {
         let mut gone = Changes::new();
         for (table, rows) in &content.tables {
@@ -78,7 +79,7 @@ impl Limits {
         content
     }
 
-    /// Cuts `changes` into messages that fit. They are split between rows where possible and between cells where not.
+    /// Cuts `changes` into messages that fit: between rows where possible, and between cells where not.
     pub(super) fn fit(&self, encode: Encode<'_>, changes: &Changes) -> Fit {
         let mut fit = Fit { messages: Vec::new(), refused: Changes::new(), error: None };
         let mut fitting = Changes::new();
@@ -127,7 +128,7 @@ impl Limits {
         message.finish(encode, fit);
     }
 
-    /// Adds `part` to the message, or finishes that and begins the next with it.
+    /// Adds `part` to the message, or, if it does not fit, finishes the message and begins the next one with `part`.
     fn pack(
         &self,
         encode: Encode<'_>,
@@ -141,7 +142,7 @@ impl Limits {
             message.finish(encode, fit);
         }
         leaf::merge(&mut message.changes, part);
-        // More than it adds to the frame, which has its frame and its ids but once.
+        // An upper bound: the message has the frame and the ids of each table and row only once.
         message.size += size;
         message.count += count;
     }
@@ -197,7 +198,7 @@ impl Fit {
     }
 }
 
-/// `changes`, a row (or a deleted table, or a value) at a time.
+/// Splits `changes` into single rows, deleted tables and values.
 fn rows(changes: &Changes) -> Vec<Changes> {
     let mut parts: Vec<Changes> = Vec::new();
     let mut last = None;
@@ -231,7 +232,8 @@ fn json_len(id: &str) -> usize {
         .sum::<usize>()
 }
 
-/// No less than the length of V8's serialisation, whose texts are Latin-1 if possible and UTF-16 if not.
+/// An upper bound of the length of V8's serialisation, which stores a text as Latin-1 if possible, and as UTF-16 if
+/// not.
 fn stored_len(cell: &Cell) -> usize {
     // Version, type, length and padding.
     const AROUND: usize = 8;
@@ -245,13 +247,13 @@ fn stored_len(cell: &Cell) -> usize {
     AROUND
         + match cell {
             Cell::String(text) => text_len(text, 0),
-            // Stored as text with a mark in front, which is not Latin-1.
+            // Stored as text with a marker in front, which is not Latin-1.
             Cell::Json(json) => text_len(json.as_str(), 1),
             Cell::Null | Cell::Bool(_) | Cell::Number(_) => 8,
         }
 }
 
-/// An id for a message that a person reads.
+/// Shortens an id for an error message.
 fn short(id: &str) -> String {
     const MOST: usize = 40;
     match id.char_indices().nth(MOST) {

@@ -1,8 +1,9 @@
 //! A client on a stock server: the order of what was accepted, without acknowledgements.
 //!
-//! The law: *what a link tells is the server's order.* The server sends every accepted change to every connection but
-//! its author's, so a client that has two, the *main* one to send on and the *ear* to listen with, hears everything on
-//! the ear, its own changes included, in the order and in the form in which they were accepted.
+//! The invariant: *a link reports changes in the server's order.* The server broadcasts every accepted change to every
+//! connection except its author's. So a client opens two connections: the *main* one, which sends, and the *ear*, which
+//! listens. The ear receives everything, the client's own changes included, in the order and in the form in which the
+//! room accepted them.
 //!
 //! ```text
 //!   save ──► queue ──► sent ──main──► room ──ear──► the same changes: Confirmed, here in the order
@@ -10,24 +11,30 @@
 //!                                       └─ check ─►  what never came:  Confirmed, refused, or Missing; then Content
 //! ```
 //!
-//! * A change that comes back whole confirms the earliest one under way, if it is that. Anything else that is heard is told
-//!   as it is, which is always safe: it is in the order. If it is a part of one's own change, the rest of that was perhaps
-//!   refused, or somebody else wrote the same. If it is all of a later one, the earlier one was perhaps refused, and may be
-//!   sent again and accepted after it. So it counts as seen, until an earlier own one comes back that does something to the
-//!   same, and decides nothing.
-//! * A change that does not come back while a later one does, or not for some time, is *checked*: a ping tells that the
-//!   main connection has carried it to the server, a GET what the room holds, and a ping on the ear that it has told
-//!   everything until then. What neither was heard nor is shown then was refused: for sure, if the ear was open all the
-//!   while since it was sent; else it may have been accepted and overwritten ([`Notice::Missing`]).
-//! * A change is confirmed after those before it, so that those that are sent again are always all from one on: what was
-//!   accepted too late, or passed for one's own and was somebody else's, a deletion for instance, is not the last word.
-//! * A main connection that was lost may have lost what was on its way, so that is sent again: *at least once*, and a
-//!   change that had arrived overwrites what others wrote meanwhile. Nothing better exists without acknowledgements.
-//! * A change that is larger than the server takes costs the main connection (1009), and nothing tells which one it was. If
-//!   that happens twice, the largest is given up: it is too large if any is.
-//! * An ear that was lost may have missed something: [`Notice::Stale`], and what is under way is checked.
-//! * A room without a store ignores changes. While it has none, what is under way waits, and a GET now and then finds
-//!   out that somebody made one (which is not broadcast).
+//! * A change that comes back whole confirms the earliest own change in flight, if the two are equal. Every other
+//!   received change is reported as it is. That is always safe, because the change is in the room's order. If it is a
+//!   part of an own change, the room may have refused the rest, or another client may have written the same. If it
+//!   equals a later own change, the room may have refused the earlier one, which may then be sent again and accepted
+//!   after the later one. So such a change only marks the own change as seen, until an earlier own change comes back
+//!   that writes the same data. The mark confirms nothing.
+//! * A change that does not come back before a later one does, or not within a time limit, is *checked*. A ping proves
+//!   that the main connection has carried it to the server, a GET reads what the room holds, and a ping on the ear
+//!   proves that the ear has delivered everything up to then. A change that was neither received by then nor is shown
+//!   by the GET was refused. That is certain if the ear was open ever since the change was sent. Otherwise the change
+//!   may have been accepted and overwritten ([`Notice::Missing`]).
+//! * Changes are confirmed in the order in which they were sent, so a resend always covers all changes from one on. A
+//!   change may be accepted too late, or may be another client's although it was taken for an own one, for instance a
+//!   deletion. In both cases the resent changes follow it, so it does not have the last word.
+//! * A main connection that was lost may have lost the changes in flight, so they are sent again: *at least once*. A
+//!   change that had arrived then overwrites what other clients wrote in between. Nothing better is possible without
+//!   acknowledgements.
+//! * A change that is larger than the server accepts ends the main connection (1009), and the server does not report
+//!   which change it was. If that happens twice, the link gives up the largest: if any change is too large, that one
+//!   is.
+//! * An ear that was lost may have missed something: the link reports [`Notice::Stale`], and checks the changes in
+//!   flight.
+//! * A room without a store ignores changes. While it has none, the changes in flight wait, and an occasional GET
+//!   detects whether another client has created a store (which is not broadcast).
 //!
 //! After every input, take outputs by [`Link::poll`] until there are none.
 
@@ -55,9 +62,9 @@ pub use notices::NoticeQueue;
 pub use saves::Ticket;
 use saves::{Part, PendingSave};
 
-/// The logic of a client on a stock server. See the module for what it promises.
+/// The logic of a client on a stock server. The module documentation lists what it promises.
 ///
-/// Times are durations since one moment of the caller's choice.
+/// Times are durations since one moment that the caller chooses.
 #[derive(Debug)]
 pub struct Link {
     wire: Wire,
@@ -65,11 +72,12 @@ pub struct Link {
     listening: Listening,
     main_open: bool,
     ear_open: bool,
-    /// The connection that is listened to was lost since it was listened to.
+    /// The connection that is listened to was lost after listening began.
     missed: bool,
-    /// What was sent may not have arrived.
+    /// The sent changes may not have arrived.
     resend: bool,
-    /// The largest message that was on its way when a message was too large for the server, if that was the last time.
+    /// The largest message that was in flight when the server closed for a message that was too large, if that was the
+    /// last time.
     suspect: Option<Arc<str>>,
     store: StoreState,
     saves: BTreeMap<Receipt, PendingSave>,
@@ -81,66 +89,67 @@ pub struct Link {
     outputs: VecDeque<LinkOutput>,
 }
 
-/// How patient a link is and how much it holds.
+/// The timeouts and the capacity of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkOptions {
-    /// Saves that may be under way at once. 128.
+    /// How many saves may be pending at once. Defaults to 128.
     pub capacity: usize,
-    /// What the room can take.
+    /// The room's limits.
     pub limits: Limits,
-    /// How long a change may take to come back before it is checked. 5 s.
+    /// How long a change may take to come back before it is checked. Defaults to 5 s.
     pub patience: Duration,
-    /// The same, once a later one has come back. 1 s.
+    /// The same, once a later change has come back. Defaults to 1 s.
     pub overtaken_patience: Duration,
 }
 
 /// One of a client's two connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
-    /// The one that sends.
+    /// The main connection, which sends.
     Main,
-    /// The one that listens.
+    /// The ear, the connection that listens.
     Ear,
 }
 
-/// Where notices come from.
+/// The connection that notices come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Listening {
-    /// Nobody wants any.
+    /// There is no watch: no notices are produced.
     #[default]
     Off,
-    /// The main connection, which tells of others' changes only. Where one's own stand in the order is not known, so
-    /// clients that write one thing at the same moment may stay apart; and a refusal stays unseen.
+    /// The main connection, which receives only other clients' changes. The position of the client's own changes in the
+    /// order is not known. So clients that write the same data at the same moment may stay different, and a refusal
+    /// stays undetected.
     Main,
-    /// The ear, which tells everything.
+    /// The ear, which receives everything.
     Ear,
 }
 
-/// What a link wants done, or tells.
+/// An action for the caller to carry out, or a notice or error to pass on.
 #[derive(Clone, Debug)]
 pub enum LinkOutput {
     /// Send this frame on the main connection.
     Send(Arc<str>),
-    /// Tell this to whoever listens.
+    /// Pass this notice to the watch.
     Notice(Notice),
-    /// Report this; nothing else changes by it.
+    /// Report this error, which has no other effect.
     Report(Error),
-    /// A save with [`Ticket::Handed`] was handed over.
+    /// A save with [`Ticket::Handed`] was handed to the connection.
     Handed(Receipt),
-    /// Ping this connection, and answer by [`Link::alive`] when the pong comes.
+    /// Ping this connection, and call [`Link::alive`] when the pong arrives.
     Ping(Side, CheckId),
-    /// GET the room's content, and answer by [`Link::checked`].
+    /// GET the room's content, and pass the result to [`Link::checked`].
     Get(CheckId),
 }
 
 /// What is known of the room's store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StoreState {
-    /// Nothing yet. Whether changes were heard meanwhile.
+    /// Nothing yet. `heard` is whether changes have been received.
     Unknown {
         heard: bool,
     },
-    /// There was none. When to look again.
+    /// There was no store. `look_at` is when to check again.
     Absent {
         look_at: Duration,
     },
@@ -159,7 +168,7 @@ impl Default for LinkOptions {
 }
 
 impl Link {
-    /// A link with both connections closed, listening to neither.
+    /// Creates a link with both connections closed, listening to neither.
     pub fn new(wire: Wire, options: LinkOptions) -> Self {
         Self {
             wire,
@@ -181,7 +190,7 @@ impl Link {
         }
     }
 
-    /// Sets where notices come from, from now on, and forgets every save that a notice was to confirm.
+    /// Sets the connection that notices come from, and drops every save that a notice was to confirm.
     pub fn listen(&mut self, listening: Listening, now: Duration) {
         self.abandon_check();
         self.listening = listening;
@@ -196,7 +205,7 @@ impl Link {
         self.settle(now);
     }
 
-    /// A connection is open.
+    /// Handles the opening of a connection.
     pub fn opened(&mut self, side: Side, now: Duration) {
         match side {
             Side::Main => self.main_open = true,
@@ -220,7 +229,7 @@ impl Link {
         self.settle(now);
     }
 
-    /// A connection is closed. See [`Link::closed_with`] for one that the server closed.
+    /// Handles the loss of a connection. See [`Link::closed_with`] for one that the server closed.
     pub fn closed(&mut self, side: Side, now: Duration) {
         let was_open = match side {
             Side::Main => mem::take(&mut self.main_open),
@@ -240,9 +249,10 @@ impl Link {
         }
     }
 
-    /// A connection brought a frame of this wire.
+    /// Handles a frame of this wire that a connection received.
     pub fn heard(&mut self, side: Side, payload: Payload, now: Duration) {
-        // What comes before the connection counts as open may be followed by a gap that nobody would tell of.
+        // A frame that arrives before the connection counts as open may be followed by a gap that would not be
+        // detected.
         if self.source() != Some(side) || !self.hears() {
             return;
         }
@@ -257,12 +267,12 @@ impl Link {
         }
     }
 
-    /// A GET or PUT told whether the room has a store.
+    /// Handles what a GET or PUT showed: whether the room has a store.
     pub fn store_found(&mut self, present: bool, now: Duration) {
         let before = self.store;
         self.store = match (present, before) {
             (true, _) => StoreState::Present,
-            // Whoever asked spares us asking for a while.
+            // The caller has just checked, so the link need not check for a while.
             (false, _) => StoreState::Absent { look_at: now.saturating_add(self.options.patience) },
         };
         match (present, before) {
@@ -271,13 +281,13 @@ impl Link {
                 self.resend = true;
                 self.settle(now);
             }
-            // It got one after all, since changes were heard that only a room with a store tells.
+            // A store was created after all: changes were received, and only a room with a store broadcasts changes.
             (false, StoreState::Unknown { heard: true }) => self.tell(Notice::Stale),
             _ => {}
         }
     }
 
-    /// Time passes: call it at [`Link::deadline`], or whenever else.
+    /// Handles the passing of time: call it at [`Link::deadline`], or at any other time.
     pub fn tick(&mut self, now: Duration) {
         if self.main_open {
             self.forget_handed(now);
@@ -285,18 +295,18 @@ impl Link {
         self.check_what_is_due(now);
     }
 
-    /// What to do next, until `None`.
+    /// Returns the next output; `None` when there are no more.
     #[must_use]
     pub fn poll(&mut self) -> Option<LinkOutput> {
         self.outputs.pop_front()
     }
 
-    /// When to call [`Link::tick`]; may change by any input.
+    /// Returns when to call [`Link::tick`]. Every input may change it.
     pub fn deadline(&self) -> Option<Duration> {
         self.check_due_at()
     }
 
-    /// Whether changes are sent at once rather than kept until a connection opens.
+    /// Whether changes are sent at once rather than queued until a connection opens.
     pub fn is_ready(&self) -> bool {
         self.main_open && (self.listening != Listening::Ear || self.ear_open)
     }
@@ -323,7 +333,7 @@ impl Link {
         }
         self.checking.heard(&changes);
         let first = self.sent.iter().position(|part| part.awaited);
-        // Of two alike the second is heard second.
+        // Of two equal changes the second comes back second.
         let unseen = |part: &Part| part.awaited && !leaf::is_part(&changes, &part.seen);
         let own = self.sent.iter().position(|part| unseen(part) && part.changes == changes);
         let again = || first.filter(|first| self.sent[*first].changes == changes);
@@ -342,14 +352,15 @@ impl Link {
             }
         }
         if made_unheard {
-            // Somebody's PUT made the store, and told nobody.
+            // Another client's PUT created the store, which is not broadcast.
             self.store_found(true, now);
             self.tell(Notice::Stale);
         }
     }
 
-    /// What was heard is taken for that part, or for some of it. If that may have come back unheard, it was perhaps a later
-    /// one, which then will not be heard any more.
+    /// Handles that the received changes were attributed to the part at `index`, wholly or partly. If that part may
+    /// have come back before without being received, the changes may have been a later part instead, which then will
+    /// not come back again.
     fn taken_for(&mut self, index: usize, changes: &Changes) {
         if self.sent.get(index).is_some_and(|part| part.unheard) {
             for later in self.sent.range_mut(index + 1..).filter(|later| leaf::is_part(changes, &later.changes)) {

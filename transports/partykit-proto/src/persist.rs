@@ -1,7 +1,7 @@
-//! A persister of a room: how it loads, saves and watches, in whatever environment its client runs.
+//! A persister of a room: how it loads, saves and watches, in any environment.
 //!
-//! [`RoomClient`](crate::RoomClient) decides; a [`Host`] has sockets, requests, a clock and a lock. What is between
-//! them is here, once.
+//! [`RoomClient`](crate::RoomClient) makes the decisions, and a [`Host`] provides sockets, requests, a clock and a
+//! lock. This module has the code between them, which all hosts share.
 
 use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
@@ -20,12 +20,12 @@ use notices::Notices;
 /// The environment of a room's client.
 #[async_trait]
 pub trait Host: Send + Sync + 'static {
-    /// Calls `act` under the client's lock, and does nothing of what follows from it. The time is of the client's clock.
+    /// Calls `act` under the client's lock, and carries out no outputs. The time passed to `act` is the client's clock.
     fn peek<T>(&self, act: impl FnOnce(&mut Hosted, Duration) -> T) -> T
     where
         Self: Sized;
 
-    /// Does what the client wants done, and wakes the tasks that wait for a change.
+    /// Carries out the client's outputs, and wakes the tasks that wait for a change.
     fn carry_out(&self);
 
     /// Begins a watch, and opens its ear.
@@ -34,24 +34,25 @@ pub trait Host: Send + Sync + 'static {
     /// Ends a watch, and closes its ear.
     fn end_watch(&self, watch: WatchId);
 
-    /// Reads the room's content by a request.
+    /// Reads the room's content over HTTP.
     async fn get(&self) -> Result<Option<Content>>;
 
-    /// Offers a first content by a request, with this header for the edits in it.
+    /// Offers a first content over HTTP, with this header for the edits in it.
     async fn put(&self, content: &Content, offer: Option<String>) -> Result<Put>;
 
-    /// What the room can take.
+    /// Returns the room's limits.
     fn limits(&self) -> Limits;
 }
 
-/// Calls `act` under the client's lock, and does what follows.
+/// Calls `act` under the client's lock, and then carries out the outputs.
 pub fn with<H: Host, T>(host: &H, act: impl FnOnce(&mut Hosted, Duration) -> T) -> T {
     let result = host.peek(act);
     host.carry_out();
     result
 }
 
-/// The room's content: what the server sent on joining while that is all that is known, else by a request.
+/// Loads the room's content: the content that the server sent on joining if nothing has changed since, else by a
+/// request.
 pub async fn load(host: &impl Host) -> Result<Option<Content>> {
     let joined = host.peek(|hosted, _| {
         hosted.client.check_open()?;
@@ -63,14 +64,14 @@ pub async fn load(host: &impl Host) -> Result<Option<Content>> {
     }
 }
 
-/// Sends changes once the room is known to have a store, else offers the whole content.
+/// Sends changes once the room is known to have a store. Before that, offers the whole content.
 pub async fn save(host: &impl Host, save: Save<'_>) -> Result<Saved> {
     let is_present = host.peek(|hosted, _| {
         hosted.client.check_open()?;
         Ok::<_, Error>(hosted.client.store_is_present() == Some(true))
     })?;
     match save.changes() {
-        // A room without a store drops changes without a word.
+        // A room without a store drops changes silently.
         Some(changes) if is_present => send(host, changes, save.edit()).await,
         None if is_present => match get(host).await? {
             Some(content) => Ok(Saved::Found(content)),
@@ -80,17 +81,18 @@ pub async fn save(host: &impl Host, save: Save<'_>) -> Result<Saved> {
     }
 }
 
-/// Resolves once everything is open that the watch listens to; in the extended dialect, once the server has sent what the
-/// room holds.
+/// Begins a watch. Resolves once every connection that the watch listens to is open; in the extended dialect, once the
+/// server has sent the room's state.
 pub async fn watch<H: Host>(host: &Arc<H>) -> Result<BoxStream<'static, Result<Notice>>> {
     let watch = host.begin_watch()?;
-    // Dropped, it ends the watch.
+    // Dropping it ends the watch.
     let notices = Notices::new(host.clone(), watch);
     until(&**host, |hosted, _| Ok(hosted.client.is_watch_ready(watch)?.then_some(()))).await?;
     Ok(Box::pin(notices))
 }
 
-/// Calls `look` after each change of the client until it returns something. It may change the client only then.
+/// Calls `look` after each change of the client until it returns a value. `look` may change the client only in the call
+/// that returns a value.
 async fn until<H: Host, T>(
     host: &H,
     mut look: impl FnMut(&mut Hosted, Duration) -> Result<Option<T>> + Send,
@@ -114,7 +116,7 @@ async fn until<H: Host, T>(
     .await
 }
 
-/// Reads the room's content by a request, and takes note whether there is one.
+/// Reads the room's content over HTTP, and records whether the room has a store.
 async fn get(host: &impl Host) -> Result<Option<Content>> {
     let content = host.get().await?;
     with(host, |hosted, now| hosted.client.store_found(content.is_some(), now));
@@ -126,13 +128,13 @@ async fn send(host: &impl Host, changes: &Changes, edit: Option<EditKey<'_>>) ->
     until(host, |hosted, now| hosted.save(changes, edit, now)).await?.saved().await
 }
 
-/// Offers a whole content to a room that perhaps has none, and reads what it has then.
+/// Offers a whole content to a room that may have none, and then reads the room's content.
 async fn offer(host: &impl Host, save: Save<'_>) -> Result<Saved> {
     let offer = match save.edit() {
         Some(edit) => with(host, |hosted, _| hosted.client.offer(edit))?,
         None => None,
     };
-    // What the room can never take is refused, and reported, when it is saved as changes.
+    // Parts that exceed the room's limits are refused, and reported, when they are saved as changes.
     let put = host.put(&host.limits().trim(save.content()), offer).await?;
     match (get(host).await?, put) {
         (Some(content), _) => Ok(Saved::Found(content)),

@@ -1,4 +1,4 @@
-//! Who may do what in a room.
+//! The policy of a room: what each client may do.
 
 use std::{fmt::Debug, net::SocketAddr};
 
@@ -8,56 +8,56 @@ use roommate::{Cell, Id, Result};
 
 use super::dialect::{DIALECT_PARAMETER, DIALECT_VERSION};
 
-/// Names one connection of a room. Chosen by the host, never used twice over the life of a room.
+/// Identifies one connection of a room. Chosen by the host, which never reuses it during the life of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub u64);
 
-/// What is known of a request or a connection: the HTTP request that it is or that opened it.
+/// The HTTP request that a client made, or that opened its connection.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Context {
-    /// The party, percent-encoded as it came.
+    /// The party, percent-encoded as received.
     pub party: String,
-    /// The room, percent-encoded as it came.
+    /// The room, percent-encoded as received.
     pub room: String,
-    /// The method, upper case; `GET` where a connection is opened.
+    /// The method, in upper case; `GET` for a request that opens a connection.
     pub method: String,
-    /// The whole path, percent-encoded as it came.
+    /// The whole path, percent-encoded as received.
     pub path: String,
-    /// What follows the `?`, without it.
+    /// The query, without the `?`.
     pub query: String,
-    /// The headers, names in lower case. A value has a character for each byte, as in JavaScript's `Headers`.
+    /// The headers, with names in lower case. A value has one character per byte, as in JavaScript's `Headers`.
     pub headers: Vec<(String, String)>,
-    /// The other end, where there is one.
+    /// The address of the client, if it has one.
     pub peer: Option<SocketAddr>,
-    /// Values by their types: what middleware attached to the request, and what [`Policy::can_connect`] and
-    /// [`Policy::can_request`] add. They stay with a connection until it ends, so let them be small or shared.
+    /// Values by their types: those that middleware attached to the request, and those that [`Policy::can_connect`] and
+    /// [`Policy::can_request`] add. They are stored until the connection ends, so they should be small or shared.
     pub extensions: Extensions,
 }
 
-/// Who asks.
+/// The client that a question to the policy is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Asker<'a> {
-    /// The request, or the one that opened the connection.
+    /// The client's request, or the request that opened its connection.
     pub context: &'a Context,
-    /// The connection, unless it is a request.
+    /// The client's connection; `None` for a request.
     pub connection: Option<ConnectionId>,
 }
 
-/// Decides who may connect, request, and change what. Everything is allowed unless a method says otherwise.
+/// Decides which clients may connect, make requests, and change what. Every method allows everything by default.
 ///
 /// # The two methods that wait
 ///
-/// [`can_connect`](Self::can_connect) and [`can_request`](Self::can_request) are asked by the host before the room learns
-/// of the request, and before its body is read. They may take their time, ask a database say, and several run at once. They
-/// see the whole request with what middleware attached to it, and can attach what they find out to
+/// The host calls [`can_connect`](Self::can_connect) and [`can_request`](Self::can_request) before it passes the
+/// request to the room, and before it reads the request's body. They may wait, for a database query say, and several
+/// can run at once. They see the whole request with what middleware attached to it. They can attach their results to
 /// [`Context::extensions`], for the methods below.
 ///
-/// `false` is answered with 401, an error or a panic with 500, and no answer in time with 503.
+/// `false` is answered with 401, an error or a panic with 500, and a timeout with 503.
 ///
-/// # The eight methods that do not
+/// # The eight methods that do not wait
 ///
-/// They are TinyBase's hooks under their names in snake case, and nest as there:
+/// They are TinyBase's hooks with their names in snake case, and nest in the same way:
 ///
 /// * A cell is set if the table, the row and the cell may be set; deleted, if the table and the row may be set and the
 ///   cell may be deleted.
@@ -66,10 +66,10 @@ pub struct Asker<'a> {
 ///
 /// A part that is refused is left out, and the rest is accepted.
 ///
-/// The room calls them where the change stands in its order (R1), never two at once for one room, and decides nothing else
-/// until they have answered. So they must not block: what they need to know is looked up before, and is in
-/// [`Context::extensions`], or in memory that the policy shares. A method that panics makes the input fail as a whole, and
-/// nothing else.
+/// The room calls these methods when it handles the change, in the room's order (R1). It never calls two at once for
+/// one room, and handles no other input until they return. So they must not block: look up what they need to know
+/// before, and store it in [`Context::extensions`], or in memory that the policy shares. A method that panics fails the
+/// whole input, and nothing else.
 ///
 /// ```
 /// use std::{collections::BTreeSet, sync::Arc};
@@ -112,12 +112,12 @@ pub trait Policy: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If that cannot be found out. The client is answered with 500, and the host logs the error.
+    /// If that cannot be determined. The client is answered with 500, and the host logs the error.
     async fn can_connect(&self, _context: &mut Context) -> Result<bool> {
         Ok(true)
     }
 
-    /// Whether a client may request anything of the room by HTTP: to read its store, or to make it.
+    /// Whether a client may make HTTP requests to the room: to read its store, or to create it.
     ///
     /// # Errors
     ///
@@ -126,13 +126,13 @@ pub trait Policy: Debug + Send + Sync + 'static {
         Ok(true)
     }
 
-    /// Whether every change is allowed to everybody. If so, none of the questions below is asked: asking them takes a fifth of
-    /// the time of a large change. So a policy that returns `true` must not rely on being asked.
+    /// Whether every client may make every change. If `true`, the methods below are not called, which saves a fifth of
+    /// the time of a large change. So a policy that returns `true` must not rely on being called.
     fn allows_all_changes(&self) -> bool {
         false
     }
 
-    /// Whether anything in a table may be set, or any of its rows deleted.
+    /// Whether anything in a table may be set, or any of its rows may be deleted.
     fn can_set_table(&self, _table_id: &Id, _asker: Asker<'_>) -> bool {
         true
     }
@@ -142,7 +142,7 @@ pub trait Policy: Debug + Send + Sync + 'static {
         true
     }
 
-    /// Whether anything in a row may be set, or any of its cells deleted.
+    /// Whether anything in a row may be set, or any of its cells may be deleted.
     fn can_set_row(&self, _table_id: &Id, _row_id: &Id, _asker: Asker<'_>) -> bool {
         true
     }
@@ -152,7 +152,7 @@ pub trait Policy: Debug + Send + Sync + 'static {
         true
     }
 
-    /// Whether a cell may become `cell`; it was `old` before, `None` if it was not there.
+    /// Whether a cell may be set to `cell`. `old` is the present cell; `None` if there is none.
     fn can_set_cell(
         &self,
         _table_id: &Id,
@@ -170,7 +170,7 @@ pub trait Policy: Debug + Send + Sync + 'static {
         true
     }
 
-    /// Whether a value may become `value`; it was `old` before, `None` if it was not there.
+    /// Whether a value may be set to `value`. `old` is the present value; `None` if there is none.
     fn can_set_value(&self, _value_id: &Id, _value: &Cell, _old: Option<&Cell>, _asker: Asker<'_>) -> bool {
         true
     }
@@ -192,24 +192,24 @@ impl Policy for AllowAll {
 }
 
 impl Asker<'_> {
-    /// Whether this is the first content of a room, by `PUT`; else it is a change, by a connection.
+    /// Whether the question is about the first content of a room, by `PUT`; `false` for a change by a connection.
     pub fn initial_save(&self) -> bool {
         self.connection.is_none()
     }
 }
 
 impl Context {
-    /// Whether a client asks for the extended dialect on the connection that this opens.
+    /// Whether a client asks for the extended dialect on the connection that this request opens.
     pub fn asks_for_dialect(&self) -> bool {
         self.query_parameter(DIALECT_PARAMETER) == Some(DIALECT_VERSION)
     }
 
-    /// The first header of that name, which is given in lower case.
+    /// The first header with this name, which has to be in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find_map(|(header, value)| (header == name).then_some(&**value))
     }
 
-    /// The first parameter of that name in the query, percent-encoded as it came.
+    /// The first parameter with this name in the query, percent-encoded as received.
     pub fn query_parameter(&self, name: &str) -> Option<&str> {
         self.query
             .split('&')

@@ -1,4 +1,4 @@
-//! One entry of a room's log: what the room accepted, as it is stored.
+//! Records, the entries of a room's log: what the room accepted, in its stored form.
 
 use std::{fmt::Write, sync::Arc};
 
@@ -8,10 +8,10 @@ use serde_json::{Value, value::RawValue};
 
 use super::shared_str::SharedStr;
 
-/// What a room decided, as it is stored and as its content is made of it again.
+/// One decision of a room, as it is stored. The room's content is rebuilt from its records.
 ///
-/// A room's content at a record is the fold of the records up to it (R1). The text of a change is rendered once: this
-/// shares it with the frame that is broadcast.
+/// A room's content after a record is the fold of all records up to it (R1). The text of a change is encoded once: the
+/// record shares it with the frame that is broadcast.
 ///
 /// The stored form is one line of JSON:
 ///
@@ -29,35 +29,35 @@ use super::shared_str::SharedStr;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
-    /// The place in the room's log: from 1, without gaps.
+    /// The position in the room's log: from 1, without gaps.
     pub number: u64,
     /// The room's sequence number after this record.
     pub seq: u64,
-    /// The client whose change this was: its id in the extended dialect, or the `_pk` of a stock client's connection.
+    /// The author of the change: its client id in the extended dialect, or the `_pk` of a stock client's connection.
     pub author: Option<Arc<str>>,
-    /// What a client of the extended dialect has to be answered if it sends the change again (R7).
+    /// What to answer a client of the extended dialect that sends the change again (R7).
     pub decided: Option<Decided>,
     /// What happened.
     pub event: Event,
 }
 
-/// The fate of a change of a client of the extended dialect.
+/// What was decided about a change of a client of the extended dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided {
     /// The change's id.
     pub id: u64,
-    /// The client knows the fate of its changes up to this id.
+    /// The id up to which the client knows what was decided about its changes.
     pub acknowledged: u64,
-    /// The JSON of what was refused of the change, if anything was.
+    /// The JSON of the refused part of the change; `None` if nothing was refused.
     pub refused: Option<Arc<str>>,
 }
 
-/// What happened.
+/// What a record did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Changes were accepted: their JSON. The sequence number went up by 1.
+    /// Changes were accepted: their JSON. The sequence number increased by 1.
     Changed(SharedStr),
-    /// The room's store was made: the JSON of its content. The sequence number went up by 1.
+    /// The room's store was created: the JSON of its content. The sequence number increased by 1.
     Created(SharedStr),
     /// Nothing of a change was accepted.
     Nothing,
@@ -68,7 +68,7 @@ const CREATED: &str = "created";
 const NOTHING: &str = "nothing";
 
 impl Record {
-    /// Appends the stored form, without a line break.
+    /// Appends the stored form to `out`, without a line break.
     pub fn encode(&self, out: &mut String) {
         let (kind, payload) = match &self.event {
             Event::Changed(changes) => (CHANGED, &**changes),
@@ -92,13 +92,13 @@ impl Record {
         out.push(']');
     }
 
-    /// Reads the stored form.
+    /// Decodes the stored form.
     ///
-    /// The JSON of the changes or the content is not looked into.
+    /// The JSON of the changes or the content is not checked.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] if the text is no record.
+    /// [`ErrorKind::Corrupt`] if the text is not a record.
     pub fn decode(line: &str) -> Result<Self> {
         let parts: Vec<&RawValue> = serde_json::from_str(line)
             .map_err(|error| Error::with_source(ErrorKind::Corrupt, "a stored record is not a JSON array", error))?;
@@ -126,16 +126,16 @@ impl Record {
         Ok(Self { number: read(number)?, seq: read(seq)?, author, decided, event })
     }
 
-    /// Reads the stored forms of several records, a line each.
+    /// Decodes the stored forms of several records, one per line.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] if a line is no record.
+    /// [`ErrorKind::Corrupt`] if a line is not a record.
     pub fn decode_lines(text: &str) -> Result<Vec<Self>> {
         text.lines().map(Self::decode).collect()
     }
 
-    /// How many bytes of memory this takes, about.
+    /// The approximate size in memory, in bytes.
     pub fn size(&self) -> usize {
         let payload = match &self.event {
             Event::Changed(json) | Event::Created(json) => json.len(),

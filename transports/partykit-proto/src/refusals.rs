@@ -1,24 +1,25 @@
-//! What a server remembers of what it refused of one client, until that acknowledges it. Both ends count it, alike.
+//! The refusals that a server remembers for one client until the client acknowledges them. Both ends count them alike.
 //!
-//! The law: *no change is decided while the server remembers more than the bound*. So it never remembers more than the bound
-//! and one change beyond it, and a client that counts whatever is on its way as refused never meets the bound.
+//! The invariant: *no change is decided while the server remembers more than the bound*. So the server never remembers
+//! more than the bound and one change beyond it, and a client that counts every change in flight as refused never
+//! exceeds the bound.
 
 use std::collections::BTreeMap;
 
-/// How many refusals, and how many bytes of their JSON.
+/// A number of refusals, and the number of bytes of their JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) count: usize,
     pub(super) bytes: usize,
 }
 
-/// Who is refused more than this, and has not acknowledged it, is decided no further change.
+/// The server decides no further change of a client that has more unacknowledged refusals than this.
 pub(super) const MOST_REFUSED: Tally = Tally { count: 256, bytes: 1 << 20 };
 
-/// What a client is told beyond this many times the bound, no server remembers.
+/// A client does not believe a server that reports more refusals than this many times the bound.
 const INCREDIBLE: usize = 4;
 
-/// The sizes of the refusals that a server remembers, by the ids of the changes: what a client knows of that.
+/// The sizes of the refusals that a server remembers, by the ids of the changes, as far as a client knows them.
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
     sizes: BTreeMap<u64, usize>,
@@ -26,33 +27,33 @@ pub(super) struct Remembered {
 }
 
 impl Tally {
-    /// The bytes of one more.
+    /// Adds one refusal of this many bytes.
     pub(super) fn add(&mut self, bytes: usize) {
         self.count += 1;
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
-    /// Whether it is more than `most`, in number or in bytes.
+    /// Whether the tally exceeds `most`, in number or in bytes.
     pub(super) fn exceeds(self, most: Self) -> bool {
         self.count > most.count || self.bytes > most.bytes
     }
 }
 
 impl Remembered {
-    /// A change was refused, in as many bytes.
+    /// Records that a change was refused, with this many bytes.
     pub(super) fn insert(&mut self, id: u64, bytes: usize) {
         self.bytes -= self.sizes.insert(id, bytes).unwrap_or(0);
         self.bytes += bytes;
     }
 
-    /// The client has acknowledged all up to `id`.
+    /// Drops all refusals up to `id`, which the client has acknowledged.
     pub(super) fn forget_up_to(&mut self, id: u64) {
         while let Some(first) = self.sizes.first_entry().filter(|first| *first.key() <= id) {
             self.bytes -= first.remove();
         }
     }
 
-    /// The newest one below `id`.
+    /// Returns the id of the newest refusal below `id`.
     pub(super) fn newest_below(&self, id: u64) -> Option<u64> {
         self.sizes.range(..id).next_back().map(|(id, _)| *id)
     }
@@ -61,8 +62,8 @@ impl Remembered {
         Tally { count: self.sizes.len(), bytes: self.bytes }
     }
 
-    /// Whether no server that keeps to the bound remembers so much. The newest is not counted: it may have gone beyond, and
-    /// what was refused of a first content is as large as that.
+    /// Whether these are more refusals than any server that respects the bound remembers. The newest refusal is not
+    /// counted: it may have exceeded the bound, and the refused parts of a first content are as large as that content.
     pub(super) fn is_incredible(&self, most: Tally) -> bool {
         let Some((_, newest)) = self.sizes.last_key_value() else { return false };
         let others = Tally { count: self.sizes.len() - 1, bytes: self.bytes - newest };

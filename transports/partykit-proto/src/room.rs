@@ -1,4 +1,4 @@
-//! One room: what it holds, who is in it, and what it makes of each input.
+//! One room: its content, its connections, and how it handles each input.
 
 use std::{
     cell::RefCell,
@@ -39,44 +39,45 @@ use extended::{Extended, OwnChange};
 pub use host::{Edit, Input, Output, RequestId};
 use snapshots::Snapshots;
 
-/// A room as TinyBase's PartyKit server keeps it, without a clock, socket, task or lock.
+/// A room as TinyBase's PartyKit server implements it, without a clock, socket, task or lock.
 ///
 /// # Law
 ///
-/// The host hands in one [`Input`] after the other, and does what [`Room::handle`] puts out *in that order*, an
-/// [`Output::Commit`] durably before anything after it. Then nobody receives a change that a crash can take back (R6). It
-/// may handle several inputs, commit all their records at once, and go on from there: [`DurableRoom`] does that. A host
-/// that cannot commit has to drop the room, close its connections and [open](Room::open) it again: the room is ahead of its
-/// storage.
+/// The host passes in one [`Input`] after another, and carries out the outputs of [`Room::handle`] *in their order*. It
+/// makes the record of an [`Output::Commit`] durable before it carries out any later output. Then no client receives a
+/// change that a crash can undo (R6). The host may also handle several inputs, commit all their records at once, and
+/// then carry out the other outputs: [`DurableRoom`] does that. A host that cannot commit has to drop the room, close
+/// its connections and [open](Room::open) the room again, because the room is newer than its storage.
 ///
 /// [`DurableRoom`]: super::DurableRoom
 ///
-/// What it does with each input is what the original does, with two exceptions: connections are told apart by
-/// themselves and not by the name that they give themselves, and a leaf that nothing here can stand for is left out as
-/// if it were refused, where the original refuses the whole. Beyond that it sets clients right so that they end equal,
-/// unless it is told not to ([`RoomConfig::with_cures`]).
+/// The room handles each input as TinyBase's server does, with two exceptions. It identifies connections by their
+/// [`ConnectionId`], and not by the name that a client gives its connection. And it leaves out an assignment that this
+/// library cannot represent as if the policy had refused it, where TinyBase's server refuses the whole message. In
+/// addition the room repairs stock clients (unmodified TinyBase clients), so that they all end up with its content,
+/// unless [`RoomConfig::with_cures`] disables that.
 ///
-/// With connections that ask for it the room speaks the extended dialect (`PROTOCOL.md`), unless the configuration says
-/// otherwise.
+/// The room speaks the extended dialect (`PROTOCOL.md`) with connections that ask for it, unless
+/// [`RoomConfig::with_extended`] disables that.
 #[derive(Clone, Debug)]
 pub struct Room {
     config: RoomConfig,
     wire: Wire,
     /// The number of the last record.
     number: u64,
-    /// How many changes were accepted, the creation of the store among them.
+    /// How many changes were accepted. The creation of the store counts as one.
     seq: u64,
     exists: bool,
     content: Content,
-    /// The JSON of the content, as long as somebody waits for it.
+    /// The JSON of the content, while a frame or an answer that contains it is in use.
     encoded: Option<Weak<str>>,
-    /// The stock frame that has all of the content, likewise.
+    /// The stock frame with the whole content, likewise.
     everything: Option<Weak<str>>,
     snapshots: Snapshots,
     connections: BTreeMap<ConnectionId, Context>,
-    /// The connections that are sent stock frames; `None` until they are asked for again.
+    /// The connections that are sent stock frames; `None` until they are next needed.
     stock: Option<Arc<[ConnectionId]>>,
-    /// `None` where the configuration says so.
+    /// `None` if the configuration disables the repairs.
     cures: Option<Cures>,
     /// `None` in a room that speaks the stock dialect only.
     extended: Option<Extended>,
@@ -84,14 +85,15 @@ pub struct Room {
     store_headers: Headers,
 }
 
-/// Whose change something is.
+/// The author of a change.
 #[derive(Clone, Debug)]
 enum Author {
     /// A connection that sent a stock frame.
     Stock(ConnectionId),
-    /// A client of the dialect, by its connection, and what is decided of its change.
+    /// A client of the extended dialect: its connection, its id, and what was decided about its change.
     Client(ConnectionId, Arc<str>, Decided),
-    /// The program that hosts the room, under a name or none, and its change if that is to be taken once.
+    /// The program that hosts the room: its name, if it gave one, and its change, if the change is to be applied only
+    /// once.
     Host(Option<Arc<str>>, Option<OwnChange>),
 }
 
@@ -99,15 +101,15 @@ enum Author {
 const TRY_AGAIN_LATER: u16 = 1013;
 
 impl Room {
-    /// A room of which nothing is stored.
+    /// Creates a room of which nothing is stored.
     ///
-    /// The `epoch` names the order in which this room puts what happens in it. No two openings of any room may have the
-    /// same, so let it be random.
+    /// The `epoch` identifies the order in which this opening of the room numbers its changes. It has to differ for
+    /// every opening of every room, so it should be random.
     pub fn new(config: RoomConfig, epoch: impl Into<Arc<str>>) -> Self {
         Self::vacant(config, Opened::new(epoch).epochs)
     }
 
-    /// Takes one input, and says what is to be done for it, in order.
+    /// Handles one input, and returns what the host has to do for it, in order.
     #[must_use = "what is put out has to be done, in order"]
     pub fn handle(&mut self, input: Input<'_>) -> Vec<Output> {
         match input {
@@ -157,32 +159,32 @@ impl Room {
         }
     }
 
-    /// The number of the last record: how many there are in the room's log.
+    /// The number of the last record, which is also the number of records in the room's log.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// Whether a store was ever saved here.
+    /// Whether the room has a store.
     pub fn exists(&self) -> bool {
         self.exists
     }
 
-    /// Whether nobody is connected. Such a room may be dropped once its commits are stored, and opened again.
+    /// Whether the room has no connections. An idle room may be dropped once its commits are stored, and opened again.
     pub fn is_idle(&self) -> bool {
         self.connections.is_empty()
     }
 
-    /// Whether [`Input::Tick`] changes anything.
+    /// Whether [`Input::Tick`] has any effect.
     pub fn wants_ticks(&self) -> bool {
         self.cures.as_ref().is_some_and(Cures::wants_ticks)
     }
 
-    /// The content. A clone of it costs little.
+    /// The content. Cloning it is cheap.
     pub fn content(&self) -> &Content {
         &self.content
     }
 
-    /// The sequence number: how many changes were ever accepted, the creation of the store among them.
+    /// The sequence number: how many changes were ever accepted. The creation of the store counts as one.
     pub fn seq(&self) -> u64 {
         self.seq
     }
@@ -192,7 +194,7 @@ impl Room {
         self.connections.contains_key(&connection)
     }
 
-    /// Who is in the room.
+    /// The connections in the room, each with the request that opened it.
     pub fn connections(&self) -> impl Iterator<Item = (ConnectionId, &Context)> {
         self.connections.iter().map(|(connection, context)| (*connection, context))
     }
@@ -228,7 +230,7 @@ impl Room {
         let Some(Decoded { value: changes, unrepresentable }) = decode() else {
             return Vec::new();
         };
-        // A policy that panics refuses everything.
+        // If the policy panics, everything is refused.
         let failed = || Verdict { refused: decode().unwrap_or_default().value, ..Verdict::default() };
         let Verdict { accepted, refused } = self.judge(connection, changes).unwrap_or_else(failed);
         let mut outputs = match self.exists {
@@ -247,7 +249,7 @@ impl Room {
         outputs
     }
 
-    /// Applies what was accepted of somebody's changes, and sends it to the others. The first output is the commit.
+    /// Applies the accepted part of a change, and sends it to the other connections. The first output is the commit.
     fn apply(&mut self, author: Author, accepted: &Changes) -> Vec<Output> {
         if accepted.is_empty() {
             return Vec::new();
@@ -261,7 +263,7 @@ impl Room {
         let frame = SharedStr::from(self.wire.encode_changes(accepted));
         let changes = frame.slice(self.wire.payload_start()..frame.len());
         self.seq += 1;
-        // A client of the dialect knows its own change.
+        // A client of the extended dialect knows its own change.
         let (except, name, decided) = match author {
             Author::Stock(connection) => (None, self.name_of(connection), None),
             Author::Client(connection, client, decided) => (Some(connection), Some(client), Some(decided)),
@@ -289,9 +291,9 @@ impl Room {
         outputs
     }
 
-    /// Makes the store with this content, which is pruned. The first output is the commit.
+    /// Creates the store with this content, which has to be pruned. The first output is the commit.
     ///
-    /// `own` is what is decided by it of a client of the dialect that offered it.
+    /// `own` is the change that this decides for the client of the extended dialect that offered the content.
     fn create(
         &mut self,
         sender: Option<ConnectionId>,
@@ -321,7 +323,7 @@ impl Room {
         outputs
     }
 
-    /// Does what the program that hosts the room wants.
+    /// Carries out an edit by the program that hosts the room.
     fn edit(&mut self, author: Option<Arc<str>>, change: Option<u64>, edit: Edit<'_>) -> Vec<Output> {
         let own = author.clone().zip(change).map(|(author, change)| OwnChange::whole(author, change));
         if let (Some(extended), Some(own)) = (&self.extended, &own)
@@ -346,7 +348,7 @@ impl Room {
         }
     }
 
-    /// Stores that nothing of a client's change was accepted.
+    /// Records that nothing of a client's change was accepted.
     fn log_nothing(&mut self, client: Arc<str>, decided: Decided) -> Output {
         Output::Commit(self.log(Some(client), Some(decided), Event::Nothing))
     }
@@ -370,7 +372,7 @@ impl Room {
         self.snapshots.begins().then(|| Output::Snapshot(self.snapshot()))
     }
 
-    /// What the room is now, to be stored. The room does not know the time.
+    /// A snapshot of the room, to be stored. Its time is `None`, because the room has no clock.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             number: self.number,
@@ -381,21 +383,21 @@ impl Room {
         }
     }
 
-    /// The JSON of the content, shared by all who wait for it.
+    /// The JSON of the content, shared by all requests that are being answered.
     fn encoded_content(&mut self) -> SharedStr {
         let encoded = self.encoded.as_ref().and_then(Weak::upgrade).unwrap_or_else(|| self.content.to_json().into());
         self.encoded = Some(Arc::downgrade(&encoded));
         encoded.into()
     }
 
-    /// What the cures put out, if there are any.
+    /// Runs a step of the repairs and returns its outputs; does nothing if the repairs are disabled.
     fn cure(&mut self, cure: impl FnOnce(&mut Cures, Held<'_>, &mut Vec<Output>)) -> Vec<Output> {
         let mut outputs = Vec::new();
         if let Some(cures) = &mut self.cures {
             let everything = RefCell::new(self.everything.take());
             let (contents, wire) = (&self.content, &self.wire);
             cure(cures, Held { contents, wire, exists: self.exists, everything: &everything }, &mut outputs);
-            // Without anybody who waits the text would stay until the next change.
+            // A text that no output uses would otherwise stay in memory until the next change.
             self.everything = everything.into_inner().filter(|text| text.strong_count() > 0);
             self.encoded.take_if(|text| text.strong_count() == 0);
         }
@@ -406,7 +408,7 @@ impl Room {
         self.extended.as_ref().is_none_or(|extended| !extended.has(connection))
     }
 
-    /// What the policy lets through of the changes that somebody asks for; `None` if it panics.
+    /// Asks the policy which part of a connection's changes it accepts; `None` if the policy panics.
     fn judge(&self, connection: ConnectionId, changes: Changes) -> Option<Verdict> {
         let asker = Asker { context: self.connections.get(&connection)?, connection: Some(connection) };
         caught(|| accept(self.config.policy(), asker, &self.content, changes)).ok()
@@ -454,7 +456,7 @@ impl Author {
     }
 }
 
-/// What changes make of nothing.
+/// The content that results from applying `changes` to an empty content.
 fn made_by(changes: &Changes) -> Content {
     let mut content = Content::new();
     content.apply(changes);
@@ -464,7 +466,7 @@ fn made_by(changes: &Changes) -> Content {
 #[derive(Clone, Copy, Debug)]
 struct Panicked;
 
-/// Asks the policy. Until it has answered nothing of the room has changed, so a panic leaves nothing half done.
+/// Asks the policy. The room changes nothing before the policy has answered, so a panic leaves nothing half done.
 fn caught<T>(ask: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(ask)).map_err(|_| Panicked)
 }

@@ -24,12 +24,12 @@ pub struct SharedStr {
 }
 
 impl SharedStr {
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.whole[self.range.clone()]
     }
 
-    /// A part of this text, which shares it.
+    /// Returns a part of this text, without a copy.
     ///
     /// # Panics
     ///

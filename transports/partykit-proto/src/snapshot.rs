@@ -1,4 +1,4 @@
-//! What a room was after one of its records, so that it is opened without the records before.
+//! The state of a room after one of its records, so that it can be opened without the earlier records.
 
 use std::{fmt::Write, sync::Arc};
 
@@ -8,32 +8,33 @@ use serde_json::value::RawValue;
 
 use super::record::push_json;
 
-/// A room's content and what it remembers of its clients, as of one record.
+/// A room's content and its memory of its clients, after one record.
 ///
-/// Taking one costs little: the content shares what the room has. [`encode`](Self::encode) costs as much as the content is
-/// large, and needs no room, so it belongs on another thread.
+/// Taking a snapshot is cheap, because the content is shared with the room. [`encode`](Self::encode) takes time in
+/// proportion to the size of the content, and does not need the room, so it should run on another thread.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
-    /// The number of the last record that it has.
+    /// The number of the last record that the snapshot includes.
     pub number: u64,
-    /// The room's sequence number then.
+    /// The room's sequence number after that record.
     pub seq: u64,
-    /// When that record was committed, or a little later, in milliseconds since the Unix epoch; `None` if that is not known.
+    /// When that record was committed, or a little later, in milliseconds since the Unix epoch; `None` if that is
+    /// unknown.
     pub time: Option<u64>,
-    /// The content; `None` while the room has no store.
+    /// The content; `None` if the room has no store.
     pub content: Option<Content>,
-    /// The clients of whom a change was decided, by when that was.
+    /// The clients that have had a change decided, ordered by when that was.
     pub clients: Vec<KnownClient>,
 }
 
-/// What a room remembers of a client of the extended dialect, so that its changes take effect once (R7).
+/// A room's memory of a client of the extended dialect, so that the client's changes take effect once (R7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownClient {
     /// The client's id.
     pub client: Arc<str>,
-    /// The id of its change that was decided last.
+    /// The id of its last decided change.
     pub last: u64,
-    /// What was refused of its changes and is not acknowledged: ids, ascending, and the JSON of the changes.
+    /// The refused parts of its changes that it has not acknowledged: ids, ascending, and the JSON of the changes.
     pub refused: Vec<(u64, Arc<str>)>,
 }
 
@@ -49,12 +50,12 @@ struct Stored<'a> {
     content: &'a RawValue,
 }
 
-/// The id, the change decided last, and what was refused.
+/// The id of the client, the id of its last decided change, and the refusals.
 #[derive(Deserialize)]
 struct StoredClient<'a>(String, u64, #[serde(borrow)] Vec<(u64, &'a RawValue)>);
 
 impl Snapshot {
-    /// The stored form: a JSON object.
+    /// Encodes the snapshot into its stored form, a JSON object.
     pub fn encode(&self) -> String {
         let content = self.content.as_ref().map(Content::to_json);
         let content = content.as_deref().unwrap_or("null");
@@ -78,11 +79,11 @@ impl Snapshot {
         out
     }
 
-    /// Reads the stored form.
+    /// Decodes the stored form.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] if the text is no snapshot.
+    /// [`ErrorKind::Corrupt`] if the text is not a snapshot.
     pub fn decode(text: &str) -> Result<Self> {
         let Stored { number, seq, time, clients, content } = serde_json::from_str(text)
             .map_err(|error| Error::with_source(ErrorKind::Corrupt, "a stored snapshot cannot be read", error))?;

@@ -1,4 +1,4 @@
-//! The deciding half of `PartySocket`: options, URLs, when to try again, whether the peer lives.
+//! The decisions of `PartySocket`: options, URLs, when to retry, whether the peer is alive.
 
 mod arrival;
 mod heartbeat;
@@ -34,14 +34,14 @@ pub use self::{
 /// One WebSocket message, cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Message {
-    /// A text, which TinyBase's messages all are.
+    /// Text. All of TinyBase's messages are text.
     Text(Arc<str>),
     /// Bytes.
     Binary(Bytes),
 }
 
 impl Message {
-    /// How many bytes the message has on the wire, without its frame.
+    /// Returns the size of the message in bytes, without its frame.
     pub fn len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
@@ -49,7 +49,7 @@ impl Message {
         }
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the message is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -85,31 +85,31 @@ impl From<Vec<u8>> for Message {
     }
 }
 
-/// What a socket is doing, in the words of the WebSocket interface.
+/// The state of a socket, with the names of the WebSocket interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReadyState {
-    /// It connects, or waits to try again. What is sent now is queued.
+    /// The socket connects, or waits to try again. Messages that are sent now are queued.
     Connecting,
-    /// It is connected.
+    /// The socket is connected.
     Open,
-    /// It was told to close and says goodbye to the server.
+    /// The socket was closed by the application, and waits for the server's close frame.
     Closing,
-    /// It was closed, never started, or has given up. Only `reconnect` opens it again.
+    /// The socket was closed, never started, or has given up. Only `reconnect` opens it again.
     Closed,
 }
 
-/// What became of a message that was sent.
+/// The outcome of sending a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SendOutcome {
-    /// The socket is open and writes the message behind those before it.
+    /// The socket is open and writes the message after those before it.
     ///
-    /// Not that it arrived: WebSockets acknowledge nothing.
+    /// This does not mean that the message arrived: WebSockets acknowledge nothing.
     Handed,
-    /// The socket is not open. It writes the message once it is.
+    /// The socket is not open. It writes the message once it opens.
     Queued,
 }
 
-/// What a socket tells its subscribers, in the order in which it happened.
+/// An event of a socket. Subscribers receive events in the order in which they happened.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SocketEvent {
@@ -120,19 +120,20 @@ pub enum SocketEvent {
     },
     /// The server sent a message, on the connection that was opened last.
     Message(Message),
-    /// The server answered a `PartySocket::ping` with this payload, on the connection that was opened last.
+    /// The server responded to a `PartySocket::ping` with this payload, on the connection that was opened last.
     Pong(Bytes),
     /// The connection ended. Each `Open` has one `Close`, and a connection that never opened has none.
     Close {
-        /// The close code: the server's, the one given to `close`, or 1006 when the connection just broke.
+        /// The close code: the server's, the one given to `close`, or 1006 when the connection broke without a close
+        /// frame.
         code: u16,
-        /// What was said beside the code; often empty.
+        /// The close reason; often empty.
         reason: String,
         /// The connection that ended.
         epoch: u64,
     },
     /// Something failed: an attempt to connect, or an open connection, whose `Close` then comes next.
     ///
-    /// The socket goes on trying unless its ready state is [`ReadyState::Closed`].
+    /// The socket retries unless its ready state is [`ReadyState::Closed`].
     Error(Error),
 }

@@ -1,4 +1,4 @@
-//! Which dialect is spoken with a server.
+//! The negotiation of the dialect with a server.
 
 use roommate::{Error, ErrorKind, Result};
 
@@ -10,39 +10,40 @@ use super::{
 /// A dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spoken {
-    /// TinyBase's own.
+    /// TinyBase's own dialect.
     Stock,
-    /// Roommate's, with acknowledgements.
+    /// Roommate's extended dialect, with acknowledgements.
     Extended,
 }
 
-/// What a server that was asked makes of the conversation.
+/// What follows from a server's response to the question for its dialect.
 #[derive(Debug)]
 pub enum Greeting {
-    /// This is spoken on the connection.
+    /// The connection uses this dialect.
     Speak(Spoken),
-    /// It could not say. Asking again shows.
+    /// The server could not say. The client asks again.
     AskAgain,
-    /// Nothing can go on.
+    /// The watch ends with this error.
     End(Error),
 }
 
 impl Spoken {
-    /// What a server speaks, by its answer to a request for the store and what that has as `roommate-dialect`.
+    /// Returns the dialect of a server, from its response to a request for the store and that response's
+    /// `roommate-dialect` header.
     ///
     /// # Errors
-    /// Of a passing kind if it cannot say.
+    /// A temporary error if the server cannot say.
     pub fn of(answer: StoreAnswer<'_>, says: Option<&str>) -> Result<Self> {
         match answer.content() {
             _ if says == Some(DIALECT_VERSION) => Ok(Self::Extended),
-            // A gateway may answer for a server that is away.
+            // A gateway may respond in place of a server that is down.
             Err(error) if error.is_temporary() => Err(error),
             _ => Ok(Self::Stock),
         }
     }
 
-    /// What follows when a server says what it speaks. `spoken` does not change once it is known: receipts of one dialect mean
-    /// nothing in the other.
+    /// Decides what follows from a server's response. `spoken` does not change once it is known: receipts of one
+    /// dialect mean nothing in the other.
     pub fn greet(spoken: &mut Option<Self>, answer: Result<Self>) -> Greeting {
         match answer {
             Ok(said) if *spoken.get_or_insert(said) == said => Greeting::Speak(said),
@@ -51,13 +52,13 @@ impl Spoken {
                 "the server has begun to speak another dialect: everything is asked anew",
             )),
             Err(error) if error.is_temporary() && spoken.is_some() => Greeting::AskAgain,
-            // Whoever waits for the first answer tries again, and tells why.
+            // The caller that waits for the first response retries, and reports the error.
             Err(error) => Greeting::End(error),
         }
     }
 }
 
-/// What it means that the server hung up with this code: an error, unless coming back is all that is to be done.
+/// Returns what a server's close code means: an error, or `None` if the client only has to reconnect.
 pub fn hung_up(code: u16, reason: &str) -> Option<Error> {
     let (kind, message) = match code {
         REPLACED => {

@@ -1,13 +1,13 @@
-//! What a client takes from the answers of a room's store over HTTP.
+//! A client's reading of the HTTP responses of a room's store.
 
 use std::str;
 
 use roommate::{Content, Decoded, Error, ErrorKind, Result};
 
-/// An answer to a request to a room's store.
+/// A response to a request to a room's store.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreAnswer<'a> {
-    /// The request, for messages: method and URL.
+    /// The request as method and URL, for error messages.
     pub request: &'a str,
     /// The HTTP status.
     pub status: u16,
@@ -15,20 +15,20 @@ pub struct StoreAnswer<'a> {
     pub body: &'a [u8],
 }
 
-/// What became of a first content.
+/// The outcome of offering a first content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
-    /// It was taken, or what of it the room did not refuse: perhaps nothing.
+    /// The room stored the content, except for the parts that it refused, which may be all of it.
     Created,
-    /// The room has one already.
+    /// The room has a content already.
     Existed,
 }
 
-/// How much of an error's body is worth telling.
+/// How many characters of an error's body are included in the error message.
 const MOST_OF_A_REASON: usize = 300;
 
 impl StoreAnswer<'_> {
-    /// What a GET tells: `None` is a room in which nothing was ever saved.
+    /// Returns the content in the response to a GET; `None` for a room in which nothing was ever saved.
     pub fn content(self) -> Result<Option<Decoded<Content>>> {
         self.success()?;
         if self.body.is_empty() {
@@ -44,7 +44,7 @@ impl StoreAnswer<'_> {
         Ok(Some(decoded))
     }
 
-    /// What became of a PUT.
+    /// Returns the outcome of a PUT.
     pub fn put(self) -> Result<Put> {
         self.success()?;
         Ok(if self.status == 205 { Put::Existed } else { Put::Created })

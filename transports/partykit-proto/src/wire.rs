@@ -6,8 +6,8 @@ use roommate::{Changes, Content, Decoded, Payload};
 
 /// Writes and reads the text frames that TinyBase's PartyKit client and server exchange.
 ///
-/// There is one type of frame, `s` (set changes), with the same form in both directions. What is not such a frame is
-/// somebody else's, and reads as `None`: both originals ignore it, and so do both ends here.
+/// There is one type of frame, `s` (set changes), with the same form in both directions. Any other text is a frame of
+/// another application, and decodes to `None`: TinyBase's client and server ignore it, and so do both ends here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wire {
     prefix: Arc<str>,
@@ -17,30 +17,30 @@ pub struct Wire {
 const SET_CHANGES: char = 's';
 
 impl Wire {
-    /// The wire of peers whose `messagePrefix` is `prefix`; empty is TinyBase's default.
+    /// Creates the wire of peers whose `messagePrefix` is `prefix`; empty is TinyBase's default.
     pub fn new(prefix: impl Into<Arc<str>>) -> Self {
         Self { prefix: prefix.into() }
     }
 
-    /// The frame that tells `changes`.
+    /// Encodes `changes` as a frame.
     pub fn encode_changes(&self, changes: &Changes) -> String {
         self.frame(&changes.to_json())
     }
 
-    /// The frame that replaces everything a client has by `content`, in one transaction of its.
+    /// Encodes `content` as a frame that replaces a client's whole content, in one transaction of the client.
     pub fn encode_content(&self, content: &Content) -> String {
         self.frame(&content.to_json())
     }
 
-    /// What a room takes from `frame`: changes that pass TinyBase's validation as a whole, or nothing.
+    /// Decodes a frame that a room received: changes that pass TinyBase's validation as a whole, or `None`.
     pub fn decode_changes(&self, frame: &str) -> Option<Decoded<Changes>> {
         Changes::from_json(self.payload(frame)?).ok()
     }
 
-    /// What a client takes from `frame`.
+    /// Decodes a frame that a client received.
     ///
-    /// Stricter than the original, which applies what it can of a payload without validation: one with a malformed
-    /// part is `None` as a whole, as it is for the room.
+    /// This is stricter than TinyBase's client, which applies what it can of a payload without validation: a payload
+    /// with a malformed part decodes to `None` as a whole, as it does for the room.
     pub fn decode_payload(&self, frame: &str) -> Option<Decoded<Payload>> {
         Payload::from_json(self.payload(frame)?).ok()
     }

@@ -1,8 +1,8 @@
-//! A room in memory, on a simulated network that delivers when told.
+//! A room in memory, on a simulated network that delivers messages when the test says so.
 //!
 //! The room is the [`Room`](crate::proto::Room) that the server hosts, and each [`MockPersister`] runs the
-//! `proto::client` that the real persister runs, as with a stock server; only sockets, HTTP and the clock are simulated. There is no
-//! clock, randomness, task or thread in it, so a test that makes the same calls sees the same things happen.
+//! `proto::client` that the real persister runs on a stock server. Only sockets, HTTP and the clock are simulated. The
+//! mock has no clock, randomness, task or thread, so tests that make the same calls get the same results.
 //!
 //! ```text
 //!   MockPersister ──main, up──► ┌──────┐ ──main, down──►
@@ -47,15 +47,16 @@ use self::{
 pub use self::{network::Channel, persister::MockPersister};
 use crate::proto::{ConnectionId, LinkOptions, RoomConfig, Side};
 
-/// A room in memory and the network around it. Clones are the same room.
+/// A room in memory and the network around it. Clones share the room.
 ///
-/// What is sent is held in channels until it is delivered ([`deliver`](Self::deliver), [`deliver_next`](Self::deliver_next),
-/// [`deliver_all`](Self::deliver_all)), unless [`hold`](Self::hold) says otherwise. Connections stay lost until they are
-/// [opened](Self::open), and time stands still until it [passes](Self::advance).
+/// Messages are queued in channels until they are delivered ([`deliver`](Self::deliver),
+/// [`deliver_next`](Self::deliver_next), [`deliver_all`](Self::deliver_all)), unless [`hold`](Self::hold) is set to
+/// false. Connections stay lost until they are [opened](Self::open), and time stands still until it is
+/// [advanced](Self::advance).
 #[derive(Clone)]
 pub struct MockRoom(Arc<Mutex<World>>);
 
-/// Names a persister to its room, also when an engine has it: [`MockPersister::client`].
+/// Identifies a persister to its room, also when an engine owns the persister: [`MockPersister::client`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(usize);
 
@@ -67,18 +68,18 @@ struct World {
 }
 
 impl MockRoom {
-    /// A room in which nothing was ever saved.
+    /// Creates a room in which nothing was ever saved.
     pub fn new(config: RoomConfig) -> Self {
         let world = World { network: Network::new(config), clients: Vec::new(), now: Duration::ZERO, held: true };
         Self(Arc::new(Mutex::new(world)))
     }
 
-    /// A persister of this room, with the defaults of a link. Its main connection is being opened.
+    /// Creates a persister of this room, with the default options of a link, and begins to open its main connection.
     pub fn persister(&self) -> MockPersister {
         self.persister_with(LinkOptions::default())
     }
 
-    /// A persister of this room.
+    /// Creates a persister of this room, with these options.
     pub fn persister_with(&self, options: LinkOptions) -> MockPersister {
         let number = self.with(|world| {
             let number = world.clients.len();
@@ -89,27 +90,27 @@ impl MockRoom {
         MockPersister::new(self.clone(), number, options)
     }
 
-    /// Sets whether what is sent is held until it is delivered: it is, at first.
+    /// Sets whether messages are held until they are delivered. Defaults to true.
     pub fn hold(&self, held: bool) {
         self.with(|world| world.held = held);
     }
 
-    /// The channels in which something waits, in the order in which the first in each was sent.
+    /// Returns the channels that hold messages, in the order in which the first message of each was sent.
     pub fn pending(&self) -> Vec<Channel> {
         self.lock().network.pending()
     }
 
-    /// Delivers the first in a channel. Whether there was anything.
+    /// Delivers the first message in a channel. Returns whether there was one.
     pub fn deliver(&self, channel: Channel) -> bool {
         self.with(|world| world.deliver(channel))
     }
 
-    /// Delivers what was sent first of all that waits. Whether there was anything.
+    /// Delivers the message that was sent first of all queued ones. Returns whether there was one.
     pub fn deliver_next(&self) -> bool {
         self.with(World::deliver_next)
     }
 
-    /// Delivers until nothing waits. How much it was.
+    /// Delivers messages until none is queued. Returns how many there were.
     pub fn deliver_all(&self) -> usize {
         let mut count = 0;
         while self.deliver_next() {
@@ -118,37 +119,39 @@ impl MockRoom {
         count
     }
 
-    /// Cuts a connection. The client knows; the room still gets what was on its way to it, and then knows.
+    /// Cuts a connection. The client notices at once. The room still receives the messages in flight to it, and then
+    /// notices.
     pub fn cut(&self, client: ClientId, side: Side) {
         self.with(|world| world.cut(client.0, side, true));
     }
 
-    /// Cuts a connection, and what was on its way is lost.
+    /// Cuts a connection, and loses the messages in flight.
     pub fn lose(&self, client: ClientId, side: Side) {
         self.with(|world| world.cut(client.0, side, false));
     }
 
-    /// Lets a connection fall silent: nothing arrives any more, and nobody knows until it is [cut](Self::cut).
+    /// Makes a connection silent: nothing arrives any more, and neither end notices until it is [cut](Self::cut).
     pub fn freeze(&self, client: ClientId, side: Side) {
         self.with(|world| world.network.freeze((client.0, side)));
     }
 
-    /// Opens a connection that was cut, as soon as that is delivered.
+    /// Opens a connection that was cut. It is open once that is delivered.
     pub fn open(&self, client: ClientId, side: Side) {
         self.with(|world| world.open(client.0, side));
     }
 
-    /// Fails the oldest request of a client: it did not arrive, or its answer does not. Whether there was one.
+    /// Fails the oldest request of a client: either the request did not arrive, or its response does not. Returns
+    /// whether there was a request.
     pub fn fail_request(&self, client: ClientId) -> bool {
         self.with(|world| world.fail_request(client.0))
     }
 
-    /// Kills the server and starts it again with what it had stored. All connections are lost, and all requests fail.
+    /// Kills the server and restarts it with its stored data. All connections are lost, and all requests fail.
     pub fn restart(&self) {
         self.with(World::restart);
     }
 
-    /// Lets time pass.
+    /// Advances the time.
     pub fn advance(&self, by: Duration) {
         self.with(|world| {
             world.now += by;
@@ -158,17 +161,17 @@ impl MockRoom {
         });
     }
 
-    /// What the room holds; `None` where nothing was ever saved.
+    /// Returns the room's content; `None` if nothing was ever saved.
     pub fn content(&self) -> Option<Content> {
         self.lock().network.content()
     }
 
-    /// Who is connected, as far as the room knows.
+    /// Returns the open connections, as far as the room knows.
     pub fn connections(&self) -> Vec<ConnectionId> {
         self.lock().network.connections()
     }
 
-    /// Changes the world and does what follows from that.
+    /// Changes the world and carries out the resulting outputs.
     fn with<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         let mut world = self.lock();
         let result = change(&mut world);
@@ -200,11 +203,13 @@ impl fmt::Debug for MockRoom {
 }
 
 impl World {
-    /// Connects, unless it does already.
+    /// Begins to connect, unless a connection exists or is being opened.
     fn open(&mut self, number: usize, side: Side) {
         let client = &mut self.clients[number];
         if client.hosted.client.check_open().is_ok() && (side == Side::Main || client.hosted.client.has_watch()) {
-            client.hosted.client.retried();
+            if side == Side::Main {
+                client.hosted.client.retried();
+            }
             self.network.connect((number, side));
         }
     }
@@ -246,7 +251,7 @@ impl World {
         self.network.restart();
     }
 
-    /// Does what the links want done.
+    /// Carries out the links' outputs.
     fn carry_out(&mut self) {
         for (number, client) in self.clients.iter_mut().enumerate() {
             client.carry_out(number, &mut self.network);

@@ -1,13 +1,13 @@
 //! Many clients on one server, simulated: a seed decides everything that happens.
 //!
 //! The clients are the real [`Engine`](roommate::Engine), `Store` and [`Link`](crate::proto::Link), or doubles of
-//! TinyBase's; the server is the real [`Room`](crate::proto::Room). Between them is a network with latency in each
-//! direction, order within a connection and none between them, which cuts connections in the middle of what they carry,
-//! lets them fall silent, fails requests and loses answers; and a server that crashes, keeps what it had committed, and
-//! refuses what its rules say today. Time is simulated, there is one thread, and nothing depends on a hash or a clock, so
-//! a [`History`] always goes the same way.
+//! TinyBase's. The server is the real [`Room`](crate::proto::Room). The network between them has latency in each
+//! direction. It preserves order within a connection, but not between connections. It cuts connections in the middle of
+//! a transfer, makes them silent, fails requests and loses responses. The server crashes, restarts with its committed
+//! data, and refuses what its current rules forbid. Time is simulated, there is one thread, and nothing depends on a
+//! hash or a clock, so a [`History`] always runs the same way.
 //!
-//! Every edit writes a value that nobody else writes, so the fate of each is known in the end: [`Outcome`].
+//! Every edit writes a unique value, so the outcome of each is known in the end: [`Outcome`].
 //!
 //! ```
 //! use roommate_partykit_sim::sim::{History, Pair, run};

@@ -1,7 +1,7 @@
 //! The persister of a PartyKit room, over real sockets and HTTP.
 //!
-//! What to do is decided by `proto::client`; what is here does it. One task drives the two connections,
-//! the clock and the checks of one persister.
+//! `proto::client` makes the decisions, and this module carries them out. One task drives the two connections, the
+//! clock and the checks of one persister.
 
 mod config;
 mod drive;
@@ -27,31 +27,32 @@ pub use self::{
 };
 use crate::{proto::persist, socket::PartySocket};
 
-/// Keeps a store in step with a PartyKit room: TinyBase's `createPartyKitPersister`, for the same rooms.
+/// Keeps a store in sync with a PartyKit room: TinyBase's `createPartyKitPersister`, for the same rooms.
 ///
-/// Whole contents travel over HTTP to the server that the [`PartySocket`] leads to, and changes over WebSockets. While it is
-/// watched the persister has a connection of its own, with the socket's options and another id:
+/// Whole contents travel over HTTP to the server of the [`PartySocket`], and changes travel over WebSockets. While an
+/// engine watches it, the persister has a connection of its own, with the socket's options and another id:
 ///
-/// * With a server that speaks the extended dialect, such as Roommate's, that connection carries everything both ways. Each
-///   change takes effect once however often a connection breaks, and coming back costs what was missed. The socket is left
-///   to the application's own messages.
-/// * With a stock server changes are sent on the socket, and the connection listens: the server tells each change to every
-///   connection but its author's, so only one that writes nothing hears everything, this client's own changes included, in
-///   the order in which the room took them. That makes clients end equal, and refusals visible. What a stock server cannot
-///   promise: a change is sent *at least once*. One that had arrived when its connection broke is sent again, and then
-///   overwrites what others wrote in between. And after the listening connection was away a refusal may be no more than
-///   presumed ([`Certainty`](roommate::Certainty)): of a change that nobody heard come back, and that the room does not show.
+/// * With a server that speaks the extended dialect, such as Roommate's, that connection carries everything in both
+///   directions. Each change takes effect exactly once, however often a connection breaks, and a reconnection transfers
+///   only what was missed. The socket is left to the application's own messages.
+/// * With a stock server, the socket sends changes, and the persister's own connection listens. The server broadcasts
+///   each change to every connection except its author's. So only a connection that never writes receives everything,
+///   this client's own changes included, in the order in which the room accepted them. That makes clients converge, and
+///   makes refusals visible. A stock server has two limits. First, a change is sent *at least once*: one that had
+///   arrived when its connection broke is sent again, and then overwrites what other clients wrote in between. Second,
+///   after the listening connection was lost, a refusal may be only presumed ([`Certainty`](roommate::Certainty)): the
+///   change was not broadcast while the client listened, and the room does not show it.
 ///
-/// Which of the two it is the server says in the answer to a request, each time the connection is opened.
-/// [`PartyKitConfig::with_listening_connection`] does without that connection, and says what that costs.
+/// Each time the connection opens, the persister sends a request, and the server's response says which dialect it
+/// speaks. [`PartyKitConfig::with_listening_connection`] turns the connection off, and documents what that costs.
 ///
-/// A socket goes on trying by itself, so no call fails while it does not reach its server: the engine's `on_ignored_error`
-/// hears of each attempt that failed. A server that refuses the very first one (401, 403, 404) refuses what the socket was
-/// given: whoever waits by then is told at once, and who begins to wait later is told by the next attempt, which may be ten
-/// seconds away. So make the persister right after its socket.
+/// A socket reconnects by itself, so no call fails while the server cannot be reached: the engine's `on_ignored_error`
+/// is called for each failed attempt. A server that refuses the very first attempt (401, 403, 404) refuses the socket's
+/// options: calls that are pending by then fail at once. A call that begins later fails with the next attempt, which
+/// may be ten seconds away. So create the persister right after its socket.
 ///
-/// The persister belongs to the room that the socket leads to when it is made. A socket that is led elsewhere makes it
-/// fail with [`ErrorKind::Invalid`] rather than write into the wrong room.
+/// The persister belongs to the room that the socket connects to when the persister is created. If the socket is later
+/// directed to another room, the persister fails with [`ErrorKind::Invalid`] rather than write into the wrong room.
 pub struct PartyKitPersister {
     shared: Arc<Shared>,
     socket: PartySocket,
@@ -60,12 +61,12 @@ pub struct PartyKitPersister {
 }
 
 impl PartyKitPersister {
-    /// A persister for the room that `socket` leads to, on the current tokio runtime.
+    /// Creates a persister for the room of `socket`, on the current tokio runtime.
     ///
-    /// It keeps the socket alive, and never closes it.
+    /// The persister holds a clone of the socket, and never closes it.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for a socket without a room and for a configuration that makes no URL,
+    /// [`ErrorKind::Invalid`] for a socket without a room and for a configuration that makes no valid URL,
     /// [`ErrorKind::Unsupported`] outside of a tokio runtime.
     pub fn new(socket: &PartySocket, config: PartyKitConfig) -> Result<Self> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|error| {
@@ -78,12 +79,12 @@ impl PartyKitPersister {
         Ok(Self { shared, socket: socket.clone(), runtime: runtime.into(), task })
     }
 
-    /// The socket that changes are sent on.
+    /// Returns the socket that changes are sent on.
     pub fn socket(&self) -> &PartySocket {
         &self.socket
     }
 
-    /// The URL that whole contents are read from and written to.
+    /// Returns the URL that whole contents are read from and written to.
     pub fn store_url(&self) -> &str {
         self.shared.endpoint().url()
     }
@@ -104,12 +105,14 @@ impl Persister for PartyKitPersister {
         persist::load(&*self.shared).await
     }
 
-    /// Sends changes over the socket once the room is known to have a store, else offers the whole content over HTTP.
+    /// Sends changes over the socket once the room is known to have a store. Before that, offers the whole content over
+    /// HTTP.
     async fn save(&self, save: Save<'_>) -> Result<Saved> {
         persist::save(&*self.shared, save).await
     }
 
-    /// Resolves once both connections are open; in the extended dialect, once the server has said what the room holds.
+    /// Resolves once both connections are open. In the extended dialect, resolves once the server has sent the room's
+    /// state.
     async fn watch(&self) -> Result<BoxStream<'static, Result<Notice>>> {
         persist::watch(&self.shared).await
     }
@@ -122,7 +125,7 @@ impl Persister for PartyKitPersister {
         self.shared.report_to(report);
     }
 
-    /// That in which the persister was made.
+    /// The runtime in which the persister was created.
     fn runtime(&self) -> Option<Arc<dyn Runtime>> {
         Some(Arc::new(self.runtime.clone()))
     }
@@ -133,7 +136,7 @@ impl Persister for PartyKitPersister {
     }
 }
 
-/// As if it were closed.
+/// Dropping a persister closes it.
 impl Drop for PartyKitPersister {
     fn drop(&mut self) {
         self.end();

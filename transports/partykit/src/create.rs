@@ -1,4 +1,4 @@
-//! The one line that most programs need.
+//! The functions that create an engine for a room.
 
 use roommate::{Engine, EngineBuilder, Error, Result, Store};
 
@@ -7,14 +7,15 @@ use crate::{
     socket::PartySocket,
 };
 
-/// Ties a store to the room that a socket leads to: TinyBase's `createPartyKitPersister`.
+/// Creates an engine that keeps a store in sync with the room of a socket: TinyBase's `createPartyKitPersister`.
 ///
-/// Returns the [`Engine`], which does nothing until it is told to: [`Engine::start_auto_persisting`] joins the room. Call
-/// that before the first edit: what is in a store before is no edit, but offered to an empty room and given up for one that
-/// exists. [`partykit_builder`] is for an engine with other settings, such as an outbox.
+/// Returns the [`Engine`], which does nothing until it is started: [`Engine::start_auto_persisting`] joins the room.
+/// Call that before the first edit. Content that is in the store before then does not count as an edit: it is offered
+/// to an empty room, and dropped if the room already has a store. [`partykit_builder`] is for an engine with other
+/// settings, such as an outbox.
 ///
-/// `on_ignored_error` hears of every error that no awaited call is answered with, passing ones that are tried again
-/// included, and of every error of the socket.
+/// `on_ignored_error` is called for each error that no pending call returns, including errors that will be retried, and
+/// for each error of the socket.
 ///
 /// # Errors
 /// As [`PartyKitPersister::new`].
@@ -41,7 +42,8 @@ pub fn create_partykit_persister(
     Ok(partykit_builder(store, socket, config, on_ignored_error)?.build())
 }
 
-/// As [`create_partykit_persister`], but for [`EngineBuilder::build`]: an engine that is yet to be told how to behave.
+/// Like [`create_partykit_persister`], but returns the builder, so that the caller can change the engine's settings
+/// before [`EngineBuilder::build`].
 ///
 /// # Errors
 /// As [`PartyKitPersister::new`].

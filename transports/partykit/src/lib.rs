@@ -19,8 +19,8 @@
 //! }
 //! ```
 //!
-//! [`partykit_builder`] is for an engine with other settings. One that is to keep its edits over restarts of the program
-//! has an outbox, a place of its own such as a file of the crate `roommate-file`:
+//! [`partykit_builder`] is for an engine with other settings. To keep unconfirmed edits over restarts of the program,
+//! give the engine an outbox: a second backend, for instance a file through the crate `roommate-file`:
 //!
 //! ```no_run
 //! use roommate::{Engine, Persister, Store};
@@ -32,9 +32,9 @@
 //! }
 //! ```
 //!
-//! Everything here runs on the tokio runtime in which it is made, which needs I/O and time (`enable_all`).
-//! [`proto`] is the logic of both ends, without I/O; a server is in the crate `roommate-server`, and a room in memory, for
-//! tests, in `roommate-partykit-sim`.
+//! Everything here runs on the tokio runtime in which it is created. The runtime needs I/O and time (`enable_all`).
+//! [`proto`] is the logic of both ends, without I/O. The crate `roommate-server` has a server, and
+//! `roommate-partykit-sim` has an in-memory room for tests.
 
 mod client;
 mod create;

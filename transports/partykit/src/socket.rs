@@ -24,24 +24,27 @@ use self::{events::Subscribers, run::Task, shared::Shared};
 pub(crate) use self::{shared::random_id, tls::for_http};
 use crate::proto::socket::{Goodbye, Message, PartySocketOptions, ReadyState, SendOutcome};
 
-/// A WebSocket to a PartyKit room that connects again by itself: partysocket's `PartySocket`.
+/// A WebSocket to a PartyKit room that reconnects by itself: partysocket's `PartySocket`.
 ///
-/// It connects as soon as it is made (unless it starts closed) and after each loss, with growing waits, until it is
-/// closed, gives up (see `max_retries` and `max_refusals`), or its last clone is dropped.
+/// It connects as soon as it is created (unless it starts closed) and again after each loss, with growing delays, until
+/// it is closed, gives up (see `max_retries` and `max_refusals`), or its last clone is dropped.
 ///
-/// What differs from partysocket, and why:
-/// * Nothing is dropped silently. [`send`](Self::send) says whether a message was handed on or queued, or fails.
-/// * A connection that just broke is told with its own code (1006) and with an error that says why. HTTP 401, 403 and 404
-///   are not retried for ever. A heartbeat finds out when the server is gone without a goodbye.
-/// * Options that lead elsewhere take effect at once ([`update_properties`](Self::update_properties)), so that the socket and
-///   HTTP requests beside it never speak to different rooms.
+/// It differs from partysocket as follows:
+/// * Nothing is dropped silently. [`send`](Self::send) returns whether the message was handed on or queued, or fails.
+/// * A connection that breaks without a close frame is reported with its own code (1006) and with an error that gives
+///   the cause. HTTP 401, 403 and 404 are not retried for ever. A heartbeat detects a server that is gone without a
+///   close frame.
+/// * Options that direct the socket to another room take effect at once
+///   ([`update_properties`](Self::update_properties)), so that the socket and its HTTP requests always address the same
+///   room.
 ///
-/// What no WebSocket can promise: a message that was handed to an open connection is lost when the connection breaks before
-/// the message arrives. Whoever must know keeps messages until the server confirms them, and sends with
-/// [`try_send_open`](Self::try_send_open).
+/// No WebSocket can promise delivery: a message that was handed to an open connection is lost when the connection
+/// breaks before the message arrives. An application that needs delivery stores messages until the server confirms
+/// them, and sends with [`try_send_open`](Self::try_send_open).
 ///
-/// Clones share one connection. Dropping the last one closes it, after what waits is written. That happens on the runtime: a
-/// program that ends at once calls [`close`](Self::close) and awaits [`closed`](Self::closed) first.
+/// Clones share one connection. Dropping the last clone closes it, after the queued messages are written. The runtime
+/// does that in the background: a program that is about to end calls [`close`](Self::close) and awaits
+/// [`closed`](Self::closed) first.
 ///
 /// ```no_run
 /// use futures_util::StreamExt;
@@ -63,18 +66,18 @@ use crate::proto::socket::{Goodbye, Message, PartySocketOptions, ReadyState, Sen
 #[derive(Clone)]
 pub struct PartySocket(Arc<Handle>);
 
-/// Ends the socket when the last clone goes.
+/// Ends the socket when its last clone is dropped.
 struct Handle {
     shared: Arc<Shared>,
     subscribers: Arc<Subscribers>,
 }
 
 impl PartySocket {
-    /// A socket on the current tokio runtime.
+    /// Creates a socket on the current tokio runtime.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for options that cannot be taken, [`ErrorKind::Unsupported`] outside of a tokio runtime, and for a host
-    /// that needs TLS in a build without the feature `tls`.
+    /// [`ErrorKind::Invalid`] for invalid options, [`ErrorKind::Unsupported`] outside of a tokio runtime, and for a
+    /// host that needs TLS in a build without the feature `tls`.
     pub fn new(options: PartySocketOptions) -> Result<Self> {
         options.validate()?;
         tls::check(&options)?;
@@ -90,23 +93,24 @@ impl PartySocket {
         Ok(Self(Arc::new(Handle { shared, subscribers })))
     }
 
-    /// Sends a message: now if the socket is open, else once it is.
+    /// Sends a message: at once if the socket is open, else once it opens.
     ///
-    /// Never blocks. Messages go out in the order in which they were sent, and those that wait outlive a reconnection. What
-    /// an open socket cannot write as fast as it is sent waits as well, within the same bounds.
+    /// Never blocks. Messages are written in the order in which they were sent, and queued messages survive a
+    /// reconnection. Messages that an open socket cannot write fast enough are queued as well, within the same limits.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`] when `max_enqueued_messages` or `max_enqueued_bytes` already wait,
-    /// [`ErrorKind::Invalid`] when the message is larger than `max_message_size`, [`ErrorKind::Closed`] when the socket is
-    /// closing or closed. In each case the message was not taken.
+    /// [`ErrorKind::Unavailable`] when `max_enqueued_messages` or `max_enqueued_bytes` are queued already,
+    /// [`ErrorKind::Invalid`] when the message is larger than `max_message_size`, [`ErrorKind::Closed`] when the socket
+    /// is closing or closed. In each case the message is not queued.
     pub fn send(&self, message: impl Into<Message>) -> Result<SendOutcome> {
         self.0.shared.send(message.into())
     }
 
-    /// Sends a message on one connection or not at all: for protocols that keep what is unconfirmed themselves.
+    /// Sends a message on one given connection or not at all: for protocols that store unconfirmed messages themselves.
     ///
-    /// Never blocks. Once taken, the message is written on connection `epoch`, or lost with it, which that connection's
-    /// [`Close`](crate::SocketEvent::Close) tells; it never goes out on a later one.
+    /// Never blocks. If this returns `Ok`, the message is written on connection `epoch`, or lost with that connection,
+    /// whose [`Close`](crate::SocketEvent::Close) event reports the loss. The message is never sent on a later
+    /// connection.
     ///
     /// # Errors
     /// [`ErrorKind::Closed`] when connection `epoch` is not open (any more); otherwise as [`send`](Self::send).
@@ -114,11 +118,11 @@ impl PartySocket {
         self.0.shared.try_send_open(message.into(), epoch)
     }
 
-    /// Pings the server on one connection, behind everything that was sent on it.
+    /// Pings the server on one connection, after everything that was sent on it.
     ///
-    /// Never blocks. [`Pong`](crate::SocketEvent::Pong) tells the answer, or that connection's
-    /// [`Close`](crate::SocketEvent::Close) that there is none. It proves that what was sent before has arrived, and that
-    /// what the server had sent by then has been told.
+    /// Never blocks. A [`Pong`](crate::SocketEvent::Pong) event reports the response, or the connection's
+    /// [`Close`](crate::SocketEvent::Close) event reports that there is none. A pong proves that everything sent before
+    /// the ping has arrived, and that everything the server had sent by then has been delivered as events.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] for a payload that is empty or longer than 125 bytes; otherwise as
@@ -127,69 +131,71 @@ impl PartySocket {
         self.0.shared.ping(payload.into(), epoch)
     }
 
-    /// Waits until connection `epoch` could take another message; `false` once it is over.
+    /// Waits until connection `epoch` accepts another message; returns `false` once that connection has ended.
     pub async fn writable(&self, epoch: u64) -> bool {
         self.0.shared.writable(epoch).await
     }
 
-    /// When the last bytes came on connection `epoch` of a message that was not whole with them: a large one that takes a
-    /// while is not yet an event.
+    /// When connection `epoch` last received bytes of a message that was still incomplete: a large message that takes a
+    /// while to arrive is not an event yet.
     pub(crate) fn last_arrival(&self, epoch: u64) -> Option<Instant> {
         self.0.shared.last_arrival(epoch)
     }
 
-    /// A stream of everything that happens from now on.
+    /// Returns a stream of all events from now on.
     ///
-    /// If the socket is open already, the first event says so; if it has given up, the first event is why. Dropping the stream
-    /// ends the subscription. The stream ends when the last clone of the socket is dropped.
+    /// If the socket is open already, the first event is [`Open`](crate::SocketEvent::Open); if it has given up, the
+    /// first event is the error that ended it. Dropping the stream ends the subscription. The stream ends when the last
+    /// clone of the socket is dropped.
     ///
-    /// Each stream buffers a few messages. One that is not read slows the socket and all other streams: the socket stops reading
-    /// from the network, so that nothing is lost and nothing piles up. (A server whose pings are not answered meanwhile may
-    /// hang up.)
+    /// Each stream buffers a few messages. A stream that is not read slows the socket and all other streams: the socket
+    /// stops reading from the network, so that nothing is lost and memory stays bounded. (A server whose pings are not
+    /// answered in the meantime may close the connection.)
     #[must_use = "a subscription ends when it is dropped"]
     pub fn events(&self) -> SocketEvents {
         self.0.subscribers.subscribe(self.ready_state() == ReadyState::Closed)
     }
 
-    /// What the socket is doing.
+    /// Returns the state of the socket.
     pub fn ready_state(&self) -> ReadyState {
         self.0.shared.lock().ready_state
     }
 
-    /// The number of the connection that is open or was the last to be: 0 before the first.
+    /// Returns the number of the open connection, or of the last one that was open; 0 before the first.
     pub fn epoch(&self) -> u64 {
         self.0.shared.lock().epoch
     }
 
-    /// The id that the server knows the connection by, `_pk` on the wire.
+    /// Returns the id by which the server knows the connection, `_pk` on the wire.
     pub fn id(&self) -> String {
         self.0.shared.lock().id.clone()
     }
 
-    /// The options as they are now.
+    /// Returns the current options.
     pub fn options(&self) -> Arc<PartySocketOptions> {
         self.0.shared.lock().options.clone()
     }
 
-    /// How many attempts followed the first, since the last connection that lasted for `min_uptime`.
+    /// Returns the number of attempts after the first, since the last connection that lasted for `min_uptime`.
     pub fn retry_count(&self) -> u32 {
         self.0.shared.retry_count()
     }
 
-    /// How many bytes of messages wait to be written.
+    /// Returns the number of bytes of queued messages.
     pub fn buffered_amount(&self) -> usize {
         self.0.shared.lock().outgoing.bytes()
     }
 
-    /// Takes back all messages that wait to be sent, oldest first.
+    /// Removes all queued messages from the queue and returns them, oldest first.
     pub fn drain_queued_messages(&self) -> Vec<Message> {
         self.0.shared.drain()
     }
 
-    /// Closes the socket, for good unless [`reconnect`](Self::reconnect) is called.
+    /// Closes the socket permanently, unless [`reconnect`](Self::reconnect) is called.
     ///
-    /// An open socket writes what waits, tells the server, and waits up to `connection_timeout` for its goodbye. One that is
-    /// not open stops trying; what waits then can be drained. [`closed`](Self::closed) waits until that is done.
+    /// An open socket writes its queued messages, sends a close frame, and waits up to `connection_timeout` for the
+    /// server's close frame. A socket that is not open stops trying, and its queue can then be drained.
+    /// [`closed`](Self::closed) waits until that is done.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] for a code other than 1000 and 3000 to 4999, or a reason of more than 123 bytes.
@@ -212,20 +218,21 @@ impl PartySocket {
         self.0.shared.closed().await;
     }
 
-    /// Connects anew and at once, also after the socket was closed or gave up. Waits and refusals are counted from zero.
+    /// Opens a new connection at once, also after the socket was closed or gave up. Resets the delays and the count of
+    /// refusals.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when the options still name no room, [`ErrorKind::Closed`] when the runtime on which the socket was
-    /// made is gone.
+    /// [`ErrorKind::Invalid`] when the options still name no room, [`ErrorKind::Closed`] when the runtime on which the
+    /// socket was created is gone.
     pub fn reconnect(&self) -> Result<()> {
         self.0.shared.reconnect()
     }
 
-    /// Changes options: `change` gets the present ones and returns the new ones. It is called again when somebody else
-    /// changed them meanwhile.
+    /// Changes options: `change` receives the current options and returns the new ones. `change` is called again if
+    /// another caller changed the options in the meantime.
     ///
-    /// What `change` does not touch stays, whatever was changed before. If the socket leads to another room (or has another
-    /// id) afterwards, it connects there at once, unless it is closed; other options count from the next attempt on.
+    /// Options that `change` does not set stay as they are. If the new options name another room (or another id), the
+    /// socket connects there at once, unless it is closed. Other options apply from the next attempt on.
     ///
     /// ```no_run
     /// # fn f(socket: &roommate_partykit::PartySocket) -> Result<(), roommate::Error> {
@@ -235,8 +242,9 @@ impl PartySocket {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for options that cannot be taken, or when messages for the room that would be left still wait:
-    /// [`drain_queued_messages`](Self::drain_queued_messages) takes them back. The options then stay as they were.
+    /// [`ErrorKind::Invalid`] for invalid options, or when messages for the current room are still queued and the new
+    /// options name another room: [`drain_queued_messages`](Self::drain_queued_messages) removes them. The options then
+    /// stay as they were.
     pub fn update_properties(&self, change: impl Fn(PartySocketOptions) -> PartySocketOptions) -> Result<()> {
         self.0.shared.update(change)
     }

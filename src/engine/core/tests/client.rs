@@ -40,28 +40,28 @@ pub(super) struct Client {
 enum Work {
     Watch,
     Load {
-        /// What the place held when it was asked.
+        /// What the backend held when it was loaded.
         read: Option<Option<Content>>,
     },
     Save {
         changes: Option<(EditId, Changes)>,
-        /// What came of it in the place.
+        /// How the save ended in the backend.
         written: Option<Saved>,
     },
     Act,
     Close,
 }
 
-/// What becomes of the work under way.
+/// What becomes of the work in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The place has done it; the answer is on its way.
+    /// The backend has done it. The answer is in flight.
     Reached,
-    /// The place has done it, and the answer is here.
+    /// The backend has done it, and the answer is here.
     Done,
-    /// The answer is that the place is away, whether it has done it or not.
+    /// The answer is that the backend is unavailable, whether it has done the work or not.
     Away,
-    /// The answer is a failure that does not pass.
+    /// The answer is a permanent failure.
     Fails,
 }
 
@@ -118,7 +118,7 @@ impl Client {
         discarded
     }
 
-    /// Brings what is under way further. Whether there was anything.
+    /// Advances the work in flight. Returns whether there was any.
     pub(super) fn progress(&mut self, place: &mut Place, outcome: Outcome) -> bool {
         let Some(mut work) = self.under_way.take() else { return false };
         if outcome != Outcome::Fails && outcome != Outcome::Away {
@@ -147,7 +147,7 @@ impl Client {
         true
     }
 
-    /// Takes the next notice from the stream. Whether there was one.
+    /// Takes the next notice from the stream. Returns whether there was one.
     pub(super) fn hear(&mut self, place: &mut Place) -> bool {
         if !self.core.listens() {
             return false;
@@ -160,7 +160,7 @@ impl Client {
         true
     }
 
-    /// Lets time pass, alarm by alarm.
+    /// Lets time pass, timer by timer.
     pub(super) fn pass(&mut self, place: &mut Place, time: Duration) {
         let end = self.now + time;
         while let Some((&timer, &at)) = self.timers.iter().min_by_key(|(timer, at)| (**at, **timer as u8))
@@ -275,7 +275,7 @@ impl Client {
         self.under_way = Some(work);
     }
 
-    /// Lets the place do what is asked of it, once.
+    /// Lets the backend do the work, once.
     fn reach(&self, place: &mut Place, work: &mut Work) {
         match work {
             Work::Load { read: read @ None } => *read = Some(place.content.clone()),

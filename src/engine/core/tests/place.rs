@@ -1,4 +1,4 @@
-//! A shared place: one order, a queue of notices for each client, and accidents on the way.
+//! A shared backend: one order, a queue of notices for each client, and accidents.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -7,23 +7,23 @@ use crate::{
     persister::{Notice, Receipt},
 };
 
-/// The place that all clients share.
+/// The backend that all clients share.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) content: Option<Content>,
     mailboxes: Vec<Mailbox>,
     receipts: u64,
-    /// Refuses the values of changes; cells it takes.
+    /// Refuses the values of changes, and accepts their cells.
     pub(super) refuses_values: bool,
-    /// Takes each edit of a client once, however often it is sent (R7).
+    /// Applies each edit of a client exactly once, however often it is sent (R7).
     pub(super) takes_once: bool,
-    /// The newest edit of each client that was taken.
+    /// The newest accepted edit of each client.
     newest: Vec<u64>,
     /// Every cell and value that was ever accepted.
     pub(super) accepted: HashSet<String>,
 }
 
-/// What a client's stream has to tell.
+/// The queue of a client's stream.
 #[derive(Debug, Default)]
 struct Mailbox {
     open: bool,
@@ -60,7 +60,7 @@ impl Place {
         self.mailboxes[client] = Mailbox::default();
     }
 
-    /// Cuts the stream of a client: it tells `kept` more, and ends.
+    /// Cuts the stream of a client: the stream delivers `kept` more notices, and ends.
     pub(super) fn cut(&mut self, client: usize, kept: usize) {
         let mailbox = &mut self.mailboxes[client];
         if mailbox.open {
@@ -70,7 +70,7 @@ impl Place {
         }
     }
 
-    /// Forgets what a client has not read, but for its confirmations, and tells it to load.
+    /// Drops the notices that a client has not read, except its confirmations, and makes it load.
     pub(super) fn overflow(&mut self, client: usize) {
         let mailbox = &mut self.mailboxes[client];
         if mailbox.open {
@@ -83,7 +83,7 @@ impl Place {
         self.mailboxes[client].told.pop_front()
     }
 
-    /// Takes a whole content, unless the place holds something: then that is the answer.
+    /// Accepts a whole content, unless the backend holds content. Returns that content then.
     pub(super) fn offer(&mut self, author: usize, offered: &Content) -> Option<Content> {
         if let Some(content) = &self.content {
             return Some(content.clone());
@@ -98,10 +98,10 @@ impl Place {
         None
     }
 
-    /// Takes an edit of a client, unless it took it before.
+    /// Accepts an edit of a client, unless it was accepted before.
     ///
-    /// A confirmation says where in the order an edit stands, and that of an edit that was taken before says so too late:
-    /// whoever hears it has to be told what the place holds.
+    /// A confirmation marks the position of an edit in the order. If the edit was accepted before, the confirmation
+    /// comes too late for that, so the client also has to be sent what the backend holds.
     pub(super) fn accept_edit(&mut self, author: usize, number: u64, changes: &Changes) -> Receipt {
         let newest = &mut self.newest[author];
         if !self.takes_once || number > *newest {
@@ -115,7 +115,7 @@ impl Place {
         receipt
     }
 
-    /// Puts changes in the order, and tells everybody.
+    /// Puts changes in the order, and notifies every client.
     pub(super) fn accept(&mut self, author: Option<usize>, changes: &Changes) -> Receipt {
         let (mut accepted, mut refused) = (changes.clone(), Changes::new());
         if self.refuses_values && author.is_some() {
@@ -123,7 +123,7 @@ impl Place {
         }
         let content = self.content.get_or_insert_default();
         content.apply(&accepted);
-        // Applied to nothing, so that what was there already is told as accepted too.
+        // Applied to empty content, so that cells that were there already also count as accepted.
         let mut told = Content::new();
         told.apply(&accepted);
         self.accepted.extend(paths(&told));

@@ -1,19 +1,19 @@
-//! What arrives on a client's connections, read without the client.
+//! The decoder of the messages that arrive on a client's connections. It does not need the client.
 
 use roommate::{Decoded, Payload, Result};
 
 use crate::{Dialect, ServerMessage, Side, Wire};
 
-/// Reads messages. It is apart from the client, so that a large one is read without the lock of that.
+/// Decodes messages. It is separate from the client, so that a large message is decoded without the client's lock.
 #[derive(Clone, Debug)]
 pub struct Decoder {
-    /// Reads the messages of stock servers.
+    /// Decodes the messages of stock servers.
     pub wire: Wire,
-    /// Reads the messages of the extended dialect.
+    /// Decodes the messages of the extended dialect.
     pub dialect: Dialect,
 }
 
-/// A message that was read.
+/// A decoded message.
 #[derive(Debug)]
 pub struct Incoming(pub(super) Message);
 
@@ -24,11 +24,11 @@ pub(super) enum Message {
 }
 
 impl Decoder {
-    /// Reads a text message; `None` for one that is not TinyBase's.
+    /// Decodes a text message; `None` for one that is not TinyBase's.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`](roommate::ErrorKind::Corrupt) for a message of the extended dialect that cannot be understood.
+    /// [`ErrorKind::Corrupt`](roommate::ErrorKind::Corrupt) for a malformed message of the extended dialect.
     pub fn decode(&self, side: Side, text: &str) -> Option<Result<Decoded<Incoming>>> {
         if side == Side::Ear
             && let Some(message) = self.dialect.decode_server(text)

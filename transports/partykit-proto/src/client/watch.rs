@@ -1,11 +1,11 @@
-//! The one watch that a client may have, and its notices.
+//! The watch of a client, of which there is at most one, and its notices.
 
 use std::{task::Poll, time::Duration};
 
 use roommate::{Content, Error, Notice, Result};
 
 use super::{Asking, RoomClient, RoomClientOutput, closed};
-use crate::{Link, Listening, NoticeQueue, Session, Spoken};
+use crate::{Link, Listening, NoticeQueue, Session, Side, Spoken};
 
 /// Identifies a watch of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,14 +15,16 @@ pub struct WatchId(u64);
 pub(super) struct Watch {
     pub(super) id: WatchId,
     pub(super) notices: NoticeQueue,
-    /// Why it ends, until its reader has read that.
+    /// The error that ends the watch, until its reader has received it.
     pub(super) failure: Option<Error>,
-    /// It was ready once, so its stream has a reader.
+    /// The watch has been ready once, so its stream has a reader.
     pub(super) is_read: bool,
-    /// There will be no more notices than those that wait.
+    /// There will be no more notices than the queued ones.
     pub(super) is_over: bool,
-    /// The dialect of the server, once that is known.
+    /// The dialect of the server, once it is known.
     pub(super) spoken: Option<Spoken>,
+    /// It has a connection of its own.
+    pub(super) has_ear: bool,
     /// Counts the ear's connections.
     pub(super) connection: u64,
     /// Whether the ear is open.
@@ -32,12 +34,12 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Whether nothing more will be read than waits already.
+    /// Whether the reader will receive nothing beyond what is queued already.
     pub(super) fn ends(&self) -> bool {
         self.is_over || self.failure.is_some()
     }
 
-    /// Whether it has yet to be ready, and may be.
+    /// Whether the watch is not ready yet, and still may become ready.
     pub(super) fn waits(&self, link: &Link, session: &Session) -> bool {
         !self.ends() && !self.is_ready(link, session)
     }
@@ -56,8 +58,8 @@ impl Watch {
 }
 
 impl RoomClient {
-    /// Begins a watch in place of the one before. `has_ear` if a connection of its own is being opened for it; else it
-    /// listens to the main connection.
+    /// Begins a watch, which replaces the one before. `has_ear` is whether a connection of its own is being opened for
+    /// the watch. Without one the watch listens to the main connection.
     pub fn begin_watch(&mut self, has_ear: bool, now: Duration) -> WatchId {
         self.end_present_watch(now);
         self.watches += 1;
@@ -69,6 +71,7 @@ impl RoomClient {
             is_read: false,
             is_over: false,
             spoken: (!self.options.extends || !has_ear).then_some(Spoken::Stock),
+            has_ear,
             connection: 0,
             is_open: false,
             ask_at: None,
@@ -78,7 +81,7 @@ impl RoomClient {
         id
     }
 
-    /// Ends a watch. Returns whether it was the present one, whose ear is to be closed.
+    /// Ends a watch. Returns whether it was the current one, whose ear the caller must close.
     pub fn end_watch(&mut self, id: WatchId, now: Duration) -> bool {
         let is_present = self.is_present(id);
         if is_present {
@@ -92,6 +95,16 @@ impl RoomClient {
         self.watch = None;
         self.link.listen(Listening::Off, now);
         self.session.restart();
+        // They are for the ear of this watch, and the next one has another.
+        self.outputs.retain(|output| {
+            !matches!(
+                output,
+                RoomClientOutput::Send(Side::Ear, _)
+                    | RoomClientOutput::Ping(Side::Ear, _)
+                    | RoomClientOutput::Ask(_)
+                    | RoomClientOutput::Reconnect
+            )
+        });
     }
 
     pub(super) fn is_present(&self, id: WatchId) -> bool {
@@ -104,11 +117,11 @@ impl RoomClient {
         self.watch.is_some()
     }
 
-    /// Whether everything is open that a watch listens to.
+    /// Whether every connection that a watch listens to is open.
     ///
     /// # Errors
     ///
-    /// Why it never will be.
+    /// The error because of which the watch will never be ready.
     pub fn is_watch_ready(&mut self, id: WatchId) -> Result<bool> {
         self.check()?;
         let watch = self.watch.as_mut().filter(|watch| watch.id == id).ok_or_else(closed)?;
@@ -120,7 +133,7 @@ impl RoomClient {
         Ok(is_ready)
     }
 
-    /// Whether the client waits for nothing but time without an end.
+    /// Whether the client is idle: its watch is ready, no notice is queued, and no deadline is set.
     #[cfg(feature = "testing")]
     pub fn is_quiet(&self) -> bool {
         let is_quiet =
@@ -128,13 +141,14 @@ impl RoomClient {
         self.deadline().is_none() && self.watch.as_ref().is_some_and(is_quiet)
     }
 
-    /// The next notice of a watch: `None` after the last, [`Poll::Pending`] while none waits.
+    /// Returns the next notice of a watch: `None` after the last, [`Poll::Pending`] while none is queued.
     pub fn next_notice(&mut self, id: WatchId) -> Poll<Option<Result<Notice>>> {
         let Some(watch) = self.watch.as_mut().filter(|watch| watch.id == id) else { return Poll::Ready(None) };
         let was_full = watch.notices.is_full();
         let Some(notice) = watch.notices.pop() else {
             return match watch.failure.take() {
-                // The watch stays until it is dropped, so that nothing is sent as if there had never been one.
+                // The watch remains until it is dropped, so that the client does not send as if there had never been a
+                // watch.
                 Some(error) => {
                     watch.is_over = true;
                     Poll::Ready(Some(Err(error)))
@@ -163,7 +177,7 @@ impl RoomClient {
         }
     }
 
-    /// Takes the content that the server sent on joining, while it is the only notice that waits.
+    /// Takes the content that the server sent on joining, if it is the only queued notice.
     pub fn take_content(&mut self) -> Option<Content> {
         let watch = self.watch.as_mut().filter(|watch| watch.spoken == Some(Spoken::Extended))?;
         watch.notices.pop_content()

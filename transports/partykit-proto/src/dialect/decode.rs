@@ -1,7 +1,7 @@
-//! Messages of the dialect out of JSON.
+//! Decoding of the dialect's messages from JSON.
 //!
-//! The arrays are taken apart without a look at what is in them, and the core reads what is content: so it reads the same
-//! here as in any other frame.
+//! The arrays are split without parsing their elements, and the core parses content. So content is read here as in any
+//! other frame.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ pub(super) fn offer(text: &str) -> Result<Offer> {
     }
 }
 
-/// Reads what holds content, and counts what has to be left out.
+/// Reads the elements that hold content, and counts the entries that must be left out.
 #[derive(Debug, Default)]
 struct Reader {
     unrepresentable: usize,
@@ -161,7 +161,7 @@ fn integer(value: Option<&Value>) -> Result<u64> {
     integer.ok_or_else(|| malformed(format!("expected an integer from 0 to {MAX_SAFE_INTEGER}")))
 }
 
-/// Takes a message apart: its name, and what follows.
+/// Splits a message into its name and the elements after it.
 fn message(text: &str) -> Result<(String, Vec<&RawValue>)> {
     let mut parts = parts(text)?;
     if parts.is_empty() {

@@ -1,4 +1,5 @@
-//! Messages of the dialect into JSON. Changes and contents are put in as the core writes them, or as it wrote them once.
+//! Encoding of the dialect's messages as JSON. Changes and contents are inserted as the core writes them, or as it
+//! wrote them earlier.
 
 use std::fmt::Write;
 
@@ -50,7 +51,7 @@ pub(crate) fn changed(seq: u64, changes: &str) -> String {
     format!(r#"["changed",{seq},{changes}]"#)
 }
 
-/// [`Entry::Accepted`], with the JSON of what was refused, if anything was.
+/// [`Entry::Accepted`], with the JSON of the refused parts, if any.
 pub(crate) fn accepted(seq: u64, id: u64, refused: Option<&str>) -> String {
     let refused = refused.unwrap_or("[{},{},1]");
     format!(r#"["accepted",{seq},{id},{refused}]"#)
@@ -74,7 +75,7 @@ pub(crate) fn resumed(standing: &Standing, entries: impl IntoIterator<Item = imp
     out
 }
 
-/// [`ServerMessage::Snapshot`](super::ServerMessage::Snapshot), with the JSON of what was refused and of the content.
+/// [`ServerMessage::Snapshot`](super::ServerMessage::Snapshot), with the JSON of the refused parts and of the content.
 pub(crate) fn snapshot(
     standing: &Standing,
     refused: impl IntoIterator<Item = (u64, impl AsRef<str>)>,

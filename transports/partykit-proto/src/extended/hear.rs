@@ -1,4 +1,4 @@
-//! What the server says, and what that means.
+//! The handling of the server's messages.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use crate::{
     refusals::Remembered,
 };
 
-/// The server said what cannot be, or what only a snapshot can explain.
+/// The server violated the protocol, or sent something that only a snapshot can explain.
 #[derive(Debug)]
 struct Astray;
 
 impl Session {
-    /// The connection brought a message of the dialect.
+    /// Handles a message of the dialect from the connection.
     pub fn heard(&mut self, message: ServerMessage, now: Duration) {
         let followed = match (self.stage, message) {
             (Stage::Joining(_) | Stage::Joined, ServerMessage::Snapshot { standing, refused, content }) => {
@@ -62,7 +62,7 @@ impl Session {
                         self.confirm(part, &Changes::new(), Place::BeforeContent);
                     }
                 }
-                // How far it came is forgotten as well.
+                // The server has also forgotten how many messages it received.
                 self.oversize = None;
             }
             (None, _) => {}
@@ -78,14 +78,14 @@ impl Session {
                 self.outdated = None;
                 self.tell(Notice::Content(content));
             }
-            // Somebody emptied the room's storage.
+            // The room's storage was emptied.
             None if had_store == Some(true) => self.tell(Notice::Stale),
             None => {}
         }
         Ok(())
     }
 
-    /// The server remembers that a change was refused, unless an acknowledgement is on its way.
+    /// Records that the server remembers a refusal, unless an acknowledgement is in flight.
     fn remember(&mut self, id: u64, refused: &Changes) -> Result<(), Astray> {
         if !refused.is_empty() && id > self.decided {
             self.remembered.insert(id, refused.to_json().len());
@@ -93,13 +93,13 @@ impl Session {
         if self.remembered.is_incredible(self.most_refused) { Err(Astray) } else { Ok(()) }
     }
 
-    /// The order has told of the store.
+    /// Records that the order has reported the store.
     fn store_told(&mut self) {
         self.has_store = Some(true);
         self.has_offered = false;
     }
 
-    /// Everything up to `last` is decided, and a content that has it is told next.
+    /// Confirms everything up to `last`, which is decided. The next notice is a content that contains these changes.
     fn confirm_up_to(&mut self, last: u64) {
         while self.pending.front().is_some_and(|part| part.id <= last) {
             self.confirm_next(Place::BeforeContent);
@@ -108,7 +108,7 @@ impl Session {
     }
 
     fn resumed(&mut self, standing: Standing, entries: Vec<Entry>) -> Result<(), Astray> {
-        // The room may have been opened again since: it goes on with the same order under another epoch.
+        // The server may have opened the room again since: the same order goes on under another epoch.
         let at = self.at.as_mut().ok_or(Astray)?;
         at.epoch = standing.position.epoch.clone();
         for entry in entries {
@@ -123,7 +123,7 @@ impl Session {
         };
         self.was_known |= standing.last.is_some();
         if unexplained {
-            // What is decided is known once it is known how.
+            // A change counts as decided only once its outcome is known.
             return Err(Astray);
         }
         self.last = self.last.max(standing.last.unwrap_or(0));
@@ -150,7 +150,8 @@ impl Session {
                 self.tell(Notice::Content(content));
             }
             Entry::Accepted { seq, id, refused } if seq == next || seq == at.seq => {
-                // What is refused as a whole has no place of its own, so this one is that of an entry that was not heard.
+                // A change that is refused as a whole has no position of its own, so this position is that of an entry
+                // that was not received.
                 let is_refused = |part: &Part| part.id == id && leaf::is_part(&part.changes, &refused);
                 if seq == next && self.pending.front().is_some_and(is_refused) {
                     return Err(Astray);
@@ -164,7 +165,7 @@ impl Session {
                 } else if seq == next || id < last_id(id) && self.pending.front().is_some_and(|part| part.id < id) {
                     return Err(Astray);
                 } else if id > self.last {
-                    // Of a first content, which is told next; or of a change that an earlier session sent.
+                    // The change belongs to a first content, which is reported next, or was sent by an earlier session.
                     self.was_known = true;
                     self.last = id;
                     if !refused.is_empty() {

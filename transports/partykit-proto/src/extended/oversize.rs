@@ -1,27 +1,28 @@
-//! A message that was too large for the server: it costs the connection, and would cost the next one too.
+//! A message that was too large for the server: it ends the connection, and would end the next one too.
 
 use std::sync::Arc;
 
 use super::{Session, SessionOutput, Stage, saves::Place};
 use crate::limits::{TOO_BIG, too_big};
 
-/// What was on its way on a connection that the server closed since a message was too large.
+/// The messages in flight on a connection that the server closed because a message was too large.
 ///
-/// The server decides a client's messages as they come. So those before it are decided, and the first that is not is it:
-/// once the server, in the same epoch and hence with nothing forgotten, has said how far it came.
+/// The server decides a client's messages in the order in which they arrive. So the messages before the oversized one
+/// are decided, and the first undecided message is the oversized one. The session knows this once the server has
+/// reported how many messages it received, in the same epoch and hence with nothing forgotten.
 #[derive(Debug)]
 pub(super) struct Oversize {
     client: Arc<str>,
     epoch: Arc<str>,
-    /// The last id that was on its way.
+    /// The last id that was in flight.
     up_to: u64,
 }
 
 impl Session {
-    /// The connection is closed, with this code.
+    /// Handles the loss of the connection, with this close code.
     ///
-    /// With 1009, one of the messages on it was larger than the server takes. Which one, the answer to the next join tells:
-    /// that one is confirmed as refused, and reported, and the others are sent.
+    /// With 1009, one of the messages on it was larger than the server accepts. The response to the next join shows
+    /// which one: that message is confirmed as refused, and reported, and the others are sent.
     pub fn closed_with(&mut self, code: u16) {
         let last = self.pending.iter().rfind(|part| part.is_on_its_way);
         if let (TOO_BIG, Some(last), Some(at)) = (code, last, &self.at) {
@@ -30,7 +31,7 @@ impl Session {
         self.closed();
     }
 
-    /// Gives up the message that was too large, once it is known which one that is. Before anything is sent again.
+    /// Gives up the oversized message, once it is known which one that is, and before anything is sent again.
     pub(super) fn refuse_oversize(&mut self) {
         if self.stage != Stage::Joined {
             return;

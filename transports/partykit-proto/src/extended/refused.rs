@@ -1,7 +1,7 @@
-//! Refusals: who knows of them, and what the server has to remember of them for this client.
+//! The refusals of a client: which of them the engine has processed, and which the server has to remember.
 //!
-//! Whatever is on its way is counted as if it were refused. So the server, which counts what it did refuse, never has to hang
-//! up.
+//! Every message in flight is counted as if it were refused. So the server, which counts the actual refusals, never has
+//! to close the connection.
 
 use std::mem;
 
@@ -13,9 +13,10 @@ use super::{
 };
 use crate::{dialect::ClientMessage, leaf, refusals::Tally};
 
-/// What was refused of an edit, some of whose messages were acknowledged before it was told: the server has forgotten that.
+/// The refused parts of an edit that had some of its messages acknowledged before the edit was reported. The server no
+/// longer remembers these refusals.
 ///
-/// It is kept for whoever listens next. With the program it ends.
+/// They are stored for the next watch, and are lost when the program ends.
 #[derive(Debug)]
 pub(super) struct Forgone {
     pub(super) receipt: Receipt,
@@ -23,7 +24,8 @@ pub(super) struct Forgone {
 }
 
 impl Session {
-    /// Whoever listens took note of a [`Notice::Confirmed`](roommate::Notice::Confirmed) that told a refusal.
+    /// Records that the engine has processed a [`Notice::Confirmed`](roommate::Notice::Confirmed) that reported a
+    /// refusal.
     pub fn taken(&mut self, receipt: Receipt) {
         let Some(index) = self.untaken.iter().position(|untaken| *untaken == receipt) else { return };
         self.untaken.drain(..=index);
@@ -31,12 +33,13 @@ impl Session {
         self.settle();
     }
 
-    /// Whether nothing more may be asked for before refusals are taken, whatever becomes of what is on its way.
+    /// Whether no more changes may be sent before refusals are processed, whatever the outcome of the messages in
+    /// flight.
     pub(super) fn owes(&self) -> bool {
         self.remembered.tally().exceeds(self.most_refused)
     }
 
-    /// Whether one more message may be sent, even if all that is on its way is refused.
+    /// Whether one more message may be sent, even if all messages in flight are refused.
     pub(super) fn may_ask(&self, on_its_way: Tally) -> bool {
         let remembered = self.remembered.tally();
         let count = remembered.count + on_its_way.count;
@@ -44,21 +47,21 @@ impl Session {
         !Tally { count, bytes }.exceeds(self.most_refused)
     }
 
-    /// Who saves an edit knows the fate of those before it.
+    /// Drops the refusals of earlier edits: a caller that saves an edit knows the outcome of those before it.
     pub(super) fn forget_known(&mut self, id: u64) {
         self.refusals = self.refusals.split_off(&id);
     }
 
-    /// Acknowledges what is known to whoever made the changes: not what waits to be taken note of, since whoever listens may
-    /// end before that, nor what comes after.
+    /// Acknowledges the changes whose outcome their author knows. Not acknowledged are unprocessed refusals, since the
+    /// watch may end before the engine has processed them, and whatever comes after those.
     pub(super) fn acknowledge_known(&mut self) {
         let untold = [self.first_untold(), self.refusals.keys().next().copied()].into_iter().flatten().min();
         self.decided = self.decided.max(self.remembered.newest_below(untold.unwrap_or(u64::MAX)).unwrap_or(0));
         self.acknowledge();
     }
 
-    /// Acknowledges what was refused of the edit whose next message is behind what is on its way, if it cannot go on
-    /// otherwise. Returns whether it can now.
+    /// Acknowledges the refusals of the edit whose next message follows the messages in flight, if the edit cannot
+    /// continue otherwise. Returns whether it can now.
     pub(super) fn acknowledge_begun(&mut self, on_its_way: Tally) -> bool {
         let (Some(first), Some(next)) = (self.pending.front(), self.pending.get(on_its_way.count)) else {
             return false;
@@ -72,7 +75,7 @@ impl Session {
         self.may_ask(on_its_way)
     }
 
-    /// What was refused of an edit that is saved again: what its messages do not tell any more, and `more`.
+    /// Returns the refused parts of an edit that is saved again: those that its messages no longer report, and `more`.
     pub(super) fn with_forgone(&self, receipt: Receipt, mut more: Changes) -> Changes {
         if let Some(forgone) = self.forgone.as_ref().filter(|forgone| forgone.receipt == receipt) {
             leaf::merge(&mut more, &forgone.refused);
@@ -80,14 +83,15 @@ impl Session {
         more
     }
 
-    /// An edit is told, whose last message this was.
+    /// Records that an edit is reported. `part` is its last message.
     pub(super) fn note_forgone(&mut self, part: &Part) {
         if self.has_acknowledged(part) {
             self.forgone = Some(Forgone { receipt: part.receipt, refused: part.refused.clone() });
         }
     }
 
-    /// What is pending is about to be forgotten, to be saved again.
+    /// Stores the acknowledged refusals of the pending edit, because pending edits are about to be dropped and saved
+    /// again.
     pub(super) fn keep_forgone(&mut self) {
         let has_acknowledged = self.pending.front().is_some_and(|part| self.has_acknowledged(part));
         if let Some(part) = self.pending.front_mut().filter(|_| has_acknowledged) {
@@ -95,25 +99,27 @@ impl Session {
         }
     }
 
-    /// An edit was saved, and none before it will be.
+    /// Drops the stored refusals of earlier edits once a later edit was saved, because no earlier edit will be saved
+    /// again.
     pub(super) fn drop_forgone(&mut self) {
         let first = self.first_untold();
         self.forgone.take_if(|forgone| first.is_some_and(|first| forgone.receipt.0 < first));
     }
 
-    /// Whether refusals of the part's edit were acknowledged before it was told. Of one edit at most: before any of the next
-    /// are, it has to be taken note of.
+    /// Whether refusals of the part's edit were acknowledged before the edit was reported. This applies to one edit at
+    /// most: its refusals must be processed before any of the next edit's are acknowledged.
     fn has_acknowledged(&self, part: &Part) -> bool {
         (part.receipt.0..=last_id(part.receipt.0)).contains(&self.decided)
     }
 
-    /// The first edit that was saved here and whose fate nobody knows yet.
+    /// The first edit that was saved here and whose outcome its author does not know yet.
     fn first_untold(&self) -> Option<u64> {
         let pending = self.pending.front().map(|part| part.receipt);
         self.untaken.front().copied().into_iter().chain(pending).map(|receipt| receipt.0).min()
     }
 
-    /// Tells the server what it need not remember any more. If it has yet to answer the join, that is told then.
+    /// Acknowledges to the server the refusals that it need not remember any more. If the server has yet to respond to
+    /// the join, this happens after the response.
     fn acknowledge(&mut self) {
         self.remembered.forget_up_to(self.decided);
         if self.stage == Stage::Joined && self.decided > self.acknowledged {

@@ -1,4 +1,4 @@
-//! Changes on their way: cut into messages, sent in order, and accounted for.
+//! Changes in flight: split into messages, sent in order, and accounted for.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,50 +18,50 @@ pub(super) struct Part {
     pub(super) receipt: Receipt,
     pub(super) changes: Changes,
     pub(super) frame: Arc<str>,
-    /// What was refused of the save so far.
+    /// The refused parts of the save so far.
     pub(super) refused: Changes,
     /// Another part of the same save is next.
     has_more: bool,
-    /// It is neither the first nor the only part of its save.
+    /// The part is not the first of its save.
     continues: bool,
-    /// It was sent on some connection.
+    /// The part was sent on some connection.
     pub(super) was_sent: bool,
-    /// It was sent on this connection.
+    /// The part was sent on this connection.
     pub(super) is_on_its_way: bool,
 }
 
-/// Where a confirmation stands.
+/// The position of a confirmation among the notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Where the change stands in the order.
+    /// At the change's position in the order.
     InOrder,
-    /// Before a content that has the change.
+    /// Before a content that contains the change.
     BeforeContent,
-    /// After that, since nobody had asked before.
+    /// After that position, because the change was saved here only later.
     Late(Duration),
 }
 
-/// A save may be cut into this many messages: the ids of an edit's messages are its number times this, and on from there.
+/// A save may be split into this many messages: the ids of an edit's messages start at the edit's number times this.
 const MOST_PARTS: u64 = 1 << 12;
 
-/// The largest id that a message of the same edit may have. No edit has so many messages but one of [`MOST_PARTS`].
+/// The largest id that a message of the same edit may have. Only an edit of [`MOST_PARTS`] messages reaches it.
 pub(super) fn last_id(id: u64) -> u64 {
     id | (MOST_PARTS - 1)
 }
 
-/// The most saves that nobody has taken note of, decided or not. More than an engine lets come to that.
+/// The most saves that the engine has not processed, decided or not. This is more than an engine lets accumulate.
 const MOST_UNREAD: usize = 4 * MOST_UNCONFIRMED;
 
 impl Session {
-    /// Takes changes to be sent as soon as that can be; a [`Notice::Confirmed`] tells when they are accepted.
+    /// Queues changes to be sent as soon as possible. A [`Notice::Confirmed`] reports when they are accepted.
     ///
-    /// An edit with a key may be saved again, with the same changes and under the same [`Limits`](super::Limits), by this
-    /// session or by a later one: it takes effect once. Edits of one client have to be saved in the order of their numbers.
-    /// What the room could never take is refused alone.
+    /// An edit with a key may be saved again, with the same changes and under the same [`Limits`](super::Limits), by
+    /// this session or by a later one: it takes effect once. Edits of one client must be saved in the order of their
+    /// numbers. Parts that exceed the room's limits are refused alone.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`] if there is no room ([`Session::has_room`]), [`ErrorKind::Invalid`] for an edit out of
-    /// order and for a key that the wire cannot carry.
+    /// [`ErrorKind::Unavailable`] if the queue is full ([`Session::has_room`]), [`ErrorKind::Invalid`] for an edit out
+    /// of order and for a key that the wire cannot carry.
     pub fn save(&mut self, key: Option<EditKey<'_>>, changes: &Changes, now: Duration) -> Result<Receipt> {
         let base = self.begin_save(key)?;
         let receipt = Receipt(base);
@@ -113,36 +113,37 @@ impl Session {
         Ok(receipt)
     }
 
-    /// What a request that offers a first content says in the header [`OFFER_HEADER`](crate::OFFER_HEADER), if the
-    /// content has this edit and all before it. The edits are to be saved all the same: if the room's store is made of this
-    /// content they are confirmed then, and do not take effect again.
+    /// Returns the value of the header [`OFFER_HEADER`](crate::OFFER_HEADER) for a request that offers a first content
+    /// which includes this edit and all before it. The edits must be saved all the same: if the room's store is created
+    /// from this content, they are confirmed then, and do not take effect again.
     ///
     /// # Errors
-    /// As of [`Session::save`].
+    /// As [`Session::save`].
     pub fn offer(&mut self, key: EditKey<'_>) -> Result<String> {
         let base = self.begin_save(Some(key))?;
         self.has_offered = self.has_store != Some(true);
         Ok(Offer { client: self.client.clone(), id: last_id(base) }.encode())
     }
 
-    /// Tells whose edits will be saved. Best before the connection is open: otherwise another has to be.
+    /// Sets the client whose edits will be saved. Best called before the connection is open: if called later, the
+    /// session has to reconnect.
     pub fn introduce(&mut self, client: &str) {
-        // A client that cannot be taken is an error when it saves.
+        // An invalid client id is an error when the client saves.
         let _ = self.speak_for(client);
     }
 
-    /// Whether another save can be taken. If not, the room will make it so by deciding those under way.
+    /// Whether another save can be queued. If not, there is room again once the room has decided pending saves.
     ///
-    /// Too many refusals that are not [taken](Self::taken) keep saves from being sent, and not from being taken: whoever
-    /// saves may have to be done with that before taking note of anything. That is bounded all the same, beyond what an
-    /// engine lets come to that.
+    /// Too many refusals that are not [taken](Self::taken) stop saves from being sent, but not from being queued: a
+    /// caller may have to finish saving before it processes any notice. The queue is bounded all the same, above what
+    /// an engine lets accumulate.
     pub fn has_room(&self) -> bool {
         let saves = self.pending.iter().filter(|part| !part.has_more).count();
         let is_waited_for = saves >= self.options.capacity.max(1) && !self.owes();
         !is_waited_for && saves + self.untaken.len() < MOST_UNREAD
     }
 
-    /// The id of the edit's first message.
+    /// Returns the id of the edit's first message.
     fn begin_save(&mut self, key: Option<EditKey<'_>>) -> Result<u64> {
         let number = match key {
             None => {
@@ -160,7 +161,7 @@ impl Session {
         )
     }
 
-    /// Becomes another client, which joins for itself.
+    /// Switches to another client id, which needs a join of its own.
     fn speak_for(&mut self, client: &str) -> Result<()> {
         if *client == *self.client {
             return Ok(());
@@ -189,14 +190,14 @@ impl Session {
         Ok(())
     }
 
-    /// Acknowledges and sends what can be.
+    /// Acknowledges and sends as much as possible.
     pub(super) fn settle(&mut self) {
         self.acknowledge_known();
         if self.stage != Stage::Joined || self.has_store != Some(true) || self.has_offered {
             return;
         }
         let mut on_its_way = Tally::default();
-        // Those on their way are the first.
+        // The messages in flight come first.
         for part in self.pending.iter().take_while(|part| part.is_on_its_way) {
             on_its_way.add(part.frame.len());
         }
@@ -210,7 +211,7 @@ impl Session {
         }
     }
 
-    /// Confirms what was decided before it was saved here.
+    /// Confirms changes that were decided before they were saved here.
     fn confirm_decided(&mut self, now: Duration) {
         while let Some(id) = self.pending.front().map(|part| part.id).filter(|id| *id <= self.last) {
             let is_last = self.pending.get(1).is_none_or(|next| next.id > self.last) && last_id(id) >= self.last;
@@ -221,12 +222,12 @@ impl Session {
         }
     }
 
-    /// Accounts for the next message, which was decided as is known already.
+    /// Accounts for the next message, whose outcome is known already.
     pub(super) fn confirm_next(&mut self, place: Place) {
         let Some(part) = self.pending.pop_front() else { return };
         let mut refused = self.refusals.remove(&part.id).unwrap_or_default();
-        // A first content that had the edit had all of its messages, and perhaps later edits. What was refused of it is told
-        // with the last of them.
+        // A first content that included the edit included all of its messages, and perhaps later edits. Its refusals
+        // are reported with the last of these messages.
         if !part.has_more
             && let Some(more) = self.refusals.remove(&last_id(part.id))
         {
@@ -237,7 +238,7 @@ impl Session {
         self.confirm(part, &refused, place);
     }
 
-    /// Accounts for a message that was accepted but for `refused`.
+    /// Accounts for a message that was accepted except for `refused`.
     pub(super) fn confirm(&mut self, mut part: Part, refused: &Changes, place: Place) {
         leaf::merge(&mut part.refused, refused);
         if let Place::Late(now) = place {
@@ -259,14 +260,16 @@ impl Session {
         }
         self.tell(Notice::Confirmed { receipt: part.receipt, refused: part.refused });
         if part.continues && place == Place::InOrder {
-            // It is told at its last part's place, though others may have overwritten the first.
+            // The save is reported at the position of its last part, though other clients may have overwritten the
+            // first.
             self.tell(Notice::Stale);
         }
     }
 
-    /// How many of the oldest changes that were sent would change nothing if they were made now, whether accepted or not.
+    /// How many of the oldest sent changes would have no effect if they were made now, whether they were accepted or
+    /// not.
     pub(super) fn shown_by(&self, content: &Content) -> usize {
-        // Not what a later one overwrites: that may have been refused.
+        // This excludes data that a later change overwrites: that change may have been refused.
         let shows = |part: &&Part| leaf::leaves(&part.changes).into_iter().all(|leaf| leaf.is_shown_by(content, &[]));
         self.pending.iter().take_while(|part| part.was_sent).take_while(shows).count()
     }

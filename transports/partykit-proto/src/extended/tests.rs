@@ -1,4 +1,4 @@
-//! Stories of one session, and a property of several with a room.
+//! Tests of one session, and a property test of several sessions with a room.
 
 use roommate::{Cell, Changes, EditKey};
 

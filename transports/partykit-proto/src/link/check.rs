@@ -1,4 +1,4 @@
-//! The check: what became of changes that do not come back.
+//! The check, which determines the outcome of changes that do not come back.
 
 use std::{mem, time::Duration};
 
@@ -6,24 +6,24 @@ use roommate::{Certainty, Changes, Content, Notice};
 
 use super::{Link, LinkOutput, Listening, Part, Side, StoreState, leaf};
 
-/// Tells the answers to one check from those to an earlier one.
+/// Identifies a check, so that its responses can be told apart from those to an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CheckId(u64);
 
 impl CheckId {
-    /// The id as the payload of a ping.
+    /// Returns the id as the payload of a ping.
     pub fn to_bytes(self) -> [u8; 8] {
         self.0.to_be_bytes()
     }
 
-    /// The id that a pong brings.
+    /// Returns the id in the payload of a pong.
     pub fn from_bytes(bytes: [u8; 8]) -> Self {
         Self(u64::from_be_bytes(bytes))
     }
 }
 
-/// How far a check has come. Its steps prove, in turn: the server has what was sent; the room holds this; the ear has
-/// told everything that had happened by then.
+/// The progress of a check. Its steps prove, in turn: the server has received the sent changes; the room holds this
+/// content; the ear has delivered everything that had happened by then.
 #[derive(Debug)]
 pub(super) enum Checking {
     No,
@@ -32,19 +32,19 @@ pub(super) enum Checking {
     EarPing(CheckId, Heard, Content),
 }
 
-/// What was heard since the content was asked for.
+/// The changes received since the content was requested.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     changes: Vec<Changes>,
     /// About how many bytes of memory they take.
     weight: usize,
-    /// It cannot be summed up.
+    /// There are too many changes to store.
     too_much: bool,
 }
 
-/// Changes beyond this many are not kept while a check runs; its end is then a [`Notice::Stale`].
+/// Changes beyond this number are not stored while a check runs. The check then ends with a [`Notice::Stale`].
 const MOST_HEARD: usize = 256;
-/// The same in bytes, about.
+/// The same limit in bytes, approximately.
 const MOST_HEARD_BYTES: usize = 16 << 20;
 
 impl Checking {
@@ -65,7 +65,7 @@ impl Checking {
 }
 
 impl Link {
-    /// The connection answered the ping of this check.
+    /// Handles the pong of this check's ping.
     pub fn alive(&mut self, check: CheckId) {
         match mem::replace(&mut self.checking, Checking::No) {
             Checking::MainPing(id) if id == check => self.begin_get(id),
@@ -74,7 +74,7 @@ impl Link {
         }
     }
 
-    /// The GET of this check was answered; `None` for a failure. The inner `None` is a room without a store.
+    /// Handles the result of this check's GET; `None` for a failure. The inner `None` is a room without a store.
     pub fn checked(&mut self, check: CheckId, answer: Option<Option<Content>>, now: Duration) {
         let heard = match mem::replace(&mut self.checking, Checking::No) {
             Checking::Get(id, heard) if id == check => heard,
@@ -96,13 +96,13 @@ impl Link {
                     self.checking = Checking::EarPing(check, heard, content);
                     self.outputs.push_back(LinkOutput::Ping(Side::Ear, check));
                 }
-                // Everything came back by itself.
+                // Everything came back without the check.
                 _ => self.store_found(true, now),
             },
             Some(None) => {
                 self.postpone(again);
                 if self.store == StoreState::Present {
-                    // Somebody emptied the room's storage.
+                    // The room's storage was emptied.
                     self.tell(Notice::Stale);
                 }
                 self.store_found(false, now);
@@ -133,7 +133,7 @@ impl Link {
         let hears_itself = self.hears_itself();
         let is_due = |part: &Part| hears_itself && part.awaited && part.due <= now;
         let end = self.sent.iter().rposition(is_due).map_or(0, |last| last + 1);
-        // None is decided before those that were sent before it.
+        // No change is decided before those that were sent before it.
         for part in self.sent.range_mut(..end).filter(|part| part.awaited) {
             part.checked = true;
         }
@@ -145,7 +145,7 @@ impl Link {
         }
     }
 
-    /// Forgets the check that is under way. What it was about is due again when it was.
+    /// Abandons the check in progress. Its changes become due again at their original times.
     pub(super) fn abandon_check(&mut self) {
         self.checking = Checking::No;
         for part in &mut self.sent {
@@ -168,7 +168,8 @@ impl Link {
         }
     }
 
-    /// The content is at least as new as everything under check, and everything that it shows was heard.
+    /// Decides the checked changes. The content is at least as new as all of them, and everything that it shows was
+    /// received.
     fn judge(&mut self, heard: Heard, content: Content) {
         if !self.sent.iter().any(|part| part.checked) {
             return;
@@ -176,7 +177,7 @@ impl Link {
         let own: Vec<&Changes> = self.sent.iter().chain(&self.queue).map(|part| &part.changes).collect();
         let mut verdicts = Vec::new();
         let awaited = self.sent.iter().enumerate().filter(|(_, part)| part.awaited);
-        // What was heard whole behind those under check is decided with them.
+        // Changes after the checked ones that were received whole are decided with them.
         for (index, part) in awaited.take_while(|(_, part)| part.checked || part.is_seen_whole()) {
             let later = &own[index + 1..];
             let refused = leaf::retain(&part.changes, |leaf| {
@@ -187,7 +188,7 @@ impl Link {
         }
         for (gone, (index, refused)) in verdicts.into_iter().enumerate() {
             if let Some(part) = self.sent.remove(index - gone) {
-                // What was accepted while somebody listened was heard.
+                // A change that was accepted while the link was listening was received.
                 let certainty = if part.unheard { Certainty::Presumed } else { Certainty::Certain };
                 self.part_done(part.receipt, &part.changes, &refused, certainty);
             }
@@ -195,7 +196,7 @@ impl Link {
         self.tell_content(heard, content);
     }
 
-    /// Tells what the room holds: what was asked for, and what was heard since.
+    /// Reports the room's content: the result of the GET, with the changes received since.
     fn tell_content(&mut self, heard: Heard, mut content: Content) {
         if heard.too_much {
             self.tell(Notice::Stale);

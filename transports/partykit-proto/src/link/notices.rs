@@ -1,4 +1,4 @@
-//! The bounded way from a link to whoever follows its notices.
+//! The bounded queue between a link and the reader of its notices.
 
 use std::{collections::VecDeque, mem};
 
@@ -6,32 +6,34 @@ use roommate::{Content, Error, MOST_UNCONFIRMED, Notice, Result};
 
 use crate::leaf;
 
-/// Notices on their way to a reader that may be slow: lag turns into a reload, never into loss and never into a leak.
+/// Queues notices for a reader that may be slow: a reader that lags has to reload, but loses nothing, and memory stays
+/// bounded.
 ///
-/// When more than its capacity wait, or too many bytes, what tells of the content is dropped and one [`Notice::Stale`] stands for it all.
-/// Confirmations are kept, for nothing else tells of them, and stand in front of that `Stale`: what is loaded then has
-/// what they confirm in its right place. For the same reason everything else that comes before the `Stale` is taken is
-/// dropped as well.
+/// When more notices are queued than the capacity allows, or too many bytes, the notices about content are dropped and
+/// one [`Notice::Stale`] replaces them all. Confirmations are not dropped, because nothing else reports them. They come
+/// before that `Stale`: the content that is loaded then has the confirmed changes at their positions. For the same
+/// reason, any other notice that arrives before the reader takes the `Stale` is dropped as well.
 #[derive(Debug)]
 pub struct NoticeQueue {
     capacity: usize,
     queue: VecDeque<Result<Notice>>,
     confirmations: usize,
     errors: usize,
-    /// About how many bytes of memory the others take.
+    /// About how many bytes of memory the other notices take.
     weight: usize,
-    /// The last in the queue is a `Stale` that stands for what was dropped.
+    /// The last notice in the queue is a `Stale` that replaces dropped ones.
     lagging: bool,
 }
 
-/// Confirmations that may wait. More than an engine ever lets wait, whatever the capacity: it does not read while it saves,
-/// so a save that waited for it to read would wait for ever.
+/// How many confirmations may be queued. This is more than an engine ever lets accumulate, whatever the capacity: an
+/// engine does not read while it saves, so a save that waited for it to read would wait for ever.
 const MOST_CONFIRMATIONS: usize = 4 * MOST_UNCONFIRMED;
-/// About how many bytes may wait in more than one notice: others may write faster than a reader that loads.
+/// About how many bytes may be queued in more than one notice: other clients may write faster than a reader that is
+/// loading can follow.
 const MOST_BYTES: usize = 64 << 20;
 
 impl NoticeQueue {
-    /// A queue of at most `capacity` notices, not counting confirmations. See [`NoticeQueue::is_full`].
+    /// Creates a queue of at most `capacity` notices, not counting confirmations. See [`NoticeQueue::is_full`].
     pub fn new(capacity: usize) -> Self {
         Self {
             capacity: capacity.max(1),
@@ -56,7 +58,7 @@ impl NoticeQueue {
                 self.push_kept(item);
             }
             Ok(_) if self.lagging => {}
-            // What is loaded because of the first serves the second as well.
+            // The content that is loaded because of the first serves the second as well.
             Ok(Notice::Stale) if matches!(self.queue.back(), Some(Ok(Notice::Stale))) => {}
             Ok(notice) => {
                 self.weight += weight(notice);
@@ -72,7 +74,7 @@ impl NoticeQueue {
         }
     }
 
-    /// Takes the next one.
+    /// Removes and returns the next notice or error.
     pub fn pop(&mut self) -> Option<Result<Notice>> {
         let item = self.queue.pop_front()?;
         match &item {
@@ -86,7 +88,7 @@ impl NoticeQueue {
         Some(item)
     }
 
-    /// Takes the errors that wait, for whoever hears of them in another way.
+    /// Removes and returns the queued errors, to report them in another way.
     pub fn pop_errors(&mut self) -> Vec<Error> {
         if mem::take(&mut self.errors) == 0 {
             return Vec::new();
@@ -96,7 +98,8 @@ impl NoticeQueue {
         errors.into_iter().filter_map(Result::err).collect()
     }
 
-    /// Takes the content that waits, if it is all that waits: nothing newer is known, and nothing older left to tell.
+    /// Removes and returns the queued content, if nothing else is queued: then nothing newer is known, and nothing
+    /// older is left to report.
     pub fn pop_content(&mut self) -> Option<Content> {
         let is_all = self.queue.len() == 1 && matches!(self.queue.front(), Some(Ok(Notice::Content(_))));
         match is_all.then(|| self.pop()).flatten() {
@@ -105,13 +108,13 @@ impl NoticeQueue {
         }
     }
 
-    /// Whether so many confirmations wait that nothing more should be saved before some are taken. No engine lets so many
-    /// wait, whatever the capacity.
+    /// Whether so many confirmations are queued that no more changes should be saved before some are taken. No engine
+    /// lets so many accumulate, whatever the capacity.
     pub fn is_full(&self) -> bool {
         self.confirmations >= MOST_CONFIRMATIONS
     }
 
-    /// Whether nothing waits.
+    /// Whether the queue is empty.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

@@ -1,4 +1,4 @@
-//! A message that was too large for the server: it costs the connection, and would cost the next one too.
+//! A message that was too large for the server: it ends the connection, and would end the next one too.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,12 +8,13 @@ use super::{Link, LinkOutput, Side};
 use crate::limits::{TOO_BIG, too_big};
 
 impl Link {
-    /// A connection is closed, with this code.
+    /// Handles the loss of a connection, with this close code.
     ///
-    /// With 1009 on the main connection, a message on it was larger than the server takes. Nothing tells which one, nor
-    /// whether it was one of these at all: applications send on that connection too. So all are sent again; and if the same
-    /// happens to them, the largest is given up as refused, and reported. If it was one of these, the largest is no smaller, so
-    /// that it is too large as well: none is given up that the server would take.
+    /// With 1009 on the main connection, a message on it was larger than the server accepts. The code does not show
+    /// which message it was, nor whether it was one of the link's at all: the application sends on that connection too.
+    /// So all changes in flight are sent again. If the connection is closed in the same way again, the largest is given
+    /// up as refused, and reported. If one of the link's messages was too large, the largest is at least as large, and
+    /// so is too large as well: no change is given up that the server would accept.
     pub fn closed_with(&mut self, side: Side, code: u16, now: Duration) {
         if side == Side::Main && self.main_open && code == TOO_BIG {
             self.main_was_too_much();
@@ -22,7 +23,7 @@ impl Link {
     }
 
     fn main_was_too_much(&mut self) {
-        // What waits to be sent again was not on this connection.
+        // Changes that are waiting to be sent again were not sent on this connection.
         if self.resend {
             return;
         }

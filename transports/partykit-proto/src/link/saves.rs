@@ -1,4 +1,4 @@
-//! Saves on their way: cut into messages, sent in order, and accounted for.
+//! Saves in flight: split into messages, sent in order, and accounted for.
 
 use std::{mem, sync::Arc, time::Duration};
 
@@ -6,24 +6,25 @@ use roommate::{Certainty, Changes, Content, Error, ErrorKind, Notice, Receipt, R
 
 use super::{Link, LinkOutput, Listening, leaf};
 
-/// What becomes of a save that was taken.
+/// How the outcome of an accepted save is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ticket {
-    /// A [`Notice::Confirmed`] tells when it is accepted.
+    /// A [`Notice::Confirmed`] reports that the room accepted the save.
     Confirmed(Receipt),
-    /// [`LinkOutput::Handed`] tells when it is handed to an open connection. Nothing is known of it thereafter.
+    /// A [`LinkOutput::Handed`] reports that the save was handed to an open connection. Nothing more is reported after
+    /// that.
     Handed(Receipt),
 }
 
-/// A save whose outcome has yet to be told.
+/// A save whose outcome is not reported yet.
 #[derive(Debug)]
 pub(super) struct PendingSave {
     /// Messages that have yet to be confirmed or handed over.
     pub(super) parts: usize,
-    /// It took more than one message, so that it has no single place in the order.
+    /// The save took more than one message, so it has no single position in the order.
     pub(super) split: bool,
     pub(super) refused: Changes,
-    /// Of what was refused at least, whether that is sure.
+    /// Whether at least the `refused` parts are certain.
     pub(super) certainty: Certainty,
 }
 
@@ -33,34 +34,36 @@ pub(super) struct Part {
     pub(super) receipt: Receipt,
     pub(super) changes: Changes,
     pub(super) frame: Arc<str>,
-    /// It is under way until it is confirmed. Otherwise it is done with when handed over, and kept to be sent again.
+    /// Whether the message is in flight until it is confirmed. If not, it is done when it is handed over, and is stored
+    /// only to be sent again.
     pub(super) awaited: bool,
     pub(super) sent_at: Duration,
-    /// When to check it, if it is sent and not yet confirmed.
+    /// When to check the message, if it is sent and not yet confirmed.
     pub(super) due: Duration,
-    /// A check of it is under way.
+    /// A check of the message is in progress.
     pub(super) checked: bool,
-    /// Something like it was heard since it was sent last.
+    /// Part of the message's data was received since it was last sent.
     pub(super) heard: bool,
-    /// It may have come back since it was sent last, and not be known to.
+    /// The message may have come back since it was last sent, without the link knowing.
     pub(super) unheard: bool,
-    /// The leaves of it that were heard, in part or before an earlier one of one's own, and stood when last heard of.
+    /// The leaves of the message that were received, in part or before an earlier own message, and that were not
+    /// overwritten by later received changes.
     pub(super) seen: Changes,
 }
 
 impl Part {
-    /// Whether all of it was heard, in whatever pieces.
+    /// Whether the whole message was received, in whatever pieces.
     pub(super) fn is_seen_whole(&self) -> bool {
         leaf::is_part(&self.changes, &self.seen)
     }
 }
 
 impl Link {
-    /// Takes changes to be sent as soon as that can be.
+    /// Queues changes to be sent as soon as possible.
     ///
-    /// What the room could never take is refused alone ([`Limits`](super::Limits)). Where nothing would tell of that, since nobody
-    /// listens to the ear, it is an error instead, and nothing is sent; so is a save that finds no room
-    /// ([`Link::has_room`]).
+    /// Parts that exceed the room's limits are refused alone ([`Limits`](super::Limits)). If no ear is listening, no
+    /// notice would report that, so it is an error instead, and nothing is sent. A save that finds the queue full is an
+    /// error as well ([`Link::has_room`]).
     pub fn save(&mut self, changes: &Changes, now: Duration) -> Result<Ticket> {
         if !self.has_room() {
             return Err(Error::new(ErrorKind::Unavailable, "too many saves wait for the room: try again later"));
@@ -98,12 +101,12 @@ impl Link {
         Ok(if awaited { Ticket::Confirmed(receipt) } else { Ticket::Handed(receipt) })
     }
 
-    /// Whether another save can be taken.
+    /// Whether another save can be queued.
     pub fn has_room(&self) -> bool {
         self.saves.len() < self.options.capacity.max(1)
     }
 
-    /// Accounts for a message that was accepted but for `refused`, as far as is known.
+    /// Accounts for a message that was accepted except for `refused`, as far as is known.
     pub(super) fn part_done(&mut self, receipt: Receipt, changes: &Changes, refused: &Changes, certainty: Certainty) {
         let Some(save) = self.saves.get_mut(&receipt) else { return };
         save.parts -= 1;
@@ -119,21 +122,21 @@ impl Link {
         }
     }
 
-    /// Accounts for the earliest message under way, which came back whole.
+    /// Accounts for the earliest message in flight, which came back whole.
     pub(super) fn part_heard(&mut self, index: usize) {
         let Some(part) = self.sent.remove(index) else { return };
         self.forget_seen(index, &part.changes);
         self.part_done(part.receipt, &part.changes, &Changes::new(), Certainty::Certain);
     }
 
-    /// Takes note of what was heard of a message, whole or not.
+    /// Records the received parts of a message, whole or not.
     pub(super) fn part_seen(&mut self, index: usize, changes: &Changes, now: Duration) {
         let Some(part) = self.sent.get_mut(index) else { return };
         leaf::merge(&mut part.seen, changes);
         part.heard = true;
         let is_whole = part.is_seen_whole();
         let soon = now.saturating_add(self.options.overtaken_patience);
-        // Those before it, and it itself once they are decided.
+        // The messages before this one are overtaken, and so is this one once they are decided.
         let overtaken = if is_whole { 0 } else { index };
         for part in self.sent.range_mut(overtaken..=index).filter(|part| part.awaited) {
             part.due = part.due.min(soon);
@@ -141,8 +144,8 @@ impl Link {
         self.forget_seen(index + 1, changes);
     }
 
-    /// An own message before those from `index` on was accepted, or may have been: what they were seen to do to the same does
-    /// not stand for certain any more.
+    /// Handles that an own message before those from `index` on was accepted, or may have been: where it writes the
+    /// same data as they do, what was seen of them is no longer certain.
     pub(super) fn forget_seen(&mut self, index: usize, changes: &Changes) {
         let later = index.min(self.sent.len())..;
         if self.sent.range(later.clone()).all(|part| part.seen.is_empty()) {
@@ -150,17 +153,17 @@ impl Link {
         }
         let mut made = Content::new();
         made.apply(changes);
-        // What both do alike stands.
+        // Data that both write alike stays seen.
         let stands = |leaf: leaf::Leaf<'_>| !leaf.overlaps(changes) || leaf.is_shown_by(&made, &[]);
         for part in self.sent.range_mut(later) {
             let stands = leaf::retain(&part.seen, stands);
-            // What was heard may have been its own, and all that will be heard of it.
+            // The received changes may have been this message's own broadcast, and there will be no other.
             part.unheard |= part.heard && stands != part.seen;
             part.seen = stands;
         }
     }
 
-    /// Tells how a save ended, all of its messages being accounted for.
+    /// Reports the outcome of a save, once all of its messages are accounted for.
     fn finish(&mut self, receipt: Receipt, awaited: bool) {
         let Some(save) = self.saves.remove(&receipt) else { return };
         if !awaited {
@@ -172,7 +175,8 @@ impl Link {
             Certainty::Presumed => Notice::Missing { receipt, missing: save.refused },
         });
         if save.split {
-            // It is told at its last part's place, though others may have overwritten the first.
+            // The save is reported at the position of its last part, though other clients may have overwritten the
+            // first.
             self.tell(Notice::Stale);
         }
     }
@@ -208,7 +212,7 @@ impl Link {
         self.forget_handed(now);
     }
 
-    /// Forgets what was handed over so long ago, or is so much, that it need not be sent again.
+    /// Drops handed-over messages that are too old, or too many, to be sent again.
     pub(super) fn forget_handed(&mut self, now: Duration) {
         let patience = self.options.patience;
         let handed = self.sent.iter().filter(|part| !part.awaited).count();

@@ -1,4 +1,4 @@
-//! Stories of one link, and a property of several on a model of the stock server.
+//! Tests of one link, and a property test of several links on a model of the stock server.
 
 use roommate::{Cell, Content, ErrorKind};
 

@@ -1,4 +1,4 @@
-//! A client with the calls that wait for it.
+//! A client with the calls that are waiting on it.
 
 use std::{
     collections::HashMap,
@@ -12,12 +12,12 @@ use roommate::{Changes, EditKey, Notice, Receipt, Result, Saved};
 
 use crate::{RoomClient, Ticket, WatchId, closed};
 
-/// A client, and the tasks that wait for changes of it.
+/// A client, and the tasks that wait for changes of its state.
 #[derive(Debug)]
 pub struct Hosted {
     /// The client.
     pub client: RoomClient,
-    /// The calls that wait for a save to be handed over.
+    /// The calls that are waiting for a save to be handed over.
     handing: HashMap<Receipt, oneshot::Sender<Result<()>>>,
     reader: Option<(WatchId, Waker)>,
     waiting: Vec<Waker>,
@@ -26,18 +26,18 @@ pub struct Hosted {
 /// A save that has begun.
 #[derive(Debug)]
 pub enum Begun {
-    /// A notice tells of its outcome.
+    /// A notice reports the outcome.
     Later(Receipt),
     Handing(oneshot::Receiver<Result<()>>),
 }
 
 impl Hosted {
-    /// A client for which nothing waits.
+    /// Creates a hosted client without waiting calls.
     pub fn new(client: RoomClient) -> Self {
         Self { client, handing: HashMap::new(), reader: None, waiting: Vec::new() }
     }
 
-    /// Begins a save of changes; `None` if there is no room for it now.
+    /// Begins a save of changes; `None` if the queue is full for now.
     pub fn save(&mut self, changes: &Changes, edit: Option<EditKey<'_>>, now: Duration) -> Result<Option<Begun>> {
         Ok(self.client.save(changes, edit, now)?.map(|ticket| match ticket {
             Ticket::Confirmed(receipt) => Begun::Later(receipt),
@@ -49,13 +49,13 @@ impl Hosted {
         }))
     }
 
-    /// Does what [`RoomClientOutput::Handed`](crate::RoomClientOutput::Handed) says.
+    /// Carries out a [`RoomClientOutput::Handed`](crate::RoomClientOutput::Handed).
     pub fn handed(&mut self, receipt: Receipt, outcome: Result<()>) {
         // The call may have been dropped.
         let _ = self.handing.remove(&receipt).map(|handing| handing.send(outcome));
     }
 
-    /// The next notice of a watch, as of a stream.
+    /// Polls for the next notice of a watch, like a stream.
     pub fn poll_notice(&mut self, watch: WatchId, context: &Context<'_>) -> Poll<Option<Result<Notice>>> {
         let notice = self.client.next_notice(watch);
         if notice.is_pending() {
@@ -71,7 +71,7 @@ impl Hosted {
         }
     }
 
-    /// Takes the tasks to wake after a change. Wake them without a lock.
+    /// Takes the tasks to wake after a change. The caller must wake them without a lock.
     pub fn take_wakes(&mut self) -> Vec<Waker> {
         let mut wakes = mem::take(&mut self.waiting);
         let reader = self.reader.take_if(|(watch, _)| self.client.is_readable(*watch));
@@ -81,7 +81,7 @@ impl Hosted {
 }
 
 impl Begun {
-    /// Resolves when the save is all done, or a notice will tell.
+    /// Resolves when the save is complete, or when only a notice will report its outcome.
     pub async fn saved(self) -> Result<Saved> {
         match self {
             Self::Later(receipt) => Ok(Saved::Later(receipt)),

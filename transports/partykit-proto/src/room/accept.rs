@@ -1,4 +1,4 @@
-//! Which part of some changes a policy lets through.
+//! Which part of some changes a policy accepts.
 
 use std::mem;
 
@@ -6,14 +6,14 @@ use roommate::{Cell, Changes, Content, Id, RowChanges, TableChanges};
 
 use crate::policy::{Asker, Policy};
 
-/// What becomes of some changes: each leaf of them is in one of the two, or was a mention of nothing.
+/// The outcome of some changes. Each assignment is in one of the two fields, unless it only mentioned a table or row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Verdict {
     pub(super) accepted: Changes,
     pub(super) refused: Changes,
 }
 
-/// Divides `changes` into what the policy lets through and what it does not.
+/// Divides `changes` into what the policy accepts and what it refuses.
 pub(super) fn accept(policy: &dyn Policy, asker: Asker<'_>, contents: &Content, mut changes: Changes) -> Verdict {
     if policy.allows_all_changes() {
         changes.prune();
@@ -46,7 +46,7 @@ pub(super) fn accept(policy: &dyn Policy, asker: Asker<'_>, contents: &Content, 
     Verdict { accepted: changes, refused }
 }
 
-/// Divides a first content into what the policy lets through, pruned, and what it does not.
+/// Divides a first content into what the policy accepts, pruned, and what it refuses.
 pub(super) fn divide_content(policy: &dyn Policy, asker: Asker<'_>, mut content: Content) -> (Content, Changes) {
     if policy.allows_all_changes() {
         content.prune();
@@ -66,7 +66,7 @@ struct Gate<'a> {
 }
 
 impl Gate<'_> {
-    /// Keeps what may happen to rows, and returns the rest.
+    /// Keeps in `rows` the changes that the policy accepts, and returns the rest.
     fn divide_rows(&self, table_id: &Id, rows: &mut TableChanges) -> TableChanges {
         let mut refused = TableChanges::new();
         rows.retain(|row_id, cells| {
@@ -85,7 +85,7 @@ impl Gate<'_> {
         refused
     }
 
-    /// Keeps what may happen to cells, and returns the rest.
+    /// Keeps in `cells` the changes that the policy accepts, and returns the rest.
     fn divide_cells(&self, table_id: &Id, row_id: &Id, cells: &mut RowChanges) -> RowChanges {
         let mut refused = RowChanges::new();
         cells.retain(|cell_id, cell| {
@@ -105,7 +105,7 @@ impl Gate<'_> {
     }
 }
 
-/// What is inside of what is allowed. What is not goes to `refuse`.
+/// Returns what is inside of an allowed change, to be checked in turn. Passes a change that is not allowed to `refuse`.
 fn pass<T>(allowed: bool, change: &mut Option<T>, refuse: impl FnOnce(Option<T>)) -> Option<&mut T> {
     if allowed {
         return change.as_mut();
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
     use crate::{AllowAll, Context};
 
-    /// Allows everything as well, and does not say so.
+    /// Allows everything, too, but does not report that it does.
     #[derive(Debug)]
     struct Yes;
 

@@ -1,4 +1,4 @@
-//! What a room answers over HTTP.
+//! How a room answers HTTP requests.
 
 use std::{str, sync::Arc};
 
@@ -56,7 +56,8 @@ impl Room {
             return (Vec::new(), self.failed());
         };
         let created = self.empty(201);
-        // An empty content makes an empty store; one of which nothing is left makes none, and yet is answered with 201.
+        // An empty content creates an empty store. A content of which everything is left out creates none, yet gets a
+        // 201.
         if accepted.is_empty() && !is_empty {
             return (Vec::new(), created);
         }

@@ -1,4 +1,4 @@
-//! Whom a frame is for.
+//! The connections that a frame is sent to.
 
 use std::sync::Arc;
 
@@ -9,17 +9,17 @@ use crate::policy::ConnectionId;
 pub enum Audience {
     /// One connection.
     One(ConnectionId),
-    /// All of the members but one.
+    /// All members but at most one.
     All {
-        /// Shared from one frame to the next, until somebody comes or goes.
+        /// The members. Shared between frames until a member joins or leaves.
         members: Arc<[ConnectionId]>,
-        /// One of the members that the frame is not for, its author.
+        /// The member that the frame is not sent to: its author.
         except: Option<ConnectionId>,
     },
 }
 
 impl Audience {
-    /// All of `members` but `except`; `None` if that is nobody.
+    /// All of `members` but `except`; `None` if no member remains.
     pub(super) fn all(members: &Arc<[ConnectionId]>, except: Option<ConnectionId>) -> Option<Self> {
         let except = except.filter(|except| members.contains(except));
         (members.len() > usize::from(except.is_some())).then(|| Self::All { members: Arc::clone(members), except })
@@ -34,7 +34,7 @@ impl Audience {
         one.into_iter().chain(members.iter().copied().filter(move |member| Some(*member) != except))
     }
 
-    /// Whether both are for the same connections, as far as that is seen at a glance.
+    /// Whether both are the same connections, by a cheap comparison: `false` does not mean that they differ.
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::One(one), Self::One(other)) => one == other,

@@ -1,4 +1,4 @@
-//! How a room is set up.
+//! The configuration of a room.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::{
     refusals::{MOST_REFUSED, Tally},
 };
 
-/// How a room is set up.
+/// The configuration of a room.
 #[derive(Clone, Debug)]
 pub struct RoomConfig {
     store_path: Arc<str>,
@@ -27,8 +27,9 @@ pub struct RoomConfig {
 }
 
 impl RoomConfig {
-    /// TinyBase's defaults, a policy that allows everything, messages up to 1 MiB and contents up to 32 MiB, stock
-    /// clients set right, and the extended dialect for those who ask for it.
+    /// Creates the default configuration: TinyBase's defaults, a policy that allows everything, messages of up to 1
+    /// MiB, first contents of up to 32 MiB, repairs of stock clients, and the extended dialect for clients that ask for
+    /// it.
     pub fn new() -> Self {
         Self {
             store_path: "/store".into(),
@@ -46,100 +47,105 @@ impl RoomConfig {
         }
     }
 
-    /// Sets what a request's path ends with when it means the store; `/store` otherwise.
+    /// Sets the end of the path of requests for the store. Defaults to `/store`.
     pub fn with_store_path(mut self, store_path: impl Into<Arc<str>>) -> Self {
         self.store_path = store_path.into();
         self
     }
 
-    /// Sets what each message begins with; nothing otherwise.
+    /// Sets the prefix of each message. Defaults to no prefix.
     pub fn with_message_prefix(mut self, message_prefix: impl Into<Arc<str>>) -> Self {
         self.message_prefix = message_prefix.into();
         self
     }
 
-    /// Sets the headers of every answer, in place of those that let pages of any origin in ([`cors_headers`]).
+    /// Sets the headers of every answer. Defaults to headers that allow pages of any origin ([`cors_headers`]).
     pub fn with_response_headers(mut self, headers: impl IntoIterator<Item = (String, String)>) -> Self {
         self.response_headers = headers.into_iter().collect();
         self
     }
 
-    /// Sets who may do what; everybody may do everything otherwise.
+    /// Sets the policy, which decides what each client may do. Defaults to a policy that allows everything.
     pub fn with_policy(mut self, policy: impl Policy) -> Self {
         self.policy = Arc::new(policy);
         self
     }
 
-    /// Sets how many bytes a message may have; 1 MiB otherwise. Whoever sends more is cut off with code 1009.
+    /// Sets the maximum size of a message in bytes. Defaults to 1 MiB. A client that sends more is disconnected with
+    /// close code 1009.
     pub fn with_max_message_size(mut self, bytes: usize) -> Self {
         self.max_message_size = bytes;
         self
     }
 
-    /// Sets how many bytes the first content of a room may have; 32 MiB otherwise. More is answered with 413.
+    /// Sets the maximum size of the first content of a room in bytes. Defaults to 32 MiB. A larger one is answered with
+    /// 413.
     pub fn with_max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
         self
     }
 
-    /// Sets whether the room sets stock clients right, so that they end equal; it does otherwise.
+    /// Sets whether the room repairs stock clients, so that they end up with equal content. Defaults to `true`.
     ///
-    /// Without these cures it tells a stock client what TinyBase's own server tells it, to the letter. With them a client
-    /// is also told
+    /// Without the repairs, the room sends a stock client exactly what TinyBase's own server sends. With them, it also
+    /// sends the client
     ///
-    /// * what holds in place of a change of its that was refused, or that may have crossed somebody else's change of the
-    ///   same,
-    /// * the whole content when its connection has opened, and when the room's store is made.
+    /// * the room's state of a cell or value, if the client's change of it was refused or may have crossed another
+    ///   client's change of it,
+    /// * the whole content after the client's connection has opened, and when the room's store is created.
     ///
-    /// A change that sets something in a room without a store makes the store, where TinyBase's server drops it. What the
-    /// client had before and never managed to send is not in it.
+    /// A change that sets something in a room without a store creates the store, where TinyBase's server drops the
+    /// change. The new store does not contain what the client had before and has never sent.
     pub fn with_cures(mut self, cures: bool) -> Self {
         self.cures = cures;
         self
     }
 
-    /// Sets whether the room speaks the extended dialect with those who ask for it; it does otherwise.
+    /// Sets whether the room speaks the extended dialect with clients that ask for it. Defaults to `true`.
     pub fn with_extended(mut self, extended: bool) -> Self {
         self.extended = extended;
         self
     }
 
-    /// Sets how many records, and bytes in all of them, a client may have missed that comes back. Defaults to 4096 and 4 MiB.
-    /// The room keeps them in memory once such a client has joined, and reads from its storage what it did not keep. A client
-    /// that missed more is sent the whole content.
+    /// Sets how much a returning client may have missed, in records and in total bytes. Defaults to 4096 records and 4
+    /// MiB.
+    ///
+    /// Once a client of the extended dialect has joined, the room keeps this many records in memory. It reads records
+    /// that are not in memory from its storage. A client that missed more is sent the whole content.
     pub fn with_max_log(mut self, entries: usize, bytes: usize) -> Self {
         self.max_log = (entries, bytes);
         self
     }
 
-    /// Sets how many clients are remembered, for their changes to take effect once; 4096 otherwise. Those who are not
-    /// connected and were not heard of for longest are forgotten first.
+    /// Sets how many clients the room remembers, so that their changes take effect once. Defaults to 4096. Beyond that,
+    /// the room forgets disconnected clients, the one with the oldest activity first.
     pub fn with_max_clients(mut self, clients: usize) -> Self {
         self.max_clients = clients;
         self
     }
 
-    /// Sets how many bytes of log are worth a snapshot. Defaults to 1 MiB, which takes some 10 ms to read again.
+    /// Sets how many bytes of log make a snapshot worthwhile. Defaults to 1 MiB, which takes about 10 ms to read.
     ///
-    /// A snapshot is stored when the log since the last one has as many bytes, and as many as that one.
+    /// A snapshot is due when the log since the last snapshot has this many bytes, and as many as that snapshot.
     pub fn with_snapshot_after(mut self, bytes: usize) -> Self {
         self.snapshot_after = bytes;
         self
     }
 
-    /// Sets what a client may leave unacknowledged. Its clients have to know: the dialect names one bound.
+    /// Sets how much a client may leave unacknowledged. Clients have to know the bound: the dialect defines a single
+    /// one.
     #[cfg(test)]
     pub(crate) fn with_max_refused(mut self, most: Tally) -> Self {
         self.max_refused = most;
         self
     }
 
-    /// What a request's path ends with when it means the store.
+    /// The end of the path of requests for the store.
     pub fn store_path(&self) -> &str {
         &self.store_path
     }
 
-    /// What each message begins with.
+    /// The prefix of each message.
     pub fn message_prefix(&self) -> &str {
         &self.message_prefix
     }
@@ -149,7 +155,7 @@ impl RoomConfig {
         &self.response_headers
     }
 
-    /// The headers of answers to requests for the store, which say whether the dialect is spoken.
+    /// The headers of answers to requests for the store, which say whether the room speaks the extended dialect.
     pub(crate) fn store_headers(&self) -> Headers {
         if !self.extended {
             return Arc::clone(&self.response_headers);
@@ -159,47 +165,47 @@ impl RoomConfig {
         self.response_headers.iter().cloned().chain(dialect).collect()
     }
 
-    /// Who may do what.
+    /// The policy.
     pub fn policy(&self) -> &dyn Policy {
         &*self.policy
     }
 
-    /// How many bytes a message may have.
+    /// The maximum size of a message in bytes.
     pub fn max_message_size(&self) -> usize {
         self.max_message_size
     }
 
-    /// How many bytes the first content of a room may have.
+    /// The maximum size of the first content of a room in bytes.
     pub fn max_body_size(&self) -> usize {
         self.max_body_size
     }
 
-    /// Whether the room sets stock clients right.
+    /// Whether the room repairs stock clients.
     pub fn cures(&self) -> bool {
         self.cures
     }
 
-    /// Whether the room speaks the extended dialect with those who ask for it.
+    /// Whether the room speaks the extended dialect with clients that ask for it.
     pub fn extended(&self) -> bool {
         self.extended
     }
 
-    /// How many records, and bytes in all of them, a client may have missed that comes back.
+    /// How much a returning client may have missed: records, and bytes of all of them together.
     pub fn max_log(&self) -> (usize, usize) {
         self.max_log
     }
 
-    /// How many clients are remembered.
+    /// How many clients the room remembers.
     pub fn max_clients(&self) -> usize {
         self.max_clients
     }
 
-    /// How many bytes of log are worth a snapshot.
+    /// How many bytes of log make a snapshot worthwhile.
     pub fn snapshot_after(&self) -> usize {
         self.snapshot_after
     }
 
-    /// What a client may leave unacknowledged of what was refused.
+    /// How much a client may leave unacknowledged of what was refused.
     pub(crate) fn max_refused(&self) -> Tally {
         self.max_refused
     }

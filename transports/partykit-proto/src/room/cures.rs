@@ -1,40 +1,46 @@
-//! What a room does so that stock clients end equal: with each other and with the room, their code unchanged.
+//! Repairs ("cures") of stock clients, which are unmodified TinyBase clients: what a room does so that all of them end
+//! up equal to each other and to the room.
 //!
-//! The stock server tells a change to everybody but its author, and nothing else to anybody. So a client that applies
-//! somebody's change after it has made its own of the same cell goes on showing the wrong one; so does one whose change
-//! was refused, and one that was away. All that is needed to set them right is legal on the stock wire, and a client
-//! applies it as something loaded: it sends nothing back.
+//! The stock server sends a change to every connection but its author's, and nothing else to any connection. So three
+//! kinds of client go on showing wrong content: a client that applies another client's change after it has made its own
+//! change of the same cell, a client whose change was refused, and a client that was away. Every frame that repairs
+//! them is legal on the stock wire. A client applies such a frame as loaded content, and sends nothing back.
 //!
 //! # Law
 //!
-//! Let a client apply what it is sent in the order in which it is sent, and send what it does in the order in which it
-//! does it. Take any cell or value, and let everything come to rest.
+//! Let a client apply what it is sent in the order of sending, and let the room receive what the client does in the
+//! order in which the client does it. Take any cell or value, wait until nothing is in flight, and compare the last
+//! update of the cell that the client was sent with the client's own last change of the cell.
 //!
-//! * Was the last thing that the client was told of it sent after its own last change of it had come in? Then it has
-//!   applied what it was told last, which is what the room holds.
-//! * Had it been seen before the client made that change? Then the change stands there and here.
-//! * Else the two may have crossed. The change is *in doubt*, and what the room holds is sent to its author: so that was
-//!   not the last thing it was told.
+//! * If the room sent the update after the change had arrived, the client applied the update last. The update is what
+//!   the room holds.
+//! * If the client had seen the update before it made the change, the change stands in the client and in the room.
+//! * If neither holds, the two may have crossed. The change is *in doubt*, and the room sends its author what the room
+//!   holds. So the update was not the last one.
 //!
-//! What has been seen is never guessed: it takes a ping that was sent behind it, its pong, and two ticks, since a browser
-//! answers pings before the page has seen what came ahead of them. Whatever is not known to have been seen counts as
-//! crossing. That costs no more than a message, for what changes nothing shows nowhere.
+//! The room never guesses what a page has seen. An update counts as seen after a later ping, the pong to that ping, and
+//! two ticks, since a browser answers pings before the page has seen what came before them. An update that is not known
+//! to be seen counts as crossing. That costs no more than a message, because an update that changes nothing has no
+//! visible effect.
 //!
-//! A doubt is not settled at once, but when the author pauses: a ping is sent when the change comes in, and the answer
-//! goes out with its pong, unless the same has been changed once more by then. Someone who types is not interrupted by
-//! what they typed before. Nothing but this moment depends on pongs; where none comes, a tick does instead.
+//! A doubt is not settled at once, but when the author pauses. The room sends a ping when the change arrives, and sends
+//! the repair after the pong, unless the author has changed the same cell again by then. So earlier keystrokes do not
+//! interrupt a user who types. Only this moment depends on pongs; if no pong comes, a tick takes its role.
 //!
-//! The answer to a `GET` keeps no such order: it comes by another way and names no connection, and a client that loads in
-//! mid-session applies it over what it did and was told since. By the second tick it has come. Whatever has changed behind
-//! an answer is in doubt then, with everybody, once: not before, since a client that hears something while it loads sends
-//! the older content that comes after as if that were its own edit.
+//! The answer to a `GET` is outside of this order: it does not arrive on the connection and does not identify one, and
+//! a client that loads in mid-session applies it over what it did and received since. By the second tick the answer has
+//! arrived. Everything that changed after the answer was made is then in doubt once, for every client. It is not in
+//! doubt earlier, because a client that receives an update while it loads sends the older content that comes after as
+//! if that were its own edit.
 //!
-//! The whole content, which replaces everything that a client has in one transaction of its, is sent
+//! The whole content replaces everything that a client has, in one transaction of the client. It is sent
 //!
-//! * to each connection, a ping and its pong after it opened, so that what a client wrote while it was away, and sends
-//!   first of all, is in it. To a new client as well: its `GET` may have been answered before its connection was open.
-//! * to everybody, when the room's store is made; who made it cannot be told, and others may have tried.
-//! * to whoever sent something that cannot be read, or that is in doubt by the thousands.
+//! * to each connection, one ping and its pong after it opened, so that it includes what the client wrote while it was
+//!   away, which the client sends first of all. A new client is sent it as well: its `GET` may have been answered
+//!   before its connection was open.
+//! * to every client, when the room's store is created. The room cannot know which client created it, and others may
+//!   have tried.
+//! * to a client that sent something that cannot be read, or that has thousands of cells in doubt.
 
 use std::{
     cell::RefCell,
@@ -58,13 +64,13 @@ use loads::Loads;
 use log::Log;
 use member::{Due, MAX_LEAVES, Member};
 
-/// How many questions are asked, of a cell and a broadcast each, before they are taken to be answered with yes.
+/// How many pairs of a cell and a broadcast are compared. Beyond that, every cell counts as crossed.
 const MAX_QUESTIONS: usize = 64 * 1024;
 
 /// The stock clients of a room, and what each of them may not have seen.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cures {
-    /// Numbers what happens. What a client is sent and does is ordered by it, and so are pings.
+    /// Numbers the events. Everything that a client is sent and does is ordered by this number, and so are pings.
     now: u64,
     log: Log,
     loads: Loads,
@@ -73,22 +79,22 @@ pub(super) struct Cures {
     unsettled: bool,
 }
 
-/// What of a change its author may have crossed with what others did.
+/// The part of a change that may have crossed changes of others.
 #[derive(Debug)]
 pub(super) struct Doubt(Due);
 
-/// Where the cures look things up: the room's store, if it has one.
+/// What the repairs read: the room's store, if it has one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Held<'a> {
     pub(super) contents: &'a Content,
     pub(super) wire: &'a Wire,
     pub(super) exists: bool,
-    /// The frame that has everything, as long as somebody waits for it.
+    /// The frame with the whole content, while it is in use.
     pub(super) everything: &'a RefCell<Option<Weak<str>>>,
 }
 
 impl Cures {
-    /// A stock client is in the room.
+    /// Notes that a stock client is in the room.
     pub(super) fn connected(&mut self, connection: ConnectionId, outputs: &mut Vec<Output>) {
         let now = self.step();
         let mut member = Member::new(now);
@@ -97,15 +103,15 @@ impl Cures {
         self.ask(connection, outputs);
     }
 
-    /// A client is gone, stock or not.
+    /// Notes that a client, stock or not, has left.
     pub(super) fn left(&mut self, connection: ConnectionId) {
         self.members.remove(&connection);
-        // A tick forgets what was remembered for that client alone.
+        // A tick forgets what was stored for that client alone.
         self.unsettled |= !self.log.is_empty();
     }
 
-    /// What of `changes`, which `author` sent and which are accepted, may have crossed what it was told. Ask before they
-    /// are applied.
+    /// The part of `changes`, which are accepted changes of `author`, that may have crossed what the author was sent.
+    /// Call this before they are applied.
     pub(super) fn doubt(&self, author: ConnectionId, changes: &Changes, contents: &Content) -> Doubt {
         let none = Doubt(Due::Nothing);
         let Some(member) = self.members.get(&author).filter(|member| !member.is_owed()) else { return none };
@@ -125,18 +131,18 @@ impl Cures {
         Doubt(Due::Leaves(touched.into_iter().filter(crossed).collect()))
     }
 
-    /// Somebody was handed the content by request, who may be any of the clients, and may load it late.
+    /// Notes that a request was answered with the content. Any client may have made it, and may load the answer late.
     pub(super) fn handed_out(&mut self) {
         self.loads.answered();
         self.unsettled = true;
     }
 
-    /// `changes` are about to be applied to `contents`.
+    /// Notes that `changes` are about to be applied to `contents`.
     pub(super) fn changing(&mut self, changes: &Changes, contents: &Content) {
         self.loads.changing(changes, contents);
     }
 
-    /// Everybody but `author`, stock or not, was told `changes`.
+    /// Notes that `changes` were sent to every client but `author`, stock or not.
     pub(super) fn told(&mut self, author: Option<ConnectionId>, changes: &Changes) {
         let now = self.step();
         if !self.members.is_empty() {
@@ -145,7 +151,7 @@ impl Cures {
         }
     }
 
-    /// `author` has changed something, which may have crossed what it was told as far as `doubt` says.
+    /// Notes that `author` has changed something. `doubt` is what may have crossed what the author was sent.
     pub(super) fn doubted(&mut self, author: ConnectionId, doubt: Doubt, outputs: &mut Vec<Output>) {
         let now = self.step();
         let Some(member) = self.members.get_mut(&author) else { return };
@@ -158,7 +164,7 @@ impl Cures {
         self.ask(author, outputs);
     }
 
-    /// `changes` of `author` were refused: tells it what there is in their place.
+    /// `changes` of `author` were refused: sends it the room's state of what they change.
     pub(super) fn refused(
         &mut self,
         author: ConnectionId,
@@ -174,7 +180,7 @@ impl Cures {
         }
     }
 
-    /// `author` sent something that is not known here, and is told everything.
+    /// `author` sent something that the room cannot represent: it will be sent the whole content.
     pub(super) fn unreadable(&mut self, author: ConnectionId, outputs: &mut Vec<Output>) {
         let now = self.step();
         if let Some(member) = self.members.get_mut(&author) {
@@ -183,7 +189,7 @@ impl Cures {
         }
     }
 
-    /// The room's store was made, by a change of `author` or by a request.
+    /// The room's store was created, by a change of `author` or by a request.
     pub(super) fn created(&mut self, author: Option<ConnectionId>, held: Held<'_>, outputs: &mut Vec<Output>) {
         let now = self.step();
         self.unsettled = true;
@@ -204,7 +210,7 @@ impl Cures {
         }
     }
 
-    /// The ping that carried `token` came back.
+    /// Handles the pong with the `token` of a ping.
     pub(super) fn pong(&mut self, connection: ConnectionId, token: u64, held: Held<'_>, outputs: &mut Vec<Output>) {
         let Some(member) = self.members.get_mut(&connection) else { return };
         let due = member.pong(token);
@@ -212,7 +218,7 @@ impl Cures {
         self.ask(connection, outputs);
     }
 
-    /// Some time has passed since the last time.
+    /// Handles a tick: some time has passed since the last one.
     pub(super) fn tick(&mut self, held: Held<'_>, outputs: &mut Vec<Output>) {
         let now = self.step();
         let last_news = self.log.last();
@@ -224,14 +230,15 @@ impl Cures {
             outputs.extend(ping.map(|token| Output::Ping { connection, token }));
         }
         self.doubt_loads(now, outputs);
-        // Whoever has changed nothing yet is not waited for: its first change will be in doubt.
+        // A client that has changed nothing yet is not waited for: its first change will be in doubt.
         let seen = self.members.values().filter(|member| member.author).map(|member| member.seen).min();
         self.log.forget(seen.unwrap_or(now));
         let last_news = self.log.last();
         self.unsettled = self.loads.is_any() || self.members.values().any(|member| member.wants_ticks(last_news));
     }
 
-    /// What has changed behind a content that is loaded by now may be loaded over, by anybody.
+    /// Puts in doubt, for every client, what changed after an answer that is loaded by now: the load may have
+    /// overwritten it.
     fn doubt_loads(&mut self, now: u64, outputs: &mut Vec<Output>) {
         let due = self.loads.tick();
         if due == Due::Nothing {
@@ -253,7 +260,7 @@ impl Cures {
         self.unsettled
     }
 
-    /// Tells one client alone what the room holds of that which is due.
+    /// Sends one client the room's state of what is due.
     fn tell(&mut self, connection: ConnectionId, due: Due, held: Held<'_>, outputs: &mut Vec<Output>) {
         let now = self.step();
         let Some(member) = self.members.get_mut(&connection) else { return };
@@ -296,7 +303,7 @@ impl Cures {
 }
 
 impl Held<'_> {
-    /// Everything, in place of what a client has. Many clients that are due it at once are sent the same text.
+    /// The frame with the whole content. Many clients that need it at once are sent the same text.
     fn frame(&self) -> SharedStr {
         let mut everything = self.everything.borrow_mut();
         let frame = everything.as_ref().and_then(Weak::upgrade).unwrap_or_else(|| {

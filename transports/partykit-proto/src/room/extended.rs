@@ -1,4 +1,4 @@
-//! The extended dialect's half of a room: the order of its entries, and who is sent them.
+//! The extended dialect's part of a room: the order of its entries, and the connections that are sent them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -23,7 +23,7 @@ use clients::Clients;
 use log::{Log, entries_for, own_change_of};
 use recall::Recall;
 
-/// What a room that speaks the dialect knows beside its content.
+/// What a room that speaks the dialect stores in addition to its content.
 #[derive(Clone, Debug)]
 pub(super) struct Extended {
     dialect: Dialect,
@@ -34,31 +34,31 @@ pub(super) struct Extended {
     max_clients: usize,
     max_refused: Tally,
     members: BTreeMap<ConnectionId, Member>,
-    /// By which connection a client is joined.
+    /// The connection by which each client has joined.
     present: BTreeMap<Arc<str>, ConnectionId>,
-    /// The members that are sent each entry; `None` until they are asked for again.
+    /// The members that are sent each entry; `None` until they are next needed.
     readers: Option<Arc<[ConnectionId]>>,
-    /// Whether anybody joined since the room was opened. Before that the log is not kept in memory: storage has it.
+    /// Whether any client has joined since the room was opened. Before that, the log is in the storage only.
     in_use: bool,
 }
 
 /// A connection that asked for the dialect.
 #[derive(Clone, Debug, Default)]
 struct Member {
-    /// Who it is, once it has joined.
+    /// The client, once it has joined.
     client: Option<Arc<str>>,
-    /// Its queue was full: it is sent nothing until it has read that, and everything then.
+    /// The queue was full: the connection is sent nothing until it has read its queue, and the whole content then.
     behind: bool,
-    /// Storage reads what it missed: it is sent nothing until that is here.
+    /// The storage reads what the client missed: the connection is sent nothing until that has been read.
     recall: Option<Recall>,
 }
 
-/// A change of a client of the dialect, and what of it was refused.
+/// A change of a client of the dialect, and the part of it that was refused.
 #[derive(Clone, Debug)]
 pub(super) struct OwnChange {
     client: Arc<str>,
     id: u64,
-    /// The JSON of what was refused of it, if anything was.
+    /// The JSON of the refused part; `None` if nothing was refused.
     refused: Option<Arc<str>>,
 }
 
@@ -79,13 +79,13 @@ impl Extended {
         }
     }
 
-    /// Takes up what a snapshot has of a client.
+    /// Restores a client from a snapshot.
     pub(super) fn restore(&mut self, client: KnownClient) {
         self.clients.restore(client);
         self.clients.forget(self.max_clients);
     }
 
-    /// Takes up a record that is not in the snapshot.
+    /// Restores what is known of a client from a record after the snapshot.
     pub(super) fn replay(&mut self, record: &Record) {
         if let (Some(author), Some(decided)) = (&record.author, &record.decided) {
             self.clients.replay(author, decided);
@@ -93,12 +93,12 @@ impl Extended {
         }
     }
 
-    /// What a snapshot has of the clients.
+    /// The clients, for a snapshot.
     pub(super) fn known_clients(&self) -> Vec<KnownClient> {
         self.clients.snapshot()
     }
 
-    /// Lets a connection in, if it asks for the dialect.
+    /// Adds a connection, if it asks for the dialect.
     pub(super) fn connect(&mut self, connection: ConnectionId, context: &Context) {
         if context.asks_for_dialect() {
             self.members.insert(connection, Member::default());
@@ -117,12 +117,12 @@ impl Extended {
         }
     }
 
-    /// Whether a connection asked for the dialect: it gets no stock frames.
+    /// Whether a connection asked for the dialect. Such a connection is sent no stock frames.
     pub(super) fn has(&self, connection: ConnectionId) -> bool {
         self.members.contains_key(&connection)
     }
 
-    /// Makes a connection that of a client, and sends it what it missed.
+    /// Assigns a connection to a client, and sends the client what it missed.
     fn join(
         &mut self,
         connection: ConnectionId,
@@ -154,10 +154,10 @@ impl Extended {
         outputs
     }
 
-    /// Remembers that a change is decided, and returns what is stored of that.
+    /// Stores that a change is decided, and returns the decision for its record.
     pub(super) fn decide(&mut self, change: &OwnChange) -> Decided {
         let OwnChange { client, id, refused } = change;
-        // Who offers a first content need not be connected.
+        // A client that offers a first content need not be connected.
         let is_away = !self.present.contains_key(client);
         if is_away {
             self.clients.comes(client);
@@ -171,13 +171,14 @@ impl Extended {
         Decided { id: *id, acknowledged, refused: refused.clone() }
     }
 
-    /// Answers the author of a change that is decided. `seq` is the change's place in the order, or that before it.
+    /// Confirms a decided change to its author. `seq` is the change's sequence number, or the one before if it has
+    /// none.
     fn confirm(&self, connection: ConnectionId, change: &OwnChange, seq: u64) -> Option<Output> {
         let reads = self.members.get(&connection).is_some_and(Member::reads);
         reads.then(|| self.send(connection, &encode::accepted(seq, change.id, change.refused.as_deref())))
     }
 
-    /// Sends a record that took a place in the order to all but the connection `except`.
+    /// Sends a record that has a sequence number of its own to all members but the connection `except`.
     pub(super) fn broadcast(&mut self, record: &Record, except: Option<ConnectionId>) -> Option<Output> {
         if !self.in_use {
             return None;
@@ -193,14 +194,15 @@ impl Extended {
         Some(Output::Send { to, frame: self.dialect.frame(&message).into() })
     }
 
-    /// Sends the making of the store to all. To the author of what is `own` it is said before that what became of that.
+    /// Sends the creation of the store to all members. The author of `own` is first sent what was decided about that
+    /// change.
     pub(super) fn created(&mut self, record: &Record, own: Option<&OwnChange>) -> Vec<Output> {
         let author = own.and_then(|change| Some((*self.present.get(&change.client)?, change)));
         let answer = author.and_then(|(author, change)| self.confirm(author, change, record.seq - 1));
         answer.into_iter().chain(self.broadcast(record, None)).collect()
     }
 
-    /// Whether a change was decided before.
+    /// Whether a change was decided earlier.
     pub(super) fn has_decided(&self, change: &OwnChange) -> bool {
         self.clients.last(&change.client) >= Some(change.id)
     }
@@ -212,7 +214,7 @@ impl Extended {
         is_new.then_some(OwnChange { client: offer.client, id: offer.id, refused })
     }
 
-    /// Sends a connection nothing more until it has caught up; `false` if it is none that has joined.
+    /// Stops sending to a connection until it has caught up; `false` if no client has joined by it.
     pub(super) fn fall_behind(&mut self, connection: ConnectionId) -> bool {
         let member = self.members.get_mut(&connection).filter(|member| member.client.is_some());
         let is_joined = member.map(|member| member.behind = true).is_some();
@@ -222,7 +224,7 @@ impl Extended {
         is_joined
     }
 
-    /// Sends a connection that was behind everything in place of what it was not sent.
+    /// Sends the whole content to a connection that was behind, in place of what it was not sent.
     pub(super) fn catch_up(
         &mut self,
         connection: ConnectionId,
@@ -244,7 +246,7 @@ impl Extended {
         })
     }
 
-    /// Closes a connection, which is not in the room any more.
+    /// Closes a connection and removes it from the room.
     fn cut_off(&mut self, connection: ConnectionId, code: u16, reason: &'static str) -> Output {
         self.leave(connection);
         Output::Close { connection, code, reason }
@@ -255,8 +257,8 @@ impl Extended {
         encode::snapshot(&self.standing(client, seq), self.clients.refused(client), content.as_deref())
     }
 
-    /// What a client missed after the sequence number `after`, if it is known. `older` are records from storage: the first
-    /// of what it missed, without a gap.
+    /// The entries that a client missed after the sequence number `after`; `None` if they are not known. `older` are
+    /// records from storage: the first that the client missed, without a gap.
     fn resumed(&self, client: &str, after: u64, now: u64, older: &[Record]) -> Option<String> {
         let older_to = older.last().map_or(after, |record| record.seq);
         let missed = older.iter().chain(self.log.since(older_to, now)?);
@@ -265,7 +267,8 @@ impl Extended {
         let mut seq = after;
         for record in missed {
             if let Some(own) = own_change_of(record, client) {
-                // Those of which nothing was accepted have no place in the order, and are told in that of their ids.
+                // Changes of which nothing was accepted have no sequence number of their own. They are sent in the
+                // order of their ids.
                 while let Some((id, refused)) = refused.next_if(|(id, _)| *id <= own.id) {
                     if id < own.id {
                         entries.push(encode::accepted(seq, id, Some(refused)));
@@ -295,7 +298,7 @@ impl OwnChange {
         Self { client, id, refused: None }
     }
 
-    /// Whose change it is.
+    /// The client that made the change.
     pub(super) fn client(&self) -> Arc<str> {
         Arc::clone(&self.client)
     }

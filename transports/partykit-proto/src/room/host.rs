@@ -1,4 +1,4 @@
-//! What a host hands a room, and what the room has it do.
+//! The inputs that a host passes to a room, and the outputs that the host carries out.
 
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ use crate::{
     storage::StoredCommit,
 };
 
-/// Names one HTTP request until it is answered. Chosen by the host.
+/// Identifies one request until it is answered. Chosen by the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub u64);
 
-/// What happens to a room.
+/// Something that happens to a room.
 #[derive(Clone, Debug)]
 pub enum Input<'a> {
-    /// A connection is opened. It is in the room from now on, and sent what happens, so the host hands this in before it
-    /// answers the client that the connection is open.
+    /// A connection is opened. It is in the room from now on, and receives its broadcasts. So the host passes this in
+    /// before it confirms to the client that the connection is open.
     ///
-    /// The room trusts the host: the policy was asked before, by [`RoomConfig::admit_connection`].
+    /// The room trusts the host to have asked the policy with [`RoomConfig::admit_connection`].
     ///
     /// [`RoomConfig::admit_connection`]: super::RoomConfig::admit_connection
     Connect {
@@ -33,82 +33,85 @@ pub enum Input<'a> {
         /// The request that opens it, with what the policy attached to it.
         context: Context,
     },
-    /// A connection ended. One that is not in the room is no error.
+    /// A connection ended. Connections that are not in the room are ignored.
     Close {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
     },
-    /// A text message arrived. One by a connection that is not in the room is ignored.
+    /// A text message arrived. Messages of connections that are not in the room are ignored.
     Message {
-        /// From whom.
+        /// The connection that sent it.
         connection: ConnectionId,
         /// The whole frame.
         text: &'a str,
     },
-    /// The answer to a ping arrived: whatever was sent before [`Output::Ping`] had reached the other end by then. One that
-    /// does not belong to the last ping is ignored.
+    /// A pong arrived: everything that was sent before the [`Output::Ping`] has reached the other end. A pong that does
+    /// not answer the last ping is ignored.
     Pong {
-        /// By whom.
+        /// The connection that sent it.
         connection: ConnectionId,
-        /// What the ping carried.
+        /// The token of the ping.
         token: u64,
     },
-    /// Some time has passed: as much as a page may take for what has reached it, and the answer to a request for its
-    /// way, a few seconds. Hand this in from time to time while [`Room::wants_ticks`](super::Room::wants_ticks). A room
-    /// without ticks tells authors more than they need, and does not set right those stock clients that load late.
+    /// Some time has passed, a few seconds: long enough for a page to process what its connection has received, and for
+    /// the answer to a request to arrive. Pass this in regularly while [`Room::wants_ticks`](super::Room::wants_ticks)
+    /// holds. Without ticks, a room sends authors more than they need, and does not repair stock clients that load
+    /// late.
     Tick,
-    /// The queue of a connection is full: a frame that was for it is not queued, and none must be until it has
-    /// [caught up](Self::CaughtUp). One that cannot is closed.
+    /// The queue of a connection is full: a frame for it was dropped, and no further frame may be queued until the
+    /// connection has [caught up](Self::CaughtUp). A connection that cannot catch up is closed.
     Behind {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
     },
-    /// A connection that was [behind](Self::Behind) has read what was queued for it. It is told everything now, in place
-    /// of what it missed.
+    /// A connection that was [behind](Self::Behind) has read its queue. The room now sends it the whole content, in
+    /// place of what it missed.
     CaughtUp {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
     },
     /// An HTTP request arrived. Exactly one [`Output::Respond`] follows.
     ///
-    /// The room trusts the host: the policy was asked before, by [`RoomConfig::admit_request`].
+    /// The room trusts the host to have asked the policy with [`RoomConfig::admit_request`].
     ///
     /// [`RoomConfig::admit_request`]: super::RoomConfig::admit_request
     Request {
-        /// The name that the answer will carry.
+        /// The id that the answer will carry.
         request: RequestId,
         /// The request.
         context: Context,
         /// Its body.
         body: &'a [u8],
     },
-    /// The program that hosts the room edits it. The policy is not asked. Exactly one [`Output::Edited`] follows.
+    /// The program that hosts the room edits its content. The policy is not asked. Exactly one [`Output::Edited`]
+    /// follows.
     Edit {
-        /// The name that the answer will carry.
+        /// The id that the answer will carry.
         request: RequestId,
         /// The author that the record names, if any.
         author: Option<Arc<str>>,
-        /// The author's number for the edit, higher than all before, if the room is to take it once however often it is handed
-        /// in (R7). For that the room has to speak the extended dialect, whose memory of clients it uses.
+        /// The author's number for the edit, higher than all its earlier ones, if the room has to apply the edit only
+        /// once even if it is passed in again (R7). This requires the extended dialect, whose memory of clients it
+        /// uses.
         change: Option<u64>,
-        /// What to do.
+        /// The edit.
         edit: Edit<'a>,
     },
-    /// The program that hosts the room reads it. Exactly one [`Output::Read`] follows.
+    /// The program that hosts the room reads its content. Exactly one [`Output::Read`] follows.
     Read {
-        /// The name that the answer will carry.
+        /// The id that the answer will carry.
         request: RequestId,
     },
-    /// What [`Output::Recall`] asked for; empty if storage could not read it.
+    /// What [`Output::Recall`] asked for.
     Recalled {
-        /// Whose.
+        /// The connection that the commits are for.
         connection: ConnectionId,
-        /// The commits, oldest first.
+        /// The commits, oldest first; empty if the storage could not read them.
         commits: &'a [StoredCommit],
     },
-    /// The snapshot of [`Output::Snapshot`] is stored in so many bytes, or could not be stored.
+    /// The snapshot of [`Output::Snapshot`] is stored, or could not be stored.
     SnapshotEnded {
-        /// The length of its stored form.
+        /// The length of its stored form; `None` if it could not be stored.
         bytes: Option<usize>,
     },
 }
@@ -116,30 +119,30 @@ pub enum Input<'a> {
 /// An edit by the program that hosts the room.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Edit<'a> {
-    /// Apply these changes. They make the store if there is none and they set something.
+    /// Apply these changes. Creates the store if there is none and the changes set something.
     Apply(&'a Changes),
-    /// Make this the content, by the changes that lead to it. Makes the store if there is none.
+    /// Apply the changes that lead to this content. Creates the store if there is none.
     Replace(&'a Content),
-    /// Apply these changes to the store. Does nothing while there is none: then the sequence number is 0.
+    /// Apply these changes. Does nothing if there is no store: then the sequence number is 0.
     Update(&'a Changes),
-    /// Make the store with this content. Does nothing if there is one.
+    /// Create the store with this content. Does nothing if there is a store.
     Create(&'a Content),
 }
 
-/// What a host does for a room.
+/// Something that a host does for a room.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// Store this record durably before anything that follows is done.
+    /// Store this record durably before carrying out any later output.
     Commit(Record),
-    /// Store this snapshot when there is time. [`Input::SnapshotEnded`] is expected.
+    /// Store this snapshot when there is time. Then pass in [`Input::SnapshotEnded`].
     Snapshot(Snapshot),
-    /// Read what storage has beyond a sequence number, for a client that comes back. [`Input::Recalled`] is expected.
+    /// Read the stored commits after a sequence number, for a returning client. Then pass in [`Input::Recalled`].
     Recall {
-        /// Whose.
+        /// The client's connection.
         connection: ConnectionId,
         /// The sequence number.
         after: u64,
-        /// How many bytes of records are worth reading, as of [`Storage::log`](crate::Storage::log).
+        /// How many bytes of records to read, as in [`Storage::log`](crate::Storage::log).
         max_bytes: usize,
     },
     /// Send a text message.
@@ -149,45 +152,45 @@ pub enum Output {
         /// The whole frame.
         frame: SharedStr,
     },
-    /// Send a WebSocket ping that carries the token, behind everything that was sent before.
+    /// Send a WebSocket ping that carries the token, after everything that was sent before.
     Ping {
-        /// To whom.
+        /// The connection.
         connection: ConnectionId,
-        /// What its [`Input::Pong`] will carry.
+        /// The token that the [`Input::Pong`] will carry.
         token: u64,
     },
     /// Answer a request.
     Respond {
-        /// Which.
+        /// The request.
         request: RequestId,
         /// The answer.
         response: Response,
     },
     /// Answer an edit by the host: the room's sequence number after it.
     Edited {
-        /// Which.
+        /// The edit.
         request: RequestId,
         /// The sequence number.
         seq: u64,
-        /// Whether there is a record of it. An edit that does nothing has none, nor one that was taken before.
+        /// Whether the edit made a record. An edit that does nothing makes none, nor does one that was applied before.
         is_recorded: bool,
     },
-    /// Answer a reading by the host.
+    /// Answer a read by the host.
     Read {
-        /// Which.
+        /// The read.
         request: RequestId,
         /// The room's sequence number.
         seq: u64,
-        /// The content then; `None` while the room has no store.
+        /// The content at that sequence number; `None` if the room has no store.
         content: Option<Content>,
     },
-    /// Close a connection. It is not in the room any more.
+    /// Close a connection. It is no longer in the room.
     Close {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
         /// The close code.
         code: u16,
-        /// The reason, for people to read.
+        /// The reason, as text for people.
         reason: &'static str,
     },
 }

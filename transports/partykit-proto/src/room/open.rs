@@ -1,4 +1,4 @@
-//! A room out of what is stored of it.
+//! Opening a room from what is stored of it.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,12 @@ use crate::{
 };
 
 impl Room {
-    /// The room that storage has.
+    /// Opens a room from its stored form.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] if a record or the snapshot cannot be read, or a record is missing. The room stays as it is
-    /// stored, and nothing is made of what can be read (R4).
+    /// [`ErrorKind::Corrupt`] if a record or the snapshot cannot be read, or a record is missing. Then the stored form
+    /// stays unchanged, and the readable part is not used (R4).
     pub fn open(config: RoomConfig, opened: Opened) -> Result<Self> {
         let mut room = Self::vacant(config, opened.epochs);
         if let Some(text) = &opened.snapshot {
@@ -35,7 +35,7 @@ impl Room {
         }
         for commit in &opened.log {
             for record in Record::decode_lines(&commit.records)? {
-                // A commit may reach back before the snapshot.
+                // A commit may begin before the snapshot's number.
                 if record.number > room.number {
                     room.replay(&record)?;
                 }

@@ -1,18 +1,18 @@
-//! When a room's snapshot is due.
+//! When a room needs a snapshot.
 
-/// Compares the log with what it is measured against.
+/// Decides when a snapshot is due.
 ///
-/// A snapshot is due when the log since the last one is as large as that, and as large as a minimum: so a large room is opened
-/// by reading at most twice its size, and each byte of its log is written about twice.
+/// A snapshot is due when the log since the last snapshot is as large as that snapshot, and as large as a minimum. So
+/// opening a large room reads at most twice its size, and each byte of its log is written about twice.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshots {
-    /// Fewer bytes of log than these are not worth a snapshot.
+    /// The minimum: fewer bytes of log than this are not worth a snapshot.
     min_log: usize,
-    /// The bytes of the last snapshot, or of the first content of the log.
+    /// The size of the last snapshot, or of the first content in the log, in bytes.
     base: usize,
-    /// The bytes of the records since.
+    /// The size of the records since then, in bytes.
     log: usize,
-    /// One is being stored.
+    /// A snapshot is being stored.
     pending: bool,
 }
 
@@ -21,22 +21,22 @@ impl Snapshots {
         Self { min_log, base: 0, log: 0, pending: false }
     }
 
-    /// The room was opened from a snapshot of so many bytes.
+    /// Notes that the room was opened from a snapshot of this many bytes.
     pub(super) fn opened(&mut self, bytes: usize) {
         (self.base, self.log) = (bytes, 0);
     }
 
-    /// A record of so many bytes is in the log.
+    /// Notes that a record of this many bytes was added to the log.
     pub(super) fn logged(&mut self, bytes: usize) {
         self.log = self.log.saturating_add(bytes);
     }
 
-    /// A record of so many bytes is in the log, which is the whole content.
+    /// Notes that a record with the whole content, of this many bytes, was added to the log.
     pub(super) fn created(&mut self, bytes: usize) {
         (self.base, self.log) = (bytes, 0);
     }
 
-    /// Whether one is due; then it is being stored from now on.
+    /// Whether a snapshot is due. If so, it counts as being stored from now on.
     pub(super) fn begins(&mut self) -> bool {
         let begins = !self.pending && self.log >= self.base.max(self.min_log);
         if begins {
@@ -46,7 +46,8 @@ impl Snapshots {
         begins
     }
 
-    /// One is stored in so many bytes, or was not. Then the next try is after as much log again.
+    /// Notes that a snapshot of this many bytes was stored, or could not be. The next one is due after as much log
+    /// again.
     pub(super) fn ended(&mut self, bytes: Option<usize>) {
         self.pending = false;
         if let Some(bytes) = bytes {

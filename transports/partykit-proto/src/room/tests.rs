@@ -15,7 +15,7 @@ const CAROL: ConnectionId = ConnectionId(3);
 
 const CONTENT: &str = r#"[{"pets":{"fido":{"species":"dog","age":4},"felix":{"species":"cat"}}},{"open":true}]"#;
 
-/// A room that does what the original does.
+/// A configuration with which a room does what TinyBase's server does.
 fn stock() -> RoomConfig {
     RoomConfig::new().with_cures(false)
 }
@@ -50,7 +50,7 @@ fn say(room: &mut Room, connection: ConnectionId, text: &str) -> Vec<Output> {
     room.handle(Input::Message { connection, text })
 }
 
-/// A room with [`CONTENT`] and three people in it.
+/// A room with [`CONTENT`] and three connections.
 fn meeting(config: RoomConfig) -> Room {
     let mut room = Room::new(config, "e");
     assert_eq!(put(&mut room, CONTENT), 201);
@@ -60,7 +60,7 @@ fn meeting(config: RoomConfig) -> Room {
     room
 }
 
-/// The one frame that is sent, and to whom.
+/// The one frame that is sent, and its connections.
 fn sent(outputs: &[Output]) -> (&[ConnectionId], &str) {
     match outputs {
         [Output::Commit(_), Output::Send { to, frame }] | [Output::Send { to, frame }] => (members(to), frame),
@@ -81,8 +81,8 @@ fn records(outputs: &[Output]) -> Vec<Record> {
     records.collect()
 }
 
-/// What a storage with these records has of a room that was opened at these epochs before: their names, and where they
-/// began.
+/// What a storage with these records has of a room that was opened under these epochs before. An epoch is its id and
+/// the sequence number at which it began.
 fn stored(records: &[Record], before: &[(&str, u64)], present: (&str, u64)) -> Opened {
     let epoch = |(number, (id, begins)): (u64, &(&str, u64))| Epoch { number, id: (*id).into(), begins: *begins };
     let before: Vec<_> = (1..).zip(before).map(epoch).collect();

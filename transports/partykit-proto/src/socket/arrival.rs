@@ -1,30 +1,31 @@
-//! Whether a message is on its way in, long before it has arrived.
+//! The detection of a message that is arriving but is still incomplete.
 
 use std::time::Duration;
 
-/// When bytes came of a message that was not whole with them. Moments are told as time since the connection opened.
+/// When bytes of an incomplete message were last received. Moments are durations since the connection opened.
 ///
-/// A message that comes at one stroke, as the answer to a ping does, never shows here: it says nothing of one that is awaited.
+/// A message that arrives in one piece, as a pong does, never shows here: it says nothing about another message that is
+/// awaited.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Arrival {
-    /// When bytes came that may have made a message whole.
+    /// When bytes were received that may have completed a message.
     came: Option<Duration>,
-    /// When bytes came that did not.
+    /// When bytes were received that did not complete a message.
     last: Option<Duration>,
 }
 
 impl Arrival {
-    /// Bytes were read.
+    /// Records that bytes were read.
     pub fn came(&mut self, now: Duration) {
         self.last = self.came.replace(now).or(self.last);
     }
 
-    /// Those that were read last made a message whole.
+    /// Records that the last bytes read completed a message.
     pub fn is_whole(&mut self) {
         self.came = None;
     }
 
-    /// When the last bytes came of a message that was not whole with them.
+    /// Returns when bytes of an incomplete message were last received.
     pub fn last(&self) -> Option<Duration> {
         self.came.or(self.last)
     }

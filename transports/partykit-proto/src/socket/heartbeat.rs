@@ -1,24 +1,25 @@
-//! Whether the other end still lives.
+//! The detection of a dead peer.
 //!
-//! A connection whose network vanished looks like a quiet one: writes succeed into a buffer and nothing is read. So a
-//! connection that is quiet for an interval is sent a WebSocket ping, and is dead when nothing comes back in time.
+//! A connection that has lost its network looks like a quiet one: writes succeed into a buffer and nothing is read. So
+//! the socket sends a WebSocket ping on a connection that is quiet for an interval, and treats it as dead when nothing
+//! is received in time.
 //!
-//! What counts is bytes, not messages: while a large message trickles in or out over a slow network, the ping waits
-//! behind it and the peer is alive all the same.
+//! Bytes count, not messages: while a large message passes slowly over a slow network, the ping is queued after it, but
+//! the peer is alive.
 
 use std::time::Duration;
 
-/// How a socket finds out that the server is gone without a goodbye.
+/// How a socket detects that the server is gone without a close frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// How long a connection may be quiet before it is sent a ping. 10 s by default.
+    /// How long a connection may be quiet before the socket sends a ping. Defaults to 10 s.
     pub interval: Duration,
-    /// How long nothing may come back after a ping before the connection is given up. 5 s by default.
+    /// How long the socket waits to receive anything after a ping before it gives up the connection. Defaults to 5 s.
     pub timeout: Duration,
 }
 
 impl Heartbeat {
-    /// A heartbeat of this interval and timeout.
+    /// Creates a heartbeat with this interval and timeout.
     pub fn new(interval: Duration, timeout: Duration) -> Self {
         Self { interval, timeout }
     }
@@ -30,74 +31,75 @@ impl Default for Heartbeat {
     }
 }
 
-/// What to do about a connection now.
+/// The next action for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Beat {
-    /// Nothing before this moment.
+    /// Do nothing before this moment.
     Wait(Duration),
-    /// Send a ping, and say so with [`Pulse::ping`].
+    /// Send a ping, and call [`Pulse::ping`].
     Ping,
-    /// Give up the connection: nothing was heard for this long.
+    /// Give up the connection: nothing was received for this long.
     Dead(Duration),
 }
 
-/// What is known of the life of one connection. Moments are told as time since it opened.
+/// The liveness of one connection. Moments are durations since the connection opened.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pulse {
-    /// When something was read, or reading resumed.
+    /// When bytes were last read, or reading resumed.
     heard: Duration,
     ping: Ping,
-    /// Whether nobody reads just now, because a subscriber is slow: silence then proves nothing.
+    /// Whether reading is paused, because a subscriber is slow: silence then proves nothing.
     deaf: bool,
 }
 
-/// How far the ping has come that nothing answered yet.
+/// The progress of the ping that is not answered yet.
 #[derive(Clone, Copy, Debug, Default)]
 enum Ping {
     #[default]
     None,
-    /// It waits behind other messages. The moment is when it was asked for, or the writer last got some bytes out.
+    /// The ping is queued after other messages. The moment is when it was requested, or when the writer last wrote some
+    /// bytes.
     Due(Duration),
-    /// It is written. From here on, writing proves nothing: the network may take bytes for a peer that is gone.
+    /// The ping is written. From here on, writing proves nothing: the network may accept bytes for a peer that is gone.
     Written(Duration),
 }
 
 impl Pulse {
-    /// Bytes were read, or the reader is ready to read again.
+    /// Records that bytes were read, or that the reader is ready to read again.
     pub fn heard(&mut self, now: Duration) {
         *self = Self { heard: now, ..Self::default() };
     }
 
-    /// The reader waits for a subscriber.
+    /// Records that the reader is waiting for a subscriber.
     pub fn deafened(&mut self) {
         self.deaf = true;
     }
 
-    /// Bytes were written.
+    /// Records that bytes were written.
     pub fn wrote(&mut self, now: Duration) {
         if let Ping::Due(moment) = &mut self.ping {
             *moment = now;
         }
     }
 
-    /// Somebody will send a ping.
+    /// Records that the caller will send a ping.
     pub fn ping(&mut self, now: Duration) {
         self.ping = Ping::Due(now);
     }
 
-    /// The ping is written.
+    /// Records that the ping was written.
     pub fn pinged(&mut self, now: Duration) {
         if self.ping_is_due() {
             self.ping = Ping::Written(now);
         }
     }
 
-    /// Whether a ping waits to be written.
+    /// Whether a ping is waiting to be written.
     pub fn ping_is_due(&self) -> bool {
         matches!(self.ping, Ping::Due(_))
     }
 
-    /// What to do now.
+    /// Returns the next action.
     pub fn beat(&self, heartbeat: Heartbeat, now: Duration) -> Beat {
         if self.deaf {
             return Beat::Wait(now.saturating_add(heartbeat.interval));
@@ -112,7 +114,7 @@ impl Pulse {
                 if now >= dead_at {
                     return Beat::Dead(now.saturating_sub(self.heard));
                 }
-                // The answer may come before, and then the interval starts over.
+                // The response may arrive earlier, and then the interval starts over.
                 Beat::Wait(dead_at.min(now.saturating_add(heartbeat.interval)))
             }
         }
@@ -129,7 +131,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// A pulse whose ping was asked for at 10 s.
+    /// A pulse whose ping was requested at 10 s.
     fn asked() -> Pulse {
         let mut pulse = Pulse::default();
         assert_eq!(pulse.beat(HEARTBEAT, at(9)), Beat::Wait(at(10)));

@@ -1,4 +1,4 @@
-//! What a socket is told when it is made.
+//! The options of a socket.
 
 mod with;
 
@@ -11,14 +11,14 @@ use super::{Heartbeat, Query, url};
 /// The protocol of a socket's URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SocketProtocol {
-    /// Plain: for this machine and trusted networks.
+    /// Without TLS: for this machine and trusted networks.
     Ws,
-    /// Over TLS.
+    /// With TLS.
     Wss,
 }
 
 impl SocketProtocol {
-    /// `ws` or `wss`.
+    /// Returns `ws` or `wss`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ws => "ws",
@@ -26,7 +26,7 @@ impl SocketProtocol {
         }
     }
 
-    /// `http` or `https`: the protocol of requests to the same server.
+    /// Returns `http` or `https`: the protocol of requests to the same server.
     pub fn http(self) -> &'static str {
         match self {
             Self::Ws => "http",
@@ -35,10 +35,11 @@ impl SocketProtocol {
     }
 }
 
-/// What a `PartySocket` connects to, and how: partysocket's options under its names, in snake case.
+/// The server and room that a `PartySocket` connects to, and its settings: partysocket's options with their names in
+/// snake case.
 ///
 /// The defaults are partysocket's where it has the option. Three differ, since here nothing is dropped silently or
-/// kept without a bound: `max_enqueued_messages`, `jitter` and the heartbeat.
+/// queued without a limit: `max_enqueued_messages`, `jitter` and the heartbeat.
 ///
 /// ```
 /// use roommate_partykit_proto::socket::PartySocketOptions;
@@ -51,75 +52,78 @@ impl SocketProtocol {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct PartySocketOptions {
-    /// The server: a name or an address, with a port if need be. A protocol in front and one slash behind are cut. A path
-    /// behind it is that of the server and stays, as in partysocket, for one behind a proxy:
+    /// The server: a name or an address, optionally with a port. A leading protocol and one trailing slash are removed.
+    /// A path after the host is the server's path and stays, as in partysocket, for a server at a path of a proxy:
     /// `example.com/rooms` leads to `example.com/rooms/parties/main/my_room`, for the socket and for HTTP alike.
     pub host: String,
-    /// The room. Needed before the first connection, unless there is a `base_path`.
+    /// The room. Required before the first connection, unless there is a `base_path`.
     pub room: Option<String>,
-    /// The party: `main` by default.
+    /// The party. Defaults to `main`.
     pub party: String,
     /// The whole path of the room, instead of prefix, party and room.
     pub base_path: Option<String>,
-    /// What stands before party and room: `parties` by default.
+    /// The path segment before party and room. Defaults to `parties`.
     pub prefix: Option<String>,
-    /// A path behind the room, without a slash in front. Of the socket only: HTTP requests bring their own.
+    /// A path that follows the room, without a leading slash. It applies only to the socket: HTTP requests have their
+    /// own.
     pub path: Option<String>,
-    /// The protocol; by default plain for this machine and private networks, TLS for all else.
+    /// The protocol. Defaults to no TLS for this machine and private networks, and to TLS for all other hosts.
     pub protocol: Option<SocketProtocol>,
-    /// The subprotocols to offer. The server must choose one of them: one that ignores them fails the attempt.
+    /// The subprotocols to offer. The server must choose one of them: if it ignores them, the attempt fails.
     pub protocols: Vec<String>,
-    /// The connection's id, `_pk` on the wire; by default a random one.
+    /// The connection's id, `_pk` on the wire. Defaults to a random one.
     ///
-    /// PartyKit mistakes connections of one id for each other: of two at the same time the first hears nothing. So a
-    /// random id is kept over reconnections only while the server said goodbye, and is a new one after a connection
-    /// that just broke, which the server may still hold. An id that is given here is kept whatever happens.
+    /// PartyKit confuses connections with the same id: of two open at the same time the first receives nothing. So a
+    /// random id is reused for the next connection only if the server ended the last one with a close frame. After a
+    /// connection that broke, which the server may still hold, the id is new. An id that is set here is always used.
     pub id: Option<String>,
     /// The query of the URL.
     pub query: Query,
     /// Headers of the upgrade request, for instance `Authorization`.
     pub headers: Vec<(String, String)>,
-    /// Certificates to trust beside Mozilla's, each in DER: for a server whose certificate is one's own.
+    /// Certificates to trust in addition to Mozilla's, each in DER: for a server with a self-signed or private
+    /// certificate.
     pub root_certificates: Vec<Vec<u8>>,
     /// Whether to wait for `reconnect` before the first attempt.
     pub start_closed: bool,
-    /// The wait before the second attempt; the first comes at once. 3 s by default.
+    /// The delay before the second attempt; the first attempt starts at once. Defaults to 3 s.
     pub min_reconnection_delay: Duration,
-    /// The longest wait between attempts, before jitter. 10 s by default.
+    /// The longest delay between attempts, before jitter. Defaults to 10 s.
     pub max_reconnection_delay: Duration,
-    /// How much longer each wait is than the one before it. 1.3 by default.
+    /// The factor by which each delay is longer than the one before it. Defaults to 1.3.
     pub reconnection_delay_grow_factor: f64,
-    /// How long a connection must last for the waits to start over. 5 s by default.
+    /// How long a connection must last before the delays start over. Defaults to 5 s.
     pub min_uptime: Duration,
-    /// How long an attempt may take, from the look-up of the host to the server's answer. 4 s by default.
+    /// How long an attempt may take, from the host look-up to the server's response. Defaults to 4 s.
     ///
-    /// Also how long a closing socket waits for the server's goodbye.
+    /// This is also how long a closing socket waits for the server's close frame.
     pub connection_timeout: Duration,
-    /// How many attempts may follow a failed one before the socket gives up; by default there is no limit.
+    /// How many attempts may follow a failed one before the socket gives up. Defaults to no limit.
     pub max_retries: Option<u32>,
-    /// How many attempts in a row may be refused (HTTP 401, 403, 404...) before the socket gives up. 3 by default.
+    /// How many attempts in a row may be refused (HTTP 401, 403, 404...) before the socket gives up. Defaults to 3.
     ///
-    /// Between refused attempts it waits `max_reconnection_delay`.
+    /// Between refused attempts the socket waits for `max_reconnection_delay`.
     pub max_refusals: u32,
-    /// How many messages may wait to be written. 1024 by default, where partysocket has no limit.
+    /// How many messages may be queued. Defaults to 1024, where partysocket has no limit.
     pub max_enqueued_messages: usize,
-    /// How many bytes may wait to be written. 64 MiB by default. One message alone may always wait.
+    /// How many bytes may be queued. Defaults to 64 MiB. A single message may always be queued.
     pub max_enqueued_bytes: usize,
-    /// The largest message, in bytes, that is taken or sent. 64 MiB by default; PartyKit's own servers take 1 MiB.
+    /// The largest message, in bytes, that is received or sent. Defaults to 64 MiB. PartyKit's own servers accept 1
+    /// MiB.
     pub max_message_size: usize,
-    /// How much the waits vary, as a part of them, so that clients do not all come back at once. 0.25 by default: ±25 %.
+    /// How much the delays vary, as a fraction, so that clients do not all reconnect at once. Defaults to 0.25: ±25 %.
     pub jitter: f64,
-    /// How the socket finds out that the server is gone without a goodbye. `None` never does.
+    /// How the socket detects that the server is gone without a close frame. `None` disables the detection.
     pub heartbeat: Option<Heartbeat>,
 }
 
 impl PartySocketOptions {
-    /// Options for `room` on `host`, with defaults for all else.
+    /// Creates options for `room` on `host`, with defaults for everything else.
     pub fn new(host: impl Into<String>, room: impl Into<String>) -> Self {
         Self { room: Some(room.into()), ..Self::without_room(host) }
     }
 
-    /// Options without a room: for a `base_path`, or for a socket that starts closed and is told its room later.
+    /// Creates options without a room: for a `base_path`, or for a socket that starts closed and gets its room later.
     pub fn without_room(host: impl Into<String>) -> Self {
         Self {
             host: host.into(),
@@ -150,22 +154,24 @@ impl PartySocketOptions {
         }
     }
 
-    /// The protocol that the socket uses: the one that was set, or the one that fits the host.
+    /// Returns the protocol that the socket uses: the one that was set, or the default for the host.
     ///
-    /// Plain for `localhost` and for loopback, unspecified and private addresses, with or without a port. (partysocket
-    /// compares texts: there `localhost` without a port and `[::1]:1999` get TLS, and `10.example.com` gets none.)
+    /// The default is no TLS for `localhost` and for loopback, unspecified and private addresses, with or without a
+    /// port. (partysocket compares texts: there `localhost` without a port and `[::1]:1999` get TLS, and
+    /// `10.example.com` gets none.)
     pub fn effective_protocol(&self) -> SocketProtocol {
         self.protocol.unwrap_or_else(|| url::guess_protocol(&self.host))
     }
 
-    /// The URL of the room without its query: protocol, host, prefix, party, room and path.
+    /// Returns the URL of the room without its query: protocol, host, prefix, party, room and path.
     ///
-    /// Characters with a meaning in URLs are percent-encoded in party and room, so that any name is a room of its own. Names
-    /// that work in JavaScript lead to the same room from here; there `/`, `\`, `?` and `#` lead elsewhere. A `%` stays as it
-    /// is, as there: `a%2Fb` and `a/b` are one room. `^` is encoded, as in browsers of today but not in Node 20.
+    /// Characters with a meaning in URLs are percent-encoded in party and room, so that any name is a room of its own.
+    /// A name that works in JavaScript leads to the same room here. In JavaScript, names with `/`, `\`, `?` or `#` lead
+    /// elsewhere. A `%` is not encoded, as in JavaScript: `a%2Fb` and `a/b` are one room. `^` is encoded, as in current
+    /// browsers but not in Node 20.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for a host, path, party or room that makes no URL.
+    /// [`ErrorKind::Invalid`] for a host, path, party or room that makes no valid URL.
     pub fn room_url(&self) -> Result<String> {
         let path = match self.path.as_deref() {
             None | Some("") => String::new(),
@@ -174,7 +180,7 @@ impl PartySocketOptions {
         Ok(format!("{}://{}{path}", self.effective_protocol().as_str(), self.place()?))
     }
 
-    /// The URL that the socket connects to: that of the room, the id and the query.
+    /// Returns the URL that the socket connects to: the room's URL with the id and the query.
     ///
     /// # Errors
     /// As [`room_url`](Self::room_url).
@@ -184,13 +190,13 @@ impl PartySocketOptions {
         Ok(format!("{}?{query}", self.room_url()?))
     }
 
-    /// The URL of `path` in the same room, for HTTP requests with `protocol` (`http` or `https`).
+    /// Returns the URL of `path` in the same room, for HTTP requests with `protocol` (`http` or `https`).
     ///
-    /// The part up to the room is that of the socket, whatever shape host, prefix and base path have. The socket's
-    /// path, id and query have no place in it.
+    /// The part up to the room is the socket's, whatever form host, prefix and base path have. The socket's path, id
+    /// and query are not part of it.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for another protocol, a path without a slash in front, or as [`room_url`](Self::room_url).
+    /// [`ErrorKind::Invalid`] for another protocol, a path without a leading slash, or as [`room_url`](Self::room_url).
     pub fn http_url(&self, protocol: &str, path: &str) -> Result<String> {
         if !matches!(protocol, "http" | "https") {
             return Err(invalid(format!("the protocol of requests must be http or https, not {protocol:?}")));
@@ -203,10 +209,10 @@ impl PartySocketOptions {
         Ok(format!("{protocol}://{}{path}", self.place()?))
     }
 
-    /// Whether all that needs no room is in order, and the room as well unless the socket starts closed.
+    /// Checks all options that are independent of the room, and the room as well unless the socket starts closed.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] with what is wrong.
+    /// [`ErrorKind::Invalid`] with a description of the invalid option.
     pub fn validate(&self) -> Result<()> {
         if self.has_place() || !self.start_closed {
             self.room_url()?;
@@ -243,13 +249,13 @@ impl PartySocketOptions {
         }
     }
 
-    /// Whether there is a room, or a path instead.
+    /// Whether there is a room, or a base path instead.
     fn has_place(&self) -> bool {
         let given = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
         given(&self.base_path) || given(&self.room)
     }
 
-    /// Host and path of the room: what the socket and HTTP have in common.
+    /// Host and path of the room: the part that the socket's URL and HTTP URLs share.
     fn place(&self) -> Result<String> {
         let host = url::host(&self.host)?;
         if let Some(base_path) = self.base_path.as_deref().filter(|path| !path.is_empty()) {
@@ -266,7 +272,7 @@ impl PartySocketOptions {
     }
 }
 
-/// Shows no values of headers and query: they may be secrets.
+/// Hides the values of headers and query, since they may be secrets.
 impl fmt::Debug for PartySocketOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PartySocketOptions")

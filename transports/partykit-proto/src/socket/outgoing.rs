@@ -1,4 +1,4 @@
-//! What waits to be written.
+//! The send queue of a socket.
 
 use std::collections::VecDeque;
 
@@ -7,33 +7,33 @@ use roommate::{Error, ErrorKind, Result};
 
 use super::{Message, PartySocketOptions};
 
-/// Messages in the order in which they were sent, up to a bound.
+/// Messages in the order in which they were sent, up to a limit.
 #[derive(Debug, Default)]
 pub struct Outgoing {
     waiting: VecDeque<Waiting>,
     bytes: usize,
 }
 
-/// The most that the payload of a ping holds: RFC 6455, 5.5.
+/// The largest payload of a ping, in bytes: RFC 6455, 5.5.
 const MOST_OF_A_PING: usize = 125;
 
-/// A message that waits.
+/// A queued message.
 #[derive(Debug)]
 pub struct Waiting {
     /// The message.
     pub message: Message,
-    /// The only connection that may carry the message; any may when there is none.
+    /// The only connection that may carry the message; `None` for any.
     epoch: Option<u64>,
-    /// It goes out as a ping.
+    /// Whether the message is sent as a ping.
     pub is_ping: bool,
 }
 
 impl Outgoing {
-    /// Adds a message, to any connection or to one alone.
+    /// Adds a message for any connection, or for one connection alone.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when the message is too large ever to be sent, [`ErrorKind::Unavailable`] when there is no
-    /// room for it now.
+    /// [`ErrorKind::Invalid`] when the message is too large ever to be sent, [`ErrorKind::Unavailable`] when the queue
+    /// is full for now.
     pub fn push(&mut self, message: Message, epoch: Option<u64>, options: &PartySocketOptions) -> Result<()> {
         if message.len() > options.max_message_size {
             let (size, max) = (message.len(), options.max_message_size);
@@ -54,7 +54,8 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Adds a ping, which only this connection may carry. It waits behind everything, and takes its place like a message.
+    /// Adds a ping, which only this connection may carry. The ping is queued after all messages, and counts like a
+    /// message.
     ///
     /// # Errors
     /// As [`push`](Self::push).
@@ -69,26 +70,26 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Takes the next message.
+    /// Removes and returns the next message.
     pub fn pop(&mut self) -> Option<Waiting> {
         let waiting = self.waiting.pop_front()?;
         self.bytes -= waiting.message.len();
         Some(waiting)
     }
 
-    /// Puts back, in front, a message that was taken and could not be written.
+    /// Puts a message that could not be written back to the front of the queue.
     pub fn put_back(&mut self, waiting: Waiting) {
         self.bytes += waiting.message.len();
         self.waiting.push_front(waiting);
     }
 
-    /// Forgets the messages that only the connection that ended could carry.
+    /// Drops the messages that only the ended connection could carry.
     pub fn connection_ended(&mut self) {
         self.waiting.retain(|waiting| waiting.epoch.is_none());
         self.bytes = self.waiting.iter().map(|waiting| waiting.message.len()).sum();
     }
 
-    /// Takes all messages that any connection could carry.
+    /// Removes and returns all messages that any connection could carry.
     pub fn drain(&mut self) -> Vec<Message> {
         let (taken, kept) = self.waiting.drain(..).partition(|waiting| waiting.epoch.is_none());
         self.waiting = kept;
@@ -102,17 +103,17 @@ impl Outgoing {
         self.waiting.len() < options.max_enqueued_messages && self.bytes <= options.max_enqueued_bytes
     }
 
-    /// How many messages wait that any connection could carry.
+    /// Returns the number of queued messages that any connection could carry.
     pub fn queued(&self) -> usize {
         self.waiting.iter().filter(|waiting| waiting.epoch.is_none()).count()
     }
 
-    /// Whether nothing waits.
+    /// Whether the queue is empty.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// How many bytes wait.
+    /// Returns the number of queued bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }

@@ -1,4 +1,4 @@
-//! The query of a socket's URL: fixed, or asked for at each attempt.
+//! The query of a socket's URL: fixed, or computed for each attempt.
 
 use std::{fmt, sync::Arc};
 
@@ -8,7 +8,7 @@ use roommate::Result;
 /// Names and values of a query; a name without a value is left out, as partysocket leaves out `null`.
 pub type QueryPairs = Vec<(String, Option<String>)>;
 
-/// A value of a query, or none: a text, or an `Option` of one.
+/// A value of a query: a text, or an `Option` of one.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct QueryValue(pub(super) Option<String>);
 
@@ -30,26 +30,27 @@ impl<T: Into<String>> From<Option<T>> for QueryValue {
     }
 }
 
-/// Shows nothing: it may be a secret.
+/// Hides the value, which may be a secret.
 impl fmt::Debug for QueryValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("QueryValue(..)")
     }
 }
 
-/// Where the query of a socket's URL comes from.
+/// The source of the query of a socket's URL.
 #[derive(Clone)]
 pub enum Query {
     /// The same pairs at each attempt.
     Pairs(QueryPairs),
-    /// A function that is asked anew for each attempt, for instance for a token that expires.
+    /// A function that is called for each attempt, for instance to get a token that expires.
     ///
-    /// What it fails with is a failed attempt: told to subscribers, and tried again. It has no time limit but its own.
+    /// If the function fails, the attempt fails: subscribers receive the error, and the socket tries again. The socket
+    /// sets no time limit for the function.
     Function(Arc<dyn Fn() -> BoxFuture<'static, Result<QueryPairs>> + Send + Sync>),
 }
 
 impl Query {
-    /// This query with one more pair.
+    /// Returns this query with one more pair.
     pub fn with_pair(self, name: &'static str, value: &'static str) -> Self {
         let pair = move || (name.to_owned(), Some(value.to_owned()));
         match self {
@@ -68,7 +69,7 @@ impl Query {
         }
     }
 
-    /// The pairs for the next attempt.
+    /// Returns the pairs for the next attempt.
     ///
     /// # Errors
     /// Those of the function.
@@ -86,7 +87,7 @@ impl Default for Query {
     }
 }
 
-/// Shows names only: values may be secrets.
+/// Shows only names, since values may be secrets.
 impl fmt::Debug for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

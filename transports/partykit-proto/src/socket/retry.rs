@@ -1,36 +1,36 @@
-//! When to try again, and when no more.
+//! The decision when to try again, and when to stop.
 
 use std::time::Duration;
 
 use super::PartySocketOptions;
 
-/// How many attempts there were, and how many of them the server refused.
+/// The number of attempts so far, and of those that the server refused.
 ///
-/// The law: [`failed`](Self::failed) or [`ended`](Self::ended) once for each attempt, before the next one.
+/// The caller must call [`failed`](Self::failed) or [`ended`](Self::ended) once for each attempt, before the next one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retries {
     count: u32,
     refusals: u32,
 }
 
-/// What follows a failed attempt or an ended connection.
+/// The decision after a failed attempt or an ended connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Another attempt, after a wait.
+    /// Try again, after this delay.
     Again(Duration),
-    /// No more: as many retries as are allowed have failed.
+    /// Stop: the allowed number of retries has failed.
     OutOfRetries,
-    /// No more: the server refused as often in a row as is allowed.
+    /// Stop: the server refused the allowed number of attempts in a row.
     Refused,
 }
 
 impl Retries {
-    /// How many attempts followed the first, since the last connection that lasted.
+    /// Returns the number of attempts after the first, since the last connection that lasted.
     pub fn count(self) -> u32 {
         self.count
     }
 
-    /// An attempt failed. `random` is from 0 to 1, without 1.
+    /// Records a failed attempt, and decides what follows. `random` is from 0 to 1, without 1.
     pub fn failed(&mut self, refused: bool, options: &PartySocketOptions, random: f64) -> Fate {
         self.refusals = if refused { self.refusals.saturating_add(1) } else { 0 };
         if self.refusals >= options.max_refusals.max(1) {
@@ -39,7 +39,7 @@ impl Retries {
         self.again(options, random)
     }
 
-    /// A connection that was open for `uptime` ended.
+    /// Records the end of a connection that was open for `uptime`, and decides what follows.
     pub fn ended(&mut self, uptime: Duration, options: &PartySocketOptions, random: f64) -> Fate {
         self.refusals = 0;
         if uptime >= options.min_uptime {
@@ -61,16 +61,16 @@ impl Retries {
     }
 }
 
-/// The wait before the `retry`-th further attempt, without jitter.
+/// The delay before the `retry`-th further attempt, without jitter.
 fn delay(retry: u32, options: &PartySocketOptions) -> Duration {
     let exponent = i32::try_from(retry.saturating_sub(1)).unwrap_or(i32::MAX);
     let seconds = options.min_reconnection_delay.as_secs_f64() * options.reconnection_delay_grow_factor.powi(exponent);
-    // Too large for a duration (or, from 0 times infinity, not a number) is longer than any maximum.
+    // A value that is too large for a duration (or, from 0 times infinity, not a number) is longer than any maximum.
     let delay = Duration::try_from_secs_f64(seconds).unwrap_or(options.max_reconnection_delay);
     delay.min(options.max_reconnection_delay)
 }
 
-/// Moves a wait by up to `jitter` of itself, to either side.
+/// Shortens or lengthens a delay by up to `jitter` of itself.
 fn jittered(delay: Duration, jitter: f64, random: f64) -> Duration {
     Duration::try_from_secs_f64(delay.as_secs_f64() * (1.0 + jitter * (2.0 * random - 1.0))).unwrap_or(delay)
 }

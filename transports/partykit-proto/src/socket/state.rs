@@ -1,8 +1,8 @@
-//! What a socket is doing, and what it is to do next.
+//! The state machine of a socket.
 //!
-//! Two sides share a state: handles, which want something, and the task, which connects. Each call that changes what is
-//! wanted begins a new *turn*. The task acts for one turn at a time and says for which when it reports, so that nothing it
-//! began earlier passes for what is wanted now.
+//! Two sides share a state: the handles, which set what is wanted, and the task, which connects. Each call that changes
+//! what is wanted begins a new *turn*. The task acts for one turn at a time and names the turn in each report, so that
+//! the result of an earlier turn is not mistaken for that of the current one.
 
 use std::{mem, sync::Arc, time::Duration};
 
@@ -15,22 +15,22 @@ use super::{
     retry::Retries,
 };
 
-/// The state of a socket. Times are durations since the socket was made.
+/// The state of a socket. Times are durations since the socket was created.
 #[derive(Debug)]
 pub struct State {
     /// The options of the next connection.
     pub options: Arc<PartySocketOptions>,
-    /// The id that the server is given.
+    /// The id that is sent to the server.
     pub id: String,
-    /// What the socket is doing.
+    /// The ready state of the socket.
     pub ready_state: ReadyState,
-    /// Counts connections.
+    /// The number of the last connection that opened.
     pub epoch: u64,
-    /// What waits to be written.
+    /// The send queue.
     pub outgoing: Outgoing,
     wanted: Wanted,
     turn: u64,
-    /// The turn in which connecting was last wanted anew: connections of earlier turns carry nothing more.
+    /// The turn in which a new connection was last requested: connections of earlier turns carry no more messages.
     anew: u64,
     retries: Retries,
     opened_at: Option<Duration>,
@@ -42,7 +42,7 @@ pub struct State {
 enum Wanted {
     Open,
     Closed(Goodbye),
-    /// Closed, and nobody is left to want anything else.
+    /// Closed, and all handles are dropped, so nothing else will be wanted.
     Nothing(Goodbye),
 }
 
@@ -51,14 +51,14 @@ enum Wanted {
 pub struct Goodbye {
     /// The close code.
     pub code: u16,
-    /// The text beside it, which may be empty.
+    /// The close reason, which may be empty.
     pub reason: String,
 }
 
-/// What the next attempt connects to.
+/// The target of the next attempt.
 #[derive(Debug)]
 pub struct Target {
-    /// The turn, in which the attempt counts.
+    /// The turn that the attempt belongs to.
     pub turn: u64,
     /// The options to connect with.
     pub options: Arc<PartySocketOptions>,
@@ -66,7 +66,7 @@ pub struct Target {
     pub id: String,
 }
 
-/// What a connection is to write next.
+/// The next thing that a connection writes.
 #[derive(Debug)]
 pub enum Next {
     /// This message.
@@ -77,19 +77,19 @@ pub enum Next {
     Goodbye(Goodbye),
 }
 
-/// How long the server may take to answer a goodbye while somebody waits for the next connection.
+/// How long the server may take to respond to a close frame while a new connection is wanted.
 const HASTE: Duration = Duration::from_secs(1);
 
 impl Goodbye {
-    /// A normal closure (1000).
+    /// Returns a normal closure (1000).
     pub fn normal(reason: &str) -> Self {
         Self { code: 1000, reason: reason.to_owned() }
     }
 }
 
-/// What handles do.
+/// The operations of the handles.
 impl State {
-    /// The state of a new socket. `random_id` is its id unless the options have one.
+    /// Creates the state of a new socket. `random_id` is its id unless the options have one.
     pub fn new(options: PartySocketOptions, random_id: String) -> Self {
         let (wanted, ready_state) = match options.start_closed {
             true => (Wanted::Closed(Goodbye::normal("")), ReadyState::Closed),
@@ -110,7 +110,7 @@ impl State {
         }
     }
 
-    /// Takes a message for any connection.
+    /// Queues a message for any connection.
     pub fn send(&mut self, message: Message) -> Result<SendOutcome> {
         let outcome = match self.ready_state {
             ReadyState::Connecting => SendOutcome::Queued,
@@ -123,26 +123,26 @@ impl State {
         Ok(outcome)
     }
 
-    /// Takes a message for one connection.
+    /// Queues a message for one connection.
     pub fn try_send_open(&mut self, message: Message, epoch: u64) -> Result<()> {
         self.check_open(epoch)?;
         self.outgoing.push(message, Some(epoch), &self.options)
     }
 
-    /// Takes a ping for one connection.
+    /// Queues a ping for one connection.
     pub fn ping(&mut self, payload: Bytes, epoch: u64) -> Result<()> {
         self.check_open(epoch)?;
         self.outgoing.push_ping(payload, epoch, &self.options)
     }
 
-    /// Wants the socket closed. Does nothing to one that is closing or closed.
+    /// Requests that the socket close. Has no effect on a socket that is closing or closed.
     pub fn close(&mut self, goodbye: Goodbye) {
         if matches!(self.ready_state, ReadyState::Connecting | ReadyState::Open) {
             self.wind_up(Wanted::Closed(goodbye));
         }
     }
 
-    /// Nobody is left to want anything.
+    /// Records that all handles are dropped.
     pub fn abandon(&mut self) {
         let goodbye = match &self.wanted {
             Wanted::Open => Goodbye::normal(""),
@@ -151,7 +151,7 @@ impl State {
         self.wind_up(Wanted::Nothing(goodbye));
     }
 
-    /// Wants a new connection.
+    /// Requests a new connection.
     pub fn reconnect(&mut self) -> Result<()> {
         if self.is_abandoned() {
             return Err(Error::new(ErrorKind::Closed, "the socket's runtime is gone: make a new socket"));
@@ -161,9 +161,9 @@ impl State {
         Ok(())
     }
 
-    /// Sets sound options, and wants a new connection where they lead elsewhere.
+    /// Sets valid options, and requests a new connection if they name another room or id.
     pub fn update(&mut self, options: PartySocketOptions) -> Result<()> {
-        // Without a room there is no URL, and whatever comes next is another one.
+        // Without a room there is no URL, and any new options name another one.
         let moves = options.room_url().ok() != self.options.room_url().ok() || options.id != self.options.id;
         if moves && self.outgoing.queued() > 0 {
             let count = self.outgoing.queued();
@@ -185,12 +185,12 @@ impl State {
         Ok(())
     }
 
-    /// Whether a connection is open, and this one.
+    /// Whether this connection is open.
     pub fn is_open(&self, epoch: u64) -> bool {
         self.ready_state == ReadyState::Open && self.epoch == epoch
     }
 
-    /// How many attempts followed the first, since the last connection that lasted.
+    /// Returns the number of attempts after the first, since the last connection that lasted.
     pub fn retry_count(&self, now: Duration) -> u32 {
         match self.opened_at {
             Some(opened_at) if now.saturating_sub(opened_at) >= self.options.min_uptime => 0,
@@ -223,9 +223,9 @@ impl State {
     }
 }
 
-/// What the task does.
+/// The operations of the task.
 impl State {
-    /// What to connect to now, if anything. A random id that is spent gives way to the next one.
+    /// Returns the target to connect to now, if any. Replaces a random id that is spent by the next one.
     pub fn target(&mut self, next_id: impl FnOnce() -> Option<String>) -> Option<Target> {
         if self.wanted != Wanted::Open {
             return None;
@@ -239,22 +239,22 @@ impl State {
         Some(Target { turn: self.turn, options: self.options.clone(), id: self.id.clone() })
     }
 
-    /// Whether nobody is left to want anything.
+    /// Whether all handles are dropped.
     pub fn is_abandoned(&self) -> bool {
         matches!(self.wanted, Wanted::Nothing(_))
     }
 
-    /// Whether this is still the turn.
+    /// Whether this is still the current turn.
     pub fn is_turn(&self, turn: u64) -> bool {
         self.turn == turn
     }
 
-    /// The server may have a connection that is not known to have ended.
+    /// Records that the server may hold a connection that is not known to have ended.
     pub fn id_is_spent(&mut self) {
         self.id_is_spent = true;
     }
 
-    /// A connection is open; returns its number unless it is not wanted any more.
+    /// Records that a connection is open. Returns its number, unless the connection is not wanted any more.
     pub fn opened(&mut self, turn: u64, now: Duration) -> Option<u64> {
         if !self.is_turn(turn) {
             return None;
@@ -265,10 +265,10 @@ impl State {
         Some(self.epoch)
     }
 
-    /// What the open connection of a turn is to write next.
+    /// Returns the next thing that the open connection of a turn writes.
     pub fn next(&mut self, turn: u64) -> Next {
         let goodbye = self.goodbye(turn);
-        // What waits after a new start is for the next connection, and may be for another room.
+        // Messages that are queued after a new start are for the next connection, and may be for another room.
         let message = if turn < self.anew { None } else { self.outgoing.pop() };
         match (message, goodbye) {
             (Some(waiting), _) => Next::Message(waiting),
@@ -277,7 +277,7 @@ impl State {
         }
     }
 
-    /// What the open connection of a turn is to end with, once something else is wanted.
+    /// Returns the close frame of the open connection of a turn, once something else is wanted.
     pub fn goodbye(&self, turn: u64) -> Option<Goodbye> {
         match &self.wanted {
             Wanted::Open if self.is_turn(turn) => None,
@@ -286,7 +286,7 @@ impl State {
         }
     }
 
-    /// How long an open connection may take to say goodbye.
+    /// Returns how long the close handshake of an open connection may take.
     pub fn patience(&self) -> Duration {
         match self.wanted {
             Wanted::Open => self.options.connection_timeout.min(HASTE),
@@ -294,7 +294,7 @@ impl State {
         }
     }
 
-    /// The open connection ended; returns what is next unless something else is wanted anyway.
+    /// Records that the open connection ended. Returns what follows, unless something else is wanted.
     pub fn ended(&mut self, turn: u64, now: Duration, random: f64) -> Option<Fate> {
         let uptime = now.saturating_sub(self.opened_at.take().unwrap_or(now));
         self.outgoing.connection_ended();
@@ -303,14 +303,14 @@ impl State {
         fate
     }
 
-    /// An attempt failed; returns what is next unless something else is wanted anyway.
+    /// Records that an attempt failed. Returns what follows, unless something else is wanted.
     pub fn failed(&mut self, turn: u64, refused: bool, random: f64) -> Option<Fate> {
         let fate = self.is_turn(turn).then(|| self.retries.failed(refused, &self.options, random));
         self.settle(fate);
         fate
     }
 
-    /// The task is gone, for instance with its runtime: there will be no more connection.
+    /// Records that the task has ended, for instance with its runtime: there will be no more connections.
     pub fn task_ended(&mut self) {
         self.wanted = Wanted::Nothing(Goodbye::normal(""));
         self.ready_state = ReadyState::Closed;
@@ -352,7 +352,7 @@ mod tests {
         let mut state = open();
         state.update(options("b")).expect("nothing waits");
         state.send("for b".into()).expect("room");
-        // Also not when the socket is closed before it got there.
+        // The same holds when the socket is closed before that.
         state.close(Goodbye::normal("done"));
         assert_eq!(state.ready_state, ReadyState::Closing);
         assert!(matches!(state.next(0), Next::Goodbye(goodbye) if goodbye.reason == "done"));

@@ -1,7 +1,7 @@
 //! The pieces of a room's URL.
 //!
-//! The `place` part (host and path) is written once, fully encoded, for the socket and for HTTP: the two clients
-//! beneath read URLs with different parsers, which leave nothing to do in such a text and so agree.
+//! The `place` part (host and path) is built once, fully encoded, for the socket and for HTTP. The socket's and the
+//! HTTP client's URL parsers differ, but neither changes a fully encoded text, so both agree.
 
 use std::{
     fmt::Write,
@@ -12,7 +12,7 @@ use roommate::{Error, ErrorKind, Result};
 
 use super::SocketProtocol;
 
-/// The host as it stands in a URL: a protocol in front and one slash behind are cut, a path in it stays.
+/// The host as it appears in a URL: a leading protocol and one trailing slash are removed, a path stays.
 pub(super) fn host(host: &str) -> Result<String> {
     let host = cut_host(host);
     let (authority, path) = host.split_once('/').map_or((host, None), |(authority, path)| (authority, Some(path)));
@@ -32,7 +32,7 @@ pub(super) fn host(host: &str) -> Result<String> {
     }
 }
 
-/// Plain for this machine and private networks, TLS for all else.
+/// The default protocol of a host: no TLS for this machine and private networks, TLS for all other hosts.
 pub(super) fn guess_protocol(host: &str) -> SocketProtocol {
     let authority = cut_host(host).split('/').next().unwrap_or_default();
     let name = split_port(authority).0;
@@ -129,18 +129,19 @@ fn cut_host(host: &str) -> &str {
 
 fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
-        // The last colon of `[::1]` is no port's.
+        // The last colon of `[::1]` does not begin a port.
         Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
         _ => (authority, None),
     }
 }
 
-/// Whether a URL parser takes a segment for "here" or "one up".
+/// Whether a URL parser treats a segment as the current or the parent directory.
 fn is_dots(segment: &str) -> bool {
     matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
 }
 
-/// Encodes what the URL standard encodes in a path, what would end the path, and `extra`. A `%` stays, as there.
+/// Encodes the characters that the URL standard encodes in a path, those that would end the path, and `extra`. A `%` is
+/// not encoded, as in the standard.
 fn percent_encode(text: &str, extra: impl Fn(u8) -> bool) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -1,4 +1,4 @@
-//! A storage of whose writes some fail.
+//! A storage that fails on demand.
 
 use std::{
     collections::BTreeMap,
@@ -9,11 +9,11 @@ use roommate::{Error, ErrorKind, Result};
 
 use super::{Commit, Opened, RoomInfo, RoomName, Storage, StoredCommit, StoredSnapshot};
 
-/// Another storage, of whose writes some fail.
+/// Wraps another storage and makes some of its writes fail.
 ///
 /// Writes are the calls of [`open`](Storage::open), [`commit`](Storage::commit), [`snapshot`](Storage::snapshot) and
-/// [`delete`](Storage::delete), in the order in which they begin, whether they have anything to write or not. Clones are the
-/// same storage.
+/// [`delete`](Storage::delete), counted in the order in which they begin, even if they have nothing to write. Clones
+/// share one storage.
 ///
 /// ```
 /// use roommate_partykit_proto::{Faulty, Memory, RoomName, Storage, WriteFault};
@@ -32,18 +32,19 @@ pub struct Faulty {
     state: Arc<Mutex<State>>,
 }
 
-/// What goes wrong with a write.
+/// A fault of a write.
 #[derive(Clone, Debug)]
 pub enum WriteFault {
-    /// Nothing is stored, and the error is returned; for each commit of a call.
+    /// Stores nothing, and returns the error. In a call with several commits, this applies to each.
     Fail(Error),
-    /// All is stored that the storage stores, and the error is returned all the same; for each commit of a call.
+    /// Stores what the storage accepts, and returns the error anyway. In a call with several commits, this applies to
+    /// each.
     Tear(Error),
-    /// The thread waits before it stores anything.
+    /// Blocks the thread before it stores anything.
     Hold(Hold),
 }
 
-/// What a held write waits for. Clones are the same.
+/// A condition that a held write waits for. Clones share one condition.
 #[derive(Clone, Debug, Default)]
 pub struct Hold(Arc<(Mutex<Passage>, Condvar)>);
 
@@ -56,31 +57,31 @@ struct Passage {
 #[derive(Debug, Default)]
 struct State {
     writes: u64,
-    /// By the number of the write, from 1.
+    /// The faults by the number of their write, from 1.
     faults: BTreeMap<u64, WriteFault>,
-    /// Of each write that has none of its own.
+    /// The fault of each write that has none of its own.
     every: Option<WriteFault>,
 }
 
 impl Faulty {
-    /// Wraps a storage. Without a fault it does exactly what the other does.
+    /// Wraps a storage. Without a fault it behaves exactly as the wrapped storage does.
     pub fn new(inner: impl Storage) -> Self {
         Self { inner: Arc::new(inner), state: Arc::default() }
     }
 
-    /// Puts a fault into the `n`-th write from now on; the next one is the first.
+    /// Sets the fault of the `n`-th write from now on, counted from 1.
     pub fn nth(&self, n: u64, fault: WriteFault) {
         let mut state = lock(&self.state);
         let write = state.writes.saturating_add(n);
         state.faults.insert(write, fault);
     }
 
-    /// Puts a fault into every write from now on, as a full disk does.
+    /// Sets the fault of every write from now on, as a full disk does.
     pub fn every(&self, fault: WriteFault) {
         lock(&self.state).every = Some(fault);
     }
 
-    /// Takes back every fault that has not come yet.
+    /// Removes every fault that has not happened yet.
     pub fn clear(&self) {
         let mut state = lock(&self.state);
         state.faults.clear();
@@ -92,7 +93,7 @@ impl Faulty {
         lock(&self.state).writes
     }
 
-    /// Counts a write, and carries it out as its fault says. `fail` is what it returns for an error.
+    /// Counts a write, and carries it out with its fault. `fail` makes the result out of an error.
     fn write<T>(&self, write: impl FnOnce() -> T, fail: impl FnOnce(Error) -> T) -> T {
         let fault = {
             let mut state = lock(&self.state);
@@ -116,35 +117,35 @@ impl Faulty {
 }
 
 impl WriteFault {
-    /// Nothing is stored, for a cause that passes.
+    /// A fault that stores nothing and returns a temporary error.
     pub fn fail() -> Self {
         Self::Fail(Error::new(ErrorKind::Unavailable, "a write that fails, as a test asked for"))
     }
 
-    /// All is stored, and reported as an error for a cause that passes.
+    /// A fault that stores everything and returns a temporary error.
     pub fn tear() -> Self {
         Self::Tear(Error::new(ErrorKind::Unavailable, "a write that is stored and fails, as a test asked for"))
     }
 }
 
 impl Hold {
-    /// One that is still on.
+    /// Creates a hold that has not ended.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Lets the write go on that waits, or that comes.
+    /// Ends the hold: a write that waits for it continues, and a later one does not wait.
     pub fn end(&self) {
         lock(&self.0.0).ended = true;
         self.0.1.notify_all();
     }
 
-    /// Whether a write waits, or has waited.
+    /// Whether a write has reached the hold.
     pub fn is_reached(&self) -> bool {
         lock(&self.0.0).reached
     }
 
-    /// Blocks until a write waits, or has waited.
+    /// Blocks until a write has reached the hold.
     pub fn wait_until_reached(&self) {
         drop(self.wait_while(|passage| !passage.reached));
     }

@@ -1,4 +1,4 @@
-//! What a storage decides before it stores something.
+//! The checks that a storage makes before it stores something.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use roommate::{Error, ErrorKind, Result};
 use super::{Commit, StoredSnapshot};
 use crate::epochs::Epoch;
 
-/// What a storage has of a room, as far as it decides whether something is stored after it.
+/// The end of a room's log, as far as it decides what a storage may store next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The number of the newest epoch.
@@ -26,7 +26,8 @@ impl Head {
 }
 
 impl Commit {
-    /// Checks that a storage may store this for a room of which it has `head`; `None` if the room is not stored.
+    /// Checks that a storage may store this commit after `head`, the end of the room's log; `None` if the room is not
+    /// stored.
     ///
     /// # Errors
     ///
@@ -37,7 +38,7 @@ impl Commit {
         }
         let last = match head {
             Some(head) => head.check(&self.epoch).map(|()| head.last)?,
-            // Later epochs are of a room that was stored: it was deleted since.
+            // A later epoch belongs to a room that was stored, and that was deleted since.
             None if self.epoch.number != 1 => return Err(fenced()),
             None => 0,
         };
@@ -50,8 +51,8 @@ impl Commit {
 }
 
 impl StoredSnapshot {
-    /// Checks that a storage may store this for a room of which it has `head`, and whose newest snapshot has the number
-    /// `newest`; `None` if there is none.
+    /// Checks that a storage may store this snapshot for a room with the end `head`, whose newest snapshot has the
+    /// number `newest`; `None` if it has no snapshot.
     ///
     /// # Errors
     ///

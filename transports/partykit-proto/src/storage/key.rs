@@ -1,10 +1,10 @@
-//! The storage of TinyBase's PartyKit server, to take rooms over from it.
+//! The storage format of TinyBase's PartyKit server, from which rooms can be imported.
 
 use roommate::{Cell, Content, Id};
 
 use crate::import::Import;
 
-/// What one key of a stock room's storage holds.
+/// The meaning of one key in a stock room's storage.
 ///
 /// ```
 /// use roommate_partykit_proto::StorageKey;
@@ -15,7 +15,7 @@ use crate::import::Import;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum StorageKey {
-    /// Whether there is a store in the room.
+    /// The key that says whether the room has a store.
     HasStore,
     /// A cell, by its table, row and cell id.
     Cell(Id, Id, Id),
@@ -28,7 +28,7 @@ const CELL: char = 't';
 const VALUE: char = 'v';
 
 impl StorageKey {
-    /// The key as text, behind the room's storage prefix.
+    /// Encodes the key as text, with the room's storage prefix.
     pub fn encode(&self, prefix: &str) -> String {
         match self {
             Self::HasStore => format!("{prefix}{HAS_STORE}"),
@@ -39,7 +39,7 @@ impl StorageKey {
         }
     }
 
-    /// What a key says, or `None` if it is none of a room's with that prefix.
+    /// Decodes a key; `None` if it is not a key of a store with that prefix.
     pub fn decode(prefix: &str, text: &str) -> Option<Self> {
         let rest = text.strip_prefix(prefix)?;
         if rest == HAS_STORE {
@@ -51,13 +51,13 @@ impl StorageKey {
         let ids = rest.strip_prefix(CELL)?;
         let [table_id, row_id, cell_id]: [String; 3] = serde_json::from_str(&format!("[{ids}]")).ok()?;
         let key = Self::Cell(table_id.into(), row_id.into(), cell_id.into());
-        // A second spelling of the same ids would survive the deletion of the first.
+        // Deleting the cell would leave a second spelling of the same ids behind.
         (key.encode(prefix) == text).then_some(key)
     }
 }
 
-/// The content of a stock room's storage; `None` if no store was ever saved there. Keys that do not fit belong to somebody
-/// else and are passed over; [`Import`] lists them.
+/// Reads the content from a stock room's storage; `None` if it has no store. Keys that are not the store's are skipped;
+/// [`Import`] lists them.
 ///
 /// ```
 /// use roommate::Cell;
@@ -72,7 +72,7 @@ pub fn content_of_storage(prefix: &str, storage: impl IntoIterator<Item = (Strin
     Import::from_storage(storage, prefix).ok().map(|import| import.content)
 }
 
-/// Whether JavaScript takes the cell for true.
+/// Whether JavaScript treats the cell as true.
 pub(crate) fn is_truthy(cell: &Cell) -> bool {
     match cell {
         Cell::Null => false,
@@ -83,7 +83,7 @@ pub(crate) fn is_truthy(cell: &Cell) -> bool {
     }
 }
 
-/// The JSON text of an id. For text without lone surrogates serde_json and `JSON.stringify` escape alike.
+/// The JSON text of an id. For texts without lone surrogates, serde_json and `JSON.stringify` escape alike.
 fn quote(id: &Id) -> String {
     serde_json::Value::from(id.as_str()).to_string()
 }

@@ -1,4 +1,4 @@
-//! Rooms in memory.
+//! A storage in memory.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -11,9 +11,9 @@ use roommate::Result;
 use super::{Commit, Head, Opened, RoomInfo, RoomName, Storage, StoredCommit, StoredSnapshot};
 use crate::epochs::{Epoch, Epochs, MAX_EPOCHS};
 
-/// Stores rooms in memory: they end with the process. The model of every other [`Storage`].
+/// Stores rooms in memory, until the process ends. The model of every other [`Storage`].
 ///
-/// Clones are the same storage.
+/// Clones share one storage.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Arc<Mutex<BTreeMap<RoomName, Room>>>);
 
@@ -26,12 +26,12 @@ struct Room {
     created: u64,
     changed: u64,
     log: VecDeque<StoredCommit>,
-    /// By their numbers, oldest first.
+    /// Sorted by number, oldest first.
     snapshots: VecDeque<StoredSnapshot>,
 }
 
 impl Memory {
-    /// A storage without rooms.
+    /// Creates a storage without rooms.
     pub fn new() -> Self {
         Self::default()
     }

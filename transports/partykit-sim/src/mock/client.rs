@@ -15,7 +15,7 @@ pub(super) struct Client {
     decoder: Decoder,
 }
 
-/// The code of a connection that ended without one.
+/// The close code of a connection that ended without one.
 pub(super) const LOST: u16 = 1006;
 
 impl Client {
@@ -44,7 +44,7 @@ impl Client {
         }
     }
 
-    /// A request was answered; `None` for one that failed.
+    /// Handles the response to a request; `None` if the request failed.
     pub(super) fn answered(&mut self, answering: Answering, response: Option<Response>, now: Duration) {
         match answering {
             // The call may have been dropped.
@@ -65,7 +65,8 @@ impl Client {
                     network.request(number, "GET", String::new(), Answering::Check(check));
                 }
                 RoomClientOutput::Handed(receipt, outcome) => self.hosted.handed(receipt, outcome),
-                // Errors are notices, and calls that wait look after each change. The dialect is not negotiated here.
+                // Errors are notices, and waiting calls check the state after each change. The dialect is not
+                // negotiated here.
                 RoomClientOutput::Report(_)
                 | RoomClientOutput::HasRoom
                 | RoomClientOutput::Ask(_)
@@ -79,13 +80,13 @@ impl Client {
     }
 }
 
-/// What the answer to a GET tells.
+/// The content in the response to a GET.
 pub(super) fn content(request: &str, response: &Response) -> Result<Option<Content>> {
     let answer = StoreAnswer { request, status: response.status, body: response.body.as_bytes() };
     Ok(answer.content()?.map(|decoded| decoded.value))
 }
 
-/// What the answer to a PUT tells.
+/// The outcome in the response to a PUT.
 pub(super) fn put(request: &str, response: &Response) -> Result<Put> {
     StoreAnswer { request, status: response.status, body: response.body.as_bytes() }.put()
 }

@@ -14,23 +14,23 @@ use crate::proto::{
     RoomConfig, RoomName, SharedStr, Side, Storage, Wire,
 };
 
-/// Where something waits to be delivered.
+/// A queue of messages that wait to be delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Channel {
     /// From a connection's client to the room.
     Up(ConnectionId),
     /// From the room to a connection's client.
     Down(ConnectionId),
-    /// A request, which has yet to reach the room.
+    /// A request that has not reached the room yet.
     Request(RequestId),
-    /// The answer to a request.
+    /// The response to a request.
     Answer(RequestId),
 }
 
 /// A client's number, and which of its connections.
 pub(super) type End = (usize, Side);
 
-/// What arrives at a client.
+/// A message or event that arrives at a client.
 #[derive(Debug)]
 pub(super) enum Arrival {
     Opened(Side),
@@ -41,7 +41,7 @@ pub(super) enum Arrival {
     Answer(Answering, Response),
 }
 
-/// Who waits for the answer to a request.
+/// What waits for the response to a request.
 #[derive(Debug)]
 pub(super) enum Answering {
     Call(oneshot::Sender<Option<Response>>),
@@ -67,12 +67,12 @@ enum Down {
     Closed(u16),
 }
 
-/// What was sent, and when in the order of all that was.
+/// Sent messages, each with its number in the order of all sent messages.
 type Queue<T> = VecDeque<(u64, T)>;
 
 #[derive(Debug)]
 struct Connection {
-    /// Whose it is; nobody's, once it is cut.
+    /// The client's end of the connection; `None` once it is cut.
     end: Option<End>,
     up: Queue<Up>,
     down: Queue<Down>,
@@ -100,7 +100,7 @@ pub(super) struct Network {
     storage: Memory,
     connections: BTreeMap<ConnectionId, Connection>,
     requests: BTreeMap<RequestId, Request>,
-    /// The last number that was given away.
+    /// The last number that was assigned.
     last: u64,
 }
 
@@ -156,7 +156,7 @@ impl Network {
         }
     }
 
-    /// Ends a connection on the client's side. What was on its way to the room may arrive.
+    /// Ends a connection on the client's side. If `arrives`, the room still receives the messages in flight to it.
     pub(super) fn cut(&mut self, end: End, arrives: bool) {
         let (id, sent) = (self.connection(end), self.next());
         let Some(connection) = id.and_then(|id| self.connections.get_mut(&id)) else { return };
@@ -174,13 +174,13 @@ impl Network {
         self.requests.insert(id, Request { number, sent, stage: Stage::Asked { method, body }, answering });
     }
 
-    /// Takes back the oldest request of a client.
+    /// Removes and returns the oldest request of a client.
     pub(super) fn fail_request(&mut self, number: usize) -> Option<Answering> {
         let id = *self.requests.iter().find(|(_, request)| request.number == number)?.0;
         self.requests.remove(&id).map(|request| request.answering)
     }
 
-    /// Starts the room anew with what it had stored. The clients' ends have to be cut.
+    /// Restarts the room with its stored data. The caller must cut the clients' ends.
     pub(super) fn restart(&mut self) {
         self.connections.clear();
         let epoch = self.next().to_string();
@@ -201,7 +201,7 @@ impl Network {
         pending.into_iter().map(|(_, channel)| channel).collect()
     }
 
-    /// Delivers the first in a channel, and says what arrived at a client. `None` where nothing waits.
+    /// Delivers the first message in a channel, and returns what arrived at a client. `None` if the channel is empty.
     pub(super) fn deliver(&mut self, channel: Channel) -> Option<Option<(usize, Arrival)>> {
         match channel {
             Channel::Up(id) => {
@@ -246,7 +246,7 @@ impl Network {
         match up {
             Up::Connect => {
                 let mut context = self.context();
-                // Nothing here goes on by itself, so a policy that waits has not answered in time.
+                // Nothing runs in the background here, so a policy that waits counts as timed out.
                 let admitted = self.config.admit_connection(&mut context).now_or_never();
                 match admitted.unwrap_or_else(|| Err(self.config.policy_timed_out(&context))) {
                     Ok(()) => {
@@ -294,7 +294,7 @@ impl Network {
                 self.put_out(output);
             }
             let Some(commit) = self.room.commit(0) else { return };
-            // Memory stores what follows what it has, and here nobody else opens the room.
+            // The memory storage accepts every commit that follows the stored ones, and no other room opens it here.
             if self.storage.commit(&[commit]).iter().all(Result::is_ok) {
                 self.room.committed();
             }
@@ -369,7 +369,7 @@ impl Network {
     }
 }
 
-/// Opens the one room of a storage.
+/// Opens the only room of a storage.
 fn open(config: &RoomConfig, storage: &Memory, epoch: &str) -> DurableRoom {
     let name = RoomName::main("room");
     let opened = storage.open(&name, epoch, 0).unwrap_or_else(|_| Opened::new(epoch));

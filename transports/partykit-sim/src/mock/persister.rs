@@ -17,9 +17,9 @@ use crate::{
     proto::{Limits, LinkOptions, Put, Response, Side, WatchId, closed},
 };
 
-/// A persister of a [`MockRoom`], as `PartyKitPersister` is one of a real room.
+/// A persister of a [`MockRoom`], the counterpart of `PartyKitPersister`.
 ///
-/// Its futures resolve when the room has delivered what they wait for. They run on any executor.
+/// Its futures resolve once the messages that they wait for are delivered. They run on any executor.
 #[derive(Debug)]
 pub struct MockPersister(Arc<MockHost>);
 
@@ -35,7 +35,7 @@ impl MockPersister {
         Self(Arc::new(MockHost { room, number, limits: options.limits }))
     }
 
-    /// Its name, for what the network is to do to it.
+    /// Returns the id of this persister, for the network operations of [`MockRoom`].
     pub fn client(&self) -> ClientId {
         ClientId(self.0.number)
     }
@@ -135,7 +135,7 @@ impl Persister for MockPersister {
     }
 }
 
-/// As if it were closed.
+/// Dropping a persister closes it.
 impl Drop for MockPersister {
     fn drop(&mut self) {
         self.end();

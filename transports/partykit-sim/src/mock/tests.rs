@@ -23,7 +23,7 @@ fn content(values: &[(&str, u32)]) -> Content {
     content
 }
 
-/// A room that does what the original does.
+/// A room that behaves like TinyBase's.
 fn stock() -> RoomConfig {
     RoomConfig::new().with_cures(false)
 }
@@ -38,7 +38,7 @@ impl Policy for House {
     }
 }
 
-/// A room with a store, and those who have joined it.
+/// A room with a store, and the followers who have joined it.
 fn joined(config: RoomConfig, count: usize) -> (MockRoom, Vec<Follower>) {
     let room = MockRoom::new(config);
     room.hold(false);
@@ -51,7 +51,7 @@ fn joined(config: RoomConfig, count: usize) -> (MockRoom, Vec<Follower>) {
     (room, followers)
 }
 
-/// Delivers everything, and lets everybody go as far as they can.
+/// Delivers everything, and runs every follower as far as it can go.
 fn rest(room: &MockRoom, followers: &mut [Follower]) {
     loop {
         followers.iter_mut().for_each(Follower::step);
@@ -217,7 +217,7 @@ fn side(main: bool) -> Side {
     if main { Side::Main } else { Side::Ear }
 }
 
-/// Runs the operations and lets everything come to rest. What everybody was told, and what the room holds.
+/// Runs the operations until nothing is pending. Returns what every follower received, and the room's content.
 fn play(ops: &[Op]) -> (Vec<Vec<String>>, Content) {
     let (room, mut followers) = joined(stock().with_policy(House), FOLLOWERS);
     for op in ops {

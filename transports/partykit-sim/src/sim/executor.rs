@@ -1,4 +1,4 @@
-//! Tasks on one thread, and time that passes when told.
+//! An executor of tasks on one thread, with simulated time.
 
 use std::{
     collections::VecDeque,
@@ -17,14 +17,14 @@ use roommate::Runtime;
 
 use super::world::{Event, World};
 
-/// A world with the tasks that live in it. The tasks are never polled while the world is locked.
+/// A world with its tasks. The tasks are never polled while the world is locked.
 pub(super) struct Simulator {
     world: Mutex<World>,
     tasks: Mutex<Vec<Option<Task>>>,
     ready: Arc<Ready>,
 }
 
-/// [`Runtime`] for the engines. It keeps nothing alive: its engines' tasks are among what it runs.
+/// The [`Runtime`] for the engines. It holds only a weak reference, because the simulator owns the engines' tasks.
 pub(super) struct SimRuntime(Weak<Simulator>);
 
 struct Task {
@@ -62,7 +62,7 @@ impl Simulator {
         wake.wake();
     }
 
-    /// Polls until no task can go on.
+    /// Polls until no task can make progress.
     pub(super) fn run_tasks(&self) {
         loop {
             let Some(number) = lock(&self.ready.0).pop_front() else { return };
@@ -75,7 +75,7 @@ impl Simulator {
         }
     }
 
-    /// Lets time pass until a moment.
+    /// Advances the time to a moment.
     pub(super) fn run_until(&self, until: Duration) {
         loop {
             self.run_tasks();

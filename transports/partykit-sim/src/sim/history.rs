@@ -1,93 +1,93 @@
-//! What happens in a simulation: plain data, to be drawn, shrunk, printed and read again.
+//! The input of a simulation: plain data, which can be drawn at random, shrunk, printed and parsed.
 
 use super::random::Random;
 
 mod text;
 
-/// Everything that decides a simulation.
+/// A complete description of a simulation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {
-    /// Whose clients, on whose server.
+    /// The kinds of clients and server.
     pub pair: Pair,
-    /// How many clients there are.
+    /// The number of clients.
     pub clients: u8,
-    /// Decides latencies, back-offs and what a cut connection still carries.
+    /// The seed of latencies, back-offs and what a cut connection still delivers.
     pub seed: u64,
-    /// One bit a client: it has content of its own before it joins.
+    /// One bit for each client: whether it has content of its own before it joins.
     pub with_content: u8,
-    /// One bit a client: it joins at the beginning.
+    /// One bit for each client: whether it joins at the beginning.
     pub joined: u8,
-    /// What happens, in order.
+    /// The steps, in order.
     pub steps: Vec<Step>,
 }
 
-/// Something that happens, and how long after what happened before.
+/// An operation, and its delay after the operation before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Milliseconds since the step before.
     pub after: u16,
-    /// What.
+    /// The operation.
     pub op: Op,
 }
 
-/// Something that happens; the first number is the client to which it does.
+/// An operation. The first number is the client that it applies to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
-    /// It makes a transaction of these.
+    /// The client makes a transaction of these.
     Edit(u8, Vec<Leaf>),
-    /// Its connections end, and both ends get to know when what still arrives has arrived.
+    /// The client's connections are cut, and both ends notice once the remaining messages have arrived.
     Cut(u8, Which),
-    /// Its connections fall silent, and nobody is told.
+    /// The client's connections become silent, and neither end notices.
     Freeze(u8, Which),
-    /// Its network goes: connections fall silent, attempts and requests fail.
+    /// The client's network goes down: connections become silent, attempts and requests fail.
     Offline(u8),
-    /// Its network comes back.
+    /// The client's network comes back.
     Online(u8),
-    /// From now on what it sends takes this much longer, in milliseconds.
+    /// From now on messages from the client take this much longer, in milliseconds.
     SlowUp(u8, u16),
-    /// From now on what it is sent takes this much longer, in milliseconds.
+    /// From now on messages to the client take this much longer, in milliseconds.
     SlowDown(u8, u16),
-    /// Its next request fails. Whether the server gets it all the same.
+    /// The client's next request fails. The flag is whether the server receives it all the same.
     FailRequest(u8, bool),
-    /// It calls `start_auto_persisting`: it joins, if it has not.
+    /// The client calls `start_auto_persisting`, and so joins, if it has not yet.
     Start(u8),
-    /// It calls `start_auto_load`.
+    /// The client calls `start_auto_load`.
     StartLoad(u8),
-    /// It calls `start_auto_save`.
+    /// The client calls `start_auto_save`.
     StartSave(u8),
-    /// It calls `stop_auto_load`.
+    /// The client calls `stop_auto_load`.
     StopLoad(u8),
-    /// It calls `stop_auto_save`.
+    /// The client calls `stop_auto_save`.
     StopSave(u8),
-    /// It calls `load`.
+    /// The client calls `load`.
     Load(u8),
-    /// Its stream of notices ends. A stock client has none.
+    /// The client's stream of notices ends. A stock client has none.
     EndStream(u8),
-    /// The server dies. What it had not committed is gone.
+    /// The server crashes. Uncommitted data is lost.
     Crash,
-    /// The server dies, and everything that it ever stored is gone, as with one whose rooms are in memory. In no history that
-    /// is drawn at random.
+    /// The server crashes, and all its stored data is lost, as with a server whose rooms are in memory. Random
+    /// histories do not contain this.
     Forget,
-    /// The server runs again.
+    /// The server restarts.
     Restart,
-    /// The server's storage fails the next commit. Whether it is stored all the same.
+    /// The server's storage fails the next commit. The flag is whether the commit is stored all the same.
     FailCommit(bool),
-    /// From now on the server refuses this; 0 is nothing.
+    /// From now on the server refuses what this rule says; 0 refuses nothing.
     Policy(u8),
 }
 
-/// Which of a client's connections.
+/// A selection of a client's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// All.
+    /// All connections.
     Both,
-    /// The one that sends.
+    /// The main connection, which sends.
     Main,
-    /// The one that only listens. A stock client has none.
+    /// The ear, the connection that only listens. A stock client has none.
     Ear,
 }
 
-/// One assignment of a transaction. Each set writes a value that nobody else writes.
+/// One write of a transaction. Each set writes a unique value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leaf {
     /// Sets a cell of table, row, cell, each 0 or 1.
@@ -104,42 +104,43 @@ pub enum Leaf {
     DelValue(u8),
 }
 
-/// Whose clients, on whose server.
+/// The kind of a simulation's clients, and the kind of its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Pair {
-    /// Whose clients.
+    /// The kind of the clients.
     pub clients: Clients,
-    /// Whose server.
+    /// The kind of the server.
     pub server: Server,
 }
 
-/// Whose clients.
+/// The kind of a simulation's clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Clients {
-    /// This crate's, with the real `Engine` and `Store`; they speak the extended dialect with a server that does.
+    /// This project's clients, with the real `Engine` and `Store`. They speak the extended dialect with a server that
+    /// supports it.
     Ours,
-    /// The same, told to speak the stock dialect only.
+    /// The same clients, configured to speak the stock dialect only.
     Plain,
     /// Doubles of TinyBase's persister on PartySocket.
     Stock,
-    /// The first, third and fifth are ours, the others stock.
+    /// The first, third and fifth client are this project's, the others stock.
     Mixed,
 }
 
-/// Whose server.
+/// The kind of a simulation's server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Server {
-    /// The [`Room`](crate::proto::Room) as it is by default.
+    /// The [`Room`](crate::proto::Room) with its default configuration.
     Ours,
-    /// The `Room` as TinyBase's server would have it.
+    /// The `Room`, configured to behave like TinyBase's server.
     Stock,
 }
 
-/// The most clients that a history has.
+/// The largest number of clients in a history.
 pub const MAX_CLIENTS: u8 = 5;
 
 impl Pair {
-    /// All of them.
+    /// All pairs.
     pub const ALL: [Self; 7] = [
         Self { clients: Clients::Ours, server: Server::Ours },
         Self { clients: Clients::Ours, server: Server::Stock },
@@ -147,11 +148,11 @@ impl Pair {
         Self { clients: Clients::Stock, server: Server::Stock },
         Self { clients: Clients::Mixed, server: Server::Ours },
         Self { clients: Clients::Mixed, server: Server::Stock },
-        // On a stock server they are no different from ours.
+        // On a stock server, `Plain` clients are no different from `Ours`.
         Self { clients: Clients::Plain, server: Server::Ours },
     ];
 
-    /// Whether the client of this number is ours.
+    /// Whether the client with this number is this project's.
     pub fn is_ours(self, client: u8) -> bool {
         match self.clients {
             Clients::Ours | Clients::Plain => true,
@@ -160,14 +161,14 @@ impl Pair {
         }
     }
 
-    /// Whether our clients speak the extended dialect with a server that does.
+    /// Whether this project's clients speak the extended dialect with a server that supports it.
     pub(super) fn extends(self) -> bool {
         self.clients != Clients::Plain
     }
 }
 
 impl Leaf {
-    /// One bit for each place that it decides, of two tables of two rows of two cells, and two values.
+    /// One bit for each cell or value that the leaf writes, of two tables of two rows of two cells, and two values.
     pub(super) fn covers(self) -> u16 {
         match self {
             Self::SetCell(t, r, c) | Self::DelCell(t, r, c) => 1 << (t * 4 + r * 2 + c),
@@ -179,7 +180,7 @@ impl Leaf {
 }
 
 impl History {
-    /// The history that `seed` decides, of 2 or 1 to `clients` clients and up to `steps` steps.
+    /// Draws the history of `seed`, with 2 or 1 to `clients` clients and up to `steps` steps.
     pub fn random(pair: Pair, seed: u64, clients: std::ops::RangeInclusive<u8>, steps: u16) -> Self {
         let mut random = Random::new(seed);
         let (least, most) = (*clients.start(), *clients.end());
@@ -193,7 +194,7 @@ impl History {
         Self { pair, clients, seed, with_content, joined, steps }
     }
 
-    /// A history out of any bytes.
+    /// Makes a history from any bytes.
     pub fn from_bytes(pair: Pair, bytes: &[u8]) -> Self {
         let mut bytes = bytes.iter().copied();
         let mut draw = |bound: u32| {
@@ -215,7 +216,7 @@ impl History {
 }
 
 impl Step {
-    /// `calm`: from 0, where much goes wrong, to 3, where nothing does.
+    /// Draws an operation. `calm` is from 0, where much goes wrong, to 3, where nothing does.
     fn draw(clients: u8, calm: u32, draw: &mut impl FnMut(u32) -> u32) -> Self {
         let after = match draw(8) {
             0..=2 => 0,
@@ -228,12 +229,12 @@ impl Step {
 }
 
 impl Op {
-    /// The client to which it happens.
+    /// Returns the client that the operation applies to.
     pub fn client(&self) -> Option<u8> {
         self.clone().client_mut().copied()
     }
 
-    /// The client to which it happens, to be changed.
+    /// Returns the client that the operation applies to, for modification.
     pub fn client_mut(&mut self) -> Option<&mut u8> {
         match self {
             Self::Edit(client, _)

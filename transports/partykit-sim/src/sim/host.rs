@@ -1,4 +1,4 @@
-//! The server: the real `Room`, its storage, and what a crash leaves.
+//! The server: the real `Room`, its storage, and what remains after a crash.
 
 use std::{
     collections::BTreeMap,
@@ -30,32 +30,32 @@ pub(super) struct Host {
     storage: Memory,
     name: RoomName,
     is_up: bool,
-    /// `None`: it is down, or has evicted the room, or could not store something of it.
+    /// `None` if the server is down, has evicted the room, or failed to store a commit of the room.
     room: Option<DurableRoom>,
-    /// What is being stored.
+    /// The commit that is being stored.
     commit: Option<(u64, Commit)>,
-    /// Who offered which value by request. Others are named by the records.
+    /// The client that offered each value by request. The records name the authors of other values.
     offers: BTreeMap<usize, usize>,
-    /// What is stored.
+    /// The stored content.
     held: Content,
     commits: u64,
-    /// The next commits fail; whether they are stored all the same.
+    /// The faults of the next commits. Each is whether the failed commit is stored all the same.
     faults: Vec<bool>,
-    /// A tick is scheduled.
+    /// Whether a tick is scheduled.
     ticks: bool,
     /// How often the room was opened.
     openings: u64,
-    /// Tells the epochs of a server that lost everything from those before.
+    /// Distinguishes the epochs of a server that lost everything from those before the loss.
     losses: u64,
     random: Random,
 }
 
-/// How much time passes between two of a room's ticks.
+/// The time between two of a room's ticks.
 const TICK: Duration = Duration::from_secs(5);
-/// The log is kept for so long, so that some clients come back after it is gone.
+/// How long the log is stored. It is short, so that some clients reconnect after their entries are gone.
 const HISTORY: Duration = Duration::from_secs(10);
 
-/// Refuses what its rules say, which may change.
+/// A policy that refuses what its rules say. The rules may change.
 #[derive(Debug)]
 struct Rules(Arc<AtomicU8>);
 
@@ -80,25 +80,25 @@ impl Host {
         }
     }
 
-    /// Runs again with what was committed, if it does not.
+    /// Restarts a stopped server with its committed data.
     pub(super) fn restart(&mut self) {
         self.is_up = true;
     }
 
-    /// Loses everything that was not committed. Whether it ran.
+    /// Stops the server and loses all uncommitted data. Returns whether it was running.
     pub(super) fn crash(&mut self) -> bool {
         self.drop_room();
         std::mem::take(&mut self.is_up)
     }
 
-    /// Loses what was committed as well. It does not run.
+    /// Loses the committed data as well. The server must not be running.
     pub(super) fn forget(&mut self) {
         self.storage = Memory::new();
         self.held = Content::new();
         self.losses += 1;
     }
 
-    /// From now on a commit fails; whether it is stored all the same.
+    /// Makes the next commit fail. `is_stored` is whether the commit is stored all the same.
     pub(super) fn fail_commit(&mut self, is_stored: bool) {
         self.faults.push(is_stored);
     }
@@ -112,7 +112,7 @@ impl Host {
         self.rules.store(rules, Ordering::Relaxed);
     }
 
-    /// The room's content, if the server runs and a store was ever made.
+    /// Returns the room's content, if the server is running and a store was ever created.
     pub(super) fn content(&mut self) -> Option<Content> {
         let room = self.open()?.room();
         room.exists().then(|| room.content().clone())
@@ -126,7 +126,7 @@ impl Host {
         self.room.as_ref().is_some_and(|room| room.room().wants_ticks())
     }
 
-    /// The room, which is opened if it is not; `None` while the server is down.
+    /// Returns the room, and opens it if necessary; `None` while the server is down.
     fn open(&mut self) -> Option<&mut DurableRoom> {
         if self.room.is_none() && self.is_up {
             let epoch = format!("{}.{}", self.losses, self.openings);
@@ -145,7 +145,7 @@ impl Host {
         self.commit = None;
     }
 
-    /// Evicts the room, now and then, if nobody is connected and everything is stored.
+    /// Evicts the room, occasionally, if no client is connected and everything is stored.
     fn evict(&mut self) {
         let is_unused = |room: &DurableRoom| room.room().is_idle() && room.is_settled();
         if self.room.as_ref().is_some_and(is_unused) && self.random.is_one_in(2) {
@@ -154,9 +154,9 @@ impl Host {
     }
 }
 
-/// How the room of a server is set up. The stock server is the one without anything that TinyBase's has not.
+/// The configuration of a server's room. The stock server lacks everything that TinyBase's server lacks.
 fn config(server: Server, rules: &Arc<AtomicU8>) -> RoomConfig {
-    // Small, so that rooms are opened from snapshots and what came after.
+    // The threshold is small, so that rooms are opened from snapshots and the commits after them.
     let config = RoomConfig::new().with_policy(Rules(rules.clone())).with_snapshot_after(600);
     match server {
         Server::Ours => config,
@@ -189,7 +189,7 @@ impl World {
         // A connection ends with its room.
         let Some(room) = &mut self.host.room else { return };
         self.trace.note(self.now, "server hears", conn as u64, frame);
-        // Ours makes a store of them.
+        // This project's server creates a store from them.
         let is_judged = room.room().exists() || self.host.server == Server::Ours;
         if is_judged && let Some(changes) = changes_in(frame) {
             lock(&self.ledger).received(values_of(&changes));
@@ -237,14 +237,14 @@ impl World {
         self.put_out();
     }
 
-    /// The storage is done with what it was handed.
+    /// Handles the end of a commit in the storage.
     pub(super) fn committed(&mut self, number: u64) {
         let Some((_, commit)) = self.host.commit.take_if(|(pending, _)| *pending == number) else { return };
         self.store(commit);
         self.put_out();
     }
 
-    /// Stores a commit, or fails to: then the room is gone, and with it its connections.
+    /// Stores a commit. If that fails, the room is gone, and its connections end.
     fn store(&mut self, commit: Commit) {
         let fault = self.host.faults.pop();
         let outcome = match fault {
@@ -260,7 +260,7 @@ impl World {
         }
     }
 
-    /// Counts the values that a commit has changed, by those who asked for that.
+    /// Counts the values that a commit has changed, by the clients that requested the changes.
     fn note_stored(&mut self, commit: &Commit) {
         let mut ledger = lock(&self.ledger);
         for record in &commit.records {
@@ -287,7 +287,7 @@ impl World {
         }
     }
 
-    /// The room could not be stored: its connections end, and its requests are not answered.
+    /// Handles a room that could not be stored: its connections end, and its requests get no response.
     fn room_failed(&mut self) {
         let Some(room) = self.host.room.take() else { return };
         self.host.drop_room();
@@ -303,7 +303,7 @@ impl World {
         }
     }
 
-    /// Does what the room wants done, in order.
+    /// Carries out the room's outputs, in order.
     fn put_out(&mut self) {
         loop {
             while let Some(output) = self.host.room.as_mut().and_then(DurableRoom::poll) {
@@ -359,7 +359,7 @@ impl World {
         }
     }
 
-    /// The storage has read what a client missed.
+    /// Handles the entries that the storage has read for a client that missed them.
     pub(super) fn recalled(&mut self, connection: ConnectionId, after: u64, max_bytes: usize) {
         let Some(room) = &mut self.host.room else { return };
         let commits = self.host.storage.log(room.name(), after, max_bytes).unwrap_or_default();
@@ -367,7 +367,7 @@ impl World {
         self.put_out();
     }
 
-    /// Some time has passed.
+    /// Handles the passing of time.
     pub(super) fn server_ticks(&mut self) {
         self.host.ticks = false;
         if let Some(room) = &mut self.host.room {
@@ -377,7 +377,7 @@ impl World {
     }
 }
 
-/// The changes that a frame of either dialect asks for.
+/// Returns the changes that a frame of either dialect requests.
 fn changes_in(frame: &str) -> Option<Changes> {
     match Dialect::default().decode_client(frame) {
         Some(Ok(Decoded { value: ClientMessage::Change { changes, .. }, .. })) => Some(changes),
@@ -392,7 +392,7 @@ fn context(method: &str) -> Context {
     context
 }
 
-/// Bits of the rules. Each refuses one thing.
+/// The rules are bits. Each refuses one kind of change.
 impl Rules {
     fn refuse(&self, bit: u8) -> bool {
         self.0.load(Ordering::Relaxed) & 1 << bit != 0
@@ -439,7 +439,7 @@ impl Policy for Rules {
     }
 }
 
-/// Whether an answer says that the request was done.
+/// Whether a response reports success.
 pub(super) fn is_success(response: &Response) -> bool {
     (200..300).contains(&response.status)
 }

@@ -1,4 +1,4 @@
-//! What became of every edit.
+//! The outcome of every edit. A *place* is one of the cells and values that histories write.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -6,36 +6,36 @@ use roommate::{Cell, Changes, Content};
 
 use super::history::Leaf;
 
-/// Every value that was ever written. Each is written once, so that it is known wherever it turns up.
+/// Every value that was ever written. Each is written once, so it is recognized wherever it appears.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     writes: Vec<Write>,
     /// For each client, one bit for each place that it wrote last and never sent.
     unsent: Vec<u16>,
-    /// Who deleted which value from its store.
+    /// The deletions: which client deleted which value from its store.
     deletions: Vec<(u8, usize)>,
-    /// For each client, one bit for each place of which it was told that a deletion was refused.
+    /// For each client, one bit for each place at which a deletion was reported as refused.
     kept: Vec<u16>,
-    /// The server lost everything once.
+    /// The server has lost all its data at least once.
     has_forgotten: bool,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Write {
     pub(super) client: u8,
-    /// The place: one bit.
+    /// The place, as one bit.
     pub(super) place: u16,
-    /// It was there before its client joined, so that it is no edit.
+    /// The value was in the store before its client joined, so it is not an edit.
     pub(super) is_initial: bool,
-    /// Its client wrote the same place again.
+    /// The client wrote the same place again.
     pub(super) is_overwritten: bool,
-    /// It reached the room while the room had a store to write it to, or would make one of it.
+    /// The value reached the room while the room had a store to write it to, or would create one from it.
     pub(super) is_received: bool,
     /// How often the server stored it.
     pub(super) committed: u16,
-    /// How often because its client asked for it.
+    /// How often the server stored it because its client requested that.
     pub(super) made: u16,
-    /// How often its client was told that it was refused.
+    /// How often it was reported to its client as refused.
     pub(super) refused: u16,
 }
 
@@ -45,7 +45,7 @@ impl Ledger {
         Self { writes: Vec::new(), unsent: places(), deletions: Vec::new(), kept: places(), has_forgotten: false }
     }
 
-    /// A client writes a place. Returns what.
+    /// Records that a client writes a place. Returns the value to write.
     pub(super) fn write(&mut self, client: u8, leaf: Leaf, is_initial: bool) -> Option<Cell> {
         let place = leaf.covers();
         for write in self.writes.iter_mut().filter(|write| write.client == client && write.place & place != 0) {
@@ -69,7 +69,7 @@ impl Ledger {
         Some(Cell::from(self.writes.len() as u32))
     }
 
-    /// A client deletes from what its store shows.
+    /// Records that a client deletes data that its store shows.
     pub(super) fn delete(&mut self, client: u8, leaf: Leaf, shown: &Content) {
         if matches!(leaf, Leaf::SetCell(..) | Leaf::SetValue(_)) {
             return;
@@ -79,14 +79,14 @@ impl Ledger {
         self.deletions.extend(gone.filter_map(|(_, cell)| Some((client, number(cell)?))));
     }
 
-    /// Takes down that a client's transaction was or will be sent, or never will be.
+    /// Records whether a client's transaction was or will be sent, or never will be.
     pub(super) fn sent(&mut self, client: u8, changes: &Changes, is_sent: bool) {
         let places = places_of(changes, |_| true);
         let unsent = &mut self.unsent[usize::from(client)];
         *unsent = if is_sent { *unsent & !places } else { *unsent | places };
     }
 
-    /// The room has got changes to judge.
+    /// Records that the room has received changes.
     pub(super) fn received<'a>(&mut self, cells: impl Iterator<Item = &'a Cell>) {
         for cell in cells {
             if let Some(write) = self.find(cell) {
@@ -100,7 +100,8 @@ impl Ledger {
         self.unsent[usize::from(client)]
     }
 
-    /// The server stored a value because this client asked for it, which need not be the one that wrote it.
+    /// Records that the server stored a value because this client requested it. Another client may have written the
+    /// value.
     pub(super) fn committed(&mut self, author: usize, cell: &Cell) {
         if let Some(write) = self.find(cell) {
             write.committed += 1;
@@ -108,19 +109,19 @@ impl Ledger {
         }
     }
 
-    /// The server lost everything. What is made of a value from now on is made the first time.
+    /// Records that the server lost all its data. Values that it stores from now on count as stored for the first time.
     pub(super) fn forgotten(&mut self) {
         self.has_forgotten = true;
         self.writes.iter_mut().for_each(|write| write.made = 0);
     }
 
-    /// Whether what was told as refused cannot also have been made. A server that has lost everything may have refused what
-    /// the next one takes.
+    /// Whether a value that was reported as refused cannot also have been stored. A server that has lost everything may
+    /// have refused data that it accepts after the loss.
     pub(super) fn tells_refusals(&self) -> bool {
         !self.has_forgotten
     }
 
-    /// A client was told that this was refused.
+    /// Records that these changes were reported to a client as refused.
     pub(super) fn refused(&mut self, client: u8, changes: &Changes) {
         self.kept[usize::from(client)] |= places_of(changes, |cell| cell.is_none());
         for cell in values_of(changes) {
@@ -134,7 +135,7 @@ impl Ledger {
         (1..).zip(&self.writes)
     }
 
-    /// How many values a content has that nobody wrote there.
+    /// Returns how many values of a content no client wrote at that place.
     pub(super) fn invented(&self, content: &Content) -> u64 {
         let is_written = |place: u16, cell: &Cell| {
             number(cell).and_then(|number| self.writes.get(number)).is_some_and(|write| write.place == place)
@@ -142,10 +143,11 @@ impl Ledger {
         cells_of(content).filter(|(place, cell)| !is_written(*place, cell)).count() as u64
     }
 
-    /// How many values a client deleted that the room holds all the same, though it was not told that it may not.
+    /// Returns how many values a client deleted that the room still holds, although no refusal of the deletion was
+    /// reported.
     pub(super) fn undone(&self, client: u8, held: &Content) -> u64 {
         let deleted = |number: usize, place: u16| {
-            // One that was stored twice came back by itself.
+            // A value that was stored twice was restored by the second write.
             self.deletions.contains(&(client, number))
                 && self.kept[usize::from(client)] & place == 0
                 && self.writes[number].committed == 1
@@ -223,7 +225,7 @@ fn bit(id: &str) -> u8 {
     u8::from(id != "0")
 }
 
-/// Where in the ledger a written value stands.
+/// The position of a written value in the ledger.
 pub(super) fn number(cell: &Cell) -> Option<usize> {
     let number = cell.as_f64()?;
     (number >= 1.0).then(|| number as usize - 1)

@@ -1,4 +1,5 @@
-//! Connections and requests: order within each, none between them, and what goes wrong.
+//! The simulated network: connections, requests and their failures. Order is preserved within a connection, but not
+//! between connections.
 
 use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
@@ -15,11 +16,11 @@ pub(super) struct Conn {
     pub(super) side: Side,
     up: Pipe<Up>,
     down: Pipe<Down>,
-    /// The client has not given it up.
+    /// Whether the client has not given the connection up.
     pub(super) client_has: bool,
-    /// The client's socket is open.
+    /// Whether the client's socket is open.
     pub(super) is_open: bool,
-    /// The room has it.
+    /// Whether the room has the connection.
     pub(super) server_has: bool,
     random: Random,
 }
@@ -27,68 +28,68 @@ pub(super) struct Conn {
 /// One direction of a connection.
 struct Pipe<T> {
     queue: VecDeque<T>,
-    /// When the last in it arrives.
+    /// When the last message in it arrives.
     last: Duration,
     base: Duration,
-    /// What is written from now on is lost.
+    /// Whether everything written from now on is lost.
     broken: bool,
 }
 
-/// What goes to the server.
+/// A message to the server.
 pub(super) enum Up {
     Connect,
     Frame(Arc<str>),
-    /// The payload comes back in a pong; none is the heartbeat's.
+    /// The payload is returned in a pong. The heartbeat's pings have none.
     Ping(Option<CheckId>),
     /// The answer to the server's ping.
     Pong(u64),
     End,
 }
 
-/// What goes to the client.
+/// A message to the client.
 pub(super) enum Down {
     Opened,
-    /// The connection was not to be.
+    /// The attempt to connect failed.
     Failed,
     Frame(Arc<str>),
     Pong(Option<CheckId>),
-    /// What the answer is to carry.
+    /// A ping with the number that the pong returns.
     Ping(u64),
-    /// With the close code.
+    /// The end of the connection, with the close code.
     End(u16),
 }
 
 /// The close code of a connection that ends without one.
 pub(super) const ABNORMAL: u16 = 1006;
 
-/// An HTTP request under way.
+/// A pending HTTP request.
 pub(super) struct Request {
     pub(super) peer: usize,
     pub(super) method: &'static str,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: String,
-    /// The room has it, and has not answered.
+    /// Whether the room has received the request and not responded yet.
     pub(super) is_at_server: bool,
     pub(super) answering: Answering,
     pub(super) response: Option<Response>,
-    /// The answer does not get through.
+    /// Whether the response is lost.
     loses_answer: bool,
 }
 
-/// Who asked.
+/// The origin of a request.
 pub(super) enum Answering {
     Call(futures_channel::oneshot::Sender<Option<Response>>),
     Check(CheckId),
-    /// The watch, and which connection of it, that waits to know what the server speaks.
+    /// The watch and its connection that wait for the server's dialect.
     Greeting(Asking),
     Stock,
 }
 
 /// How long an attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
-/// How long a server keeps a connection that is silent.
+/// How long a server waits before it closes a silent connection.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a request may go without an answer.
+/// How long a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl<T> Pipe<T> {
@@ -96,8 +97,8 @@ impl<T> Pipe<T> {
         Self { queue: VecDeque::new(), last: Duration::ZERO, base: random.millis(1, 40), broken: false }
     }
 
-    /// Loses a part of what is on its way, from the end. What is broken has lost its part: what tells of that comes last in
-    /// it, and is not lost.
+    /// Loses some of the messages in flight, from the end. A broken pipe has lost its part already: the last message in
+    /// it reports the break, and is not lost.
     fn lose(&mut self, random: &mut Random) {
         if self.broken {
             return;
@@ -115,7 +116,7 @@ impl Conn {
         !(frames_up || frames_down && self.client_has || is_forgotten)
     }
 
-    /// Whether both ends have what the other thinks they have.
+    /// Whether both ends agree on the state of the connection.
     pub(super) fn is_whole(&self) -> bool {
         !self.up.broken && !self.down.broken
     }
@@ -123,7 +124,7 @@ impl Conn {
 
 /// Connections.
 impl World {
-    /// A new attempt to connect.
+    /// Begins an attempt to connect.
     pub(super) fn dial(&mut self, peer: usize, side: Side) -> usize {
         let conn = self.conns.len();
         let mut random = Random::labelled(self.seed, (conn as u64) << 8 | 1);
@@ -194,14 +195,14 @@ impl World {
         }
     }
 
-    /// The client gives a connection up, and says goodbye.
+    /// Gives up a connection on the client's side, and sends a close frame.
     pub(super) fn hang_up(&mut self, conn: usize) {
         self.conns[conn].client_has = false;
         self.conns[conn].is_open = false;
         self.send_up(conn, Up::End);
     }
 
-    /// Cuts connections: a part of what is on its way arrives, and then both ends know.
+    /// Cuts connections: some of the messages in flight arrive, and then both ends notice.
     pub(super) fn cut(&mut self, peer: usize, which: Which) {
         for conn in self.conns_of(peer, which) {
             let it = &mut self.conns[conn];
@@ -220,7 +221,7 @@ impl World {
         }
     }
 
-    /// Both ends of a frozen connection learn that it is gone.
+    /// Makes both ends of a frozen connection notice that it is gone.
     pub(super) fn thaw(&mut self, peer: usize) {
         for conn in self.conns_of(peer, Which::Both) {
             let it = &mut self.conns[conn];
@@ -234,7 +235,7 @@ impl World {
         }
     }
 
-    /// Everybody loses their connection to a server that died.
+    /// Cuts all connections to a server that crashed.
     pub(super) fn crash(&mut self) {
         if !self.host.crash() {
             return;
@@ -266,7 +267,7 @@ impl World {
         self.schedule(self.now + SERVER_TIMEOUT, Event::ServerTimeout(conn));
     }
 
-    /// The connections that either end still has.
+    /// Returns the connections that at least one end still has.
     fn conns_of(&self, peer: usize, which: Which) -> Vec<usize> {
         let is_meant = |side| match which {
             Which::Both => true,
@@ -340,7 +341,7 @@ impl World {
         let text = response.as_ref().map_or("failed", |response| response.body.as_str());
         self.trace.note(self.now, request.method, peer as u64, text);
         match (request.answering, &mut self.peers[peer].client) {
-            // Whoever asked may be gone.
+            // The call may have been dropped.
             (Answering::Call(call), _) => drop(call.send(response)),
             (Answering::Check(check), Client::Ours(_)) => self.ours_checked(peer, check, response),
             (Answering::Greeting(asking), Client::Ours(_)) => self.ours_greeted(peer, asking, response),
@@ -350,14 +351,14 @@ impl World {
     }
 }
 
-/// Mostly short, now and then long.
+/// Draws a delay: mostly short, occasionally long.
 fn delay(base: Duration, random: &mut Random) -> Duration {
     let jitter = random.millis(0, 10);
     let spike = if random.is_one_in(24) { random.millis(20, 900) } else { Duration::ZERO };
     base + jitter + spike
 }
 
-/// Takes what is not needed any more out of a simulation that lasts.
+/// Removes state that a long simulation does not need any more.
 impl World {
     pub(super) fn take_trace(&mut self) -> super::trace::Trace {
         mem::replace(&mut self.trace, super::trace::Trace::new(false))

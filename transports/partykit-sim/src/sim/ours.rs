@@ -1,4 +1,5 @@
-//! Our client: the real `Engine`, `Store` and `RoomClient`, with a persister that is simulated only where the real one does I/O.
+//! This project's client: the real `Engine`, `Store` and `RoomClient`, with a persister that is simulated only where
+//! the real one does I/O.
 
 use std::{task::Waker, time::Duration};
 
@@ -20,18 +21,18 @@ mod persister;
 
 pub(super) use persister::SimPersister;
 
-/// What the persister, its stream and the network share of one client.
+/// The state of one client, which the persister, its stream and the network share.
 pub(super) struct Ours {
     hosted: Hosted,
     decoder: Decoder,
-    /// It speaks the extended dialect with a server that does.
+    /// Whether it speaks the extended dialect with a server that supports it.
     pub(super) extends: bool,
-    /// When a tick is scheduled.
+    /// The time of the scheduled tick, if any.
     tick_at: Option<Duration>,
 }
 
 impl Ours {
-    /// A client without a watch. One that is `tight` splits changes, and has room for few.
+    /// Creates a client without a watch. A `tight` client splits changes, and has a small queue.
     pub(super) fn new(number: u8, tight: bool, extends: bool) -> Self {
         let (mut link, mut session, mut notices) = (LinkOptions::default(), SessionOptions::default(), 1024);
         if tight {
@@ -47,13 +48,13 @@ impl Ours {
         Self { hosted: Hosted::new(client), decoder, extends, tick_at: None }
     }
 
-    /// Whether it waits for nothing but time without an end.
+    /// Whether the client is idle.
     pub(super) fn is_quiet(&self) -> bool {
         self.hosted.client.is_quiet()
     }
 }
 
-/// What happens to the client.
+/// The client's events.
 impl World {
     pub(super) fn ours_opened(&mut self, peer: usize, side: Side) {
         self.act(peer, |ours, now| ours.hosted.client.opened(side, now));
@@ -80,7 +81,7 @@ impl World {
         self.act(peer, |ours, now| ours.hosted.client.checked(check, answer, now));
     }
 
-    /// The server answered for its dialect, or could not.
+    /// Handles the server's response to the question for its dialect, or the failure of that request.
     pub(super) fn ours_greeted(&mut self, peer: usize, asking: Asking, response: Option<Response>) {
         let spoken = response.ok_or_else(|| unavailable("HEAD")).and_then(|response| {
             let says = response.headers.iter().find(|(name, _)| name == DIALECT_HEADER);
@@ -89,7 +90,7 @@ impl World {
         self.act(peer, |ours, now| ours.hosted.client.answered(asking, spoken, now));
     }
 
-    /// The stream of notices ends, after those that wait.
+    /// Ends the stream of notices, after the queued ones.
     pub(super) fn end_stream(&mut self, peer: usize) {
         self.act(peer, |ours, _| ours.hosted.client.end_notices());
     }
@@ -101,7 +102,7 @@ impl World {
         });
     }
 
-    /// Does something to a client, and what follows from that.
+    /// Acts on a client, and carries out its outputs.
     fn act<T: Default>(&mut self, peer: usize, act: impl FnOnce(&mut Ours, Duration) -> T) -> T {
         let now = self.now;
         let Client::Ours(ours) = &mut self.peers[peer].client else { return T::default() };

@@ -1,71 +1,73 @@
-//! How a simulation ended, and what is promised of that.
+//! The outcome of a simulation, and the promises about it.
 
 use std::ops::AddAssign;
 
 use super::history::{Clients, Pair, Server};
 
-/// How one simulation ended.
+/// The outcome of one simulation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Of our clients and of stock clients.
+    /// The outcome for this project's clients.
     pub ours: Fates,
-    /// Of stock clients.
+    /// The outcome for stock clients.
     pub stock: Fates,
-    /// A number that everything that happened decides.
+    /// A hash of everything that happened.
     pub hash: u64,
 }
 
-/// How the clients of one kind ended.
+/// The outcome for the clients of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fates {
-    /// Clients whose store is not what the room holds.
+    /// Clients whose store differs from the room's content.
     pub apart: u64,
-    /// Of these, clients that differ only where they wrote last and never sent it: beyond any server.
+    /// Of these, clients that differ only in cells and values that they wrote last and never sent. No server can
+    /// prevent that.
     pub apart_unsent: u64,
-    /// Of these, others that differ only there, or in what they were told while they did not listen (`stop_auto_load`), and
-    /// the load with which they began to listen again failed or was skipped, since they were saving. The original calls
-    /// itself loading automatically then, and asks for nothing: beyond any server as well.
+    /// Of these, other clients that differ only there, or in data that the room sent while they did not listen
+    /// (`stop_auto_load`), if the load at the next `start_auto_load` failed or was skipped because of a save.
+    /// TinyBase's client then reports that it loads automatically, and requests nothing. No server can prevent that
+    /// either.
     pub apart_unheard: u64,
-    /// Clients that did not come to rest.
+    /// Clients that still had work pending at the end.
     pub restless: u64,
-    /// Values that were written, those before joining not counted.
+    /// Values that were written, not counting those written before joining.
     pub edits: u64,
     /// Of the edits, those that the server stored.
     pub confirmed: u64,
-    /// Those that the server did not store, and of which the client was told that.
+    /// Edits that the server did not store, and that the client was notified of as refused.
     pub refused: u64,
-    /// Those that were neither stored nor refused aloud, but that their own client overwrote.
+    /// Edits that were neither stored nor reported as refused, but that their own client overwrote.
     pub overwritten: u64,
-    /// Those that are still listed as unconfirmed.
+    /// Edits that are still listed as unconfirmed.
     pub unconfirmed: u64,
-    /// Those of which nothing was heard, or only that they were refused when the server had never got them.
+    /// Edits whose outcome was not reported, or that were reported as refused although the server never received them.
     pub lost: u64,
-    /// Values that were deleted and that the room holds all the same, without a word that they may not be deleted.
+    /// Values that were deleted and that the room still holds, although no refusal of the deletion was reported.
     pub undone: u64,
-    /// Those that the server stored more than once.
+    /// Edits that the server stored more than once.
     pub twice: u64,
-    /// Those that the server stored, and of which the client was told that it did not.
+    /// Edits that the server stored, but that the client was notified of as refused.
     pub misreported: u64,
-    /// Values in a store, at any moment looked at, that nobody wrote.
+    /// Values that were in a store at any inspected moment although no client wrote them.
     pub invented: u64,
 }
 
-/// What is promised of a pair.
+/// A promise about a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Promise {
-    /// Our clients end equal to the room, and lose and invent nothing.
+    /// This project's clients end equal to the room, and lose and invent nothing.
     Converges,
-    /// That, nothing takes effect twice, and what is reported as refused is.
+    /// The same, and nothing takes effect twice, and what is reported as refused was refused.
     Once,
-    /// Stock clients end equal to the room, but where they never sent what they wrote, or were told what holds while they did
-    /// not listen and did not load it.
+    /// Stock clients end equal to the room, except for data that they wrote and never sent, or that the room sent while
+    /// they did not listen and that they did not load.
     ConvergesIfSent,
-    /// Stock clients end apart, mostly: the control.
+    /// Most stock clients end different from the room. This is the control.
     Diverges,
 }
 
 impl Outcome {
-    /// What of the promises to a pair is broken in this one history.
+    /// Returns the first promise about a pair that this history breaks, if any.
     pub fn broken(&self, pair: Pair) -> Option<&'static str> {
         let Fates { apart, restless, unconfirmed, lost, undone, twice, misreported, invented, .. } = self.ours;
         let promises = pair.promises();
@@ -86,21 +88,21 @@ impl Outcome {
         }
     }
 
-    /// Whether any client ended apart.
+    /// Whether any client ended different from the room.
     pub fn is_apart(&self) -> bool {
         self.ours.apart + self.stock.apart > 0
     }
 }
 
 impl Fates {
-    /// Clients that ended apart for a reason that is beyond any server.
+    /// Returns the number of clients that ended different for a reason that no server can prevent.
     pub fn apart_beyond(&self) -> u64 {
         self.apart_unsent + self.apart_unheard
     }
 }
 
 impl Pair {
-    /// What is promised of it.
+    /// Returns the promises about the pair.
     pub fn promises(self) -> &'static [Promise] {
         match (self.clients, self.server) {
             (Clients::Ours, Server::Ours) => &[Promise::Once],
@@ -131,31 +133,31 @@ impl AddAssign for Fates {
     }
 }
 
-/// What came of many histories of one pair.
+/// The summed outcomes of many histories of one pair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// How many histories.
+    /// The number of histories.
     pub histories: u64,
-    /// Of these, those in which a client of ours ended apart.
+    /// Of these, histories in which one of this project's clients ended different from the room.
     pub ours_apart: u64,
-    /// Those in which a stock client ended apart.
+    /// Histories in which a stock client ended different from the room.
     pub stock_apart: u64,
-    /// Of these, those in which each that did differs only where it wrote last and never sent it.
+    /// Of these, histories in which each such client differs only in data that it wrote last and never sent.
     pub stock_apart_unsent: u64,
-    /// Of these, others in which it is beyond any server for each that did.
+    /// Of these, other histories in which each such client differs for a reason that no server can prevent.
     pub stock_apart_unheard: u64,
-    /// The fates of our clients.
+    /// The outcome for this project's clients.
     pub ours: Fates,
-    /// The fates of stock clients.
+    /// The outcome for stock clients.
     pub stock: Fates,
-    /// The histories in which a promise was broken.
+    /// The number of histories in which a promise was broken.
     pub broken: u64,
-    /// The first of them, by its seed, and what was broken in it.
+    /// The seed of the first such history, and the promise that it broke.
     pub first_broken: Option<(u64, &'static str)>,
 }
 
 impl Totals {
-    /// Adds what came of the history of `seed`.
+    /// Adds the outcome of the history of `seed`.
     pub fn add(&mut self, pair: Pair, seed: u64, outcome: &Outcome) {
         let broken = outcome.broken(pair);
         let stock = outcome.stock;
@@ -173,7 +175,7 @@ impl Totals {
         };
     }
 
-    /// What of the promises to the pair is broken in these histories, if anything is.
+    /// Returns a promise about the pair that these histories break, if any.
     pub fn broken(&self, pair: Pair) -> Option<&'static str> {
         match self.first_broken {
             Some((_, broken)) => Some(broken),

@@ -1,8 +1,8 @@
-//! Numbers that look random and are not.
+//! Pseudo-random numbers.
 
 use std::time::Duration;
 
-/// A stream of numbers that its seed decides: splitmix64.
+/// A stream of numbers that is determined by its seed: splitmix64.
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);
 
@@ -11,7 +11,7 @@ impl Random {
         Self(seed)
     }
 
-    /// A stream of its own for each `label`, which what is drawn elsewhere does not move.
+    /// Creates a separate stream for each `label`, which is independent of draws from other streams.
     pub(super) fn labelled(seed: u64, label: u64) -> Self {
         let mut random = Self(seed ^ label.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32));
         random.next();
@@ -26,7 +26,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0 to `bound`, without `bound`, which is not 0.
+    /// Returns a number from 0 to `bound`, without `bound`, which is not 0.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
@@ -35,7 +35,7 @@ impl Random {
         self.below(many) == 0
     }
 
-    /// From 0 to 1, without 1.
+    /// Returns a number from 0 to 1, without 1.
     pub(super) fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }

@@ -1,4 +1,4 @@
-//! One history, from its beginning until everything is at rest.
+//! The run of one history, from its beginning until nothing is pending.
 
 use std::{
     sync::{Arc, Mutex},
@@ -26,18 +26,18 @@ pub fn run(history: &History) -> Outcome {
     simulate(history, false).0
 }
 
-/// Runs a history, and tells what happened, a line each.
+/// Runs a history, and returns a trace of it, one line for each event.
 pub fn run_traced(history: &History) -> (Outcome, Vec<String>) {
     simulate(history, true)
 }
 
-/// How much longer, after everything is mended, the clients may take to come to rest.
+/// How many seconds the clients may take to finish all pending work after everything is repaired.
 const MOST_SECONDS: u64 = 240;
 
-/// How long nothing has to happen for that to count as rest.
+/// How long nothing may happen before the simulation counts as finished.
 const REST: u32 = 6;
 
-/// The longest that an engine waits before it tries again; it has to be less than [`REST`].
+/// The longest delay before an engine tries again. It must be less than [`REST`].
 const MOST_PATIENCE: Duration = Duration::from_secs(4);
 
 struct Simulation {
@@ -47,7 +47,7 @@ struct Simulation {
     invented: Vec<u64>,
 }
 
-/// What an application holds of its client.
+/// The application's handle of its client.
 enum Driver {
     Ours { engine: Engine, store: Store, joined: bool, _refusals: Subscription },
     Stock { store: Store, joined: bool },
@@ -117,7 +117,7 @@ impl Simulation {
         match &mut self.drivers[usize::from(client)] {
             Driver::Ours { engine, joined, .. } => {
                 *joined = true;
-                // Whoever does not wait hears of failures elsewhere, and here nobody does.
+                // A caller that does not await a call receives its errors elsewhere. The simulation ignores them.
                 drop(match op {
                     Op::Start(_) => engine.start_auto_persisting(None),
                     Op::StartLoad(_) => engine.start_auto_load(None),
@@ -172,7 +172,7 @@ impl Simulation {
         }
     }
 
-    /// Mends everything and waits. Whether it did not come to rest.
+    /// Repairs everything and waits. Returns whether work was still pending at the end.
     fn come_to_rest(&mut self) -> bool {
         self.simulator.world().heal();
         self.simulator.world().trace.note(Duration::ZERO, "=====", 0_u8, "everything is mended");
@@ -188,7 +188,7 @@ impl Simulation {
         true
     }
 
-    /// Makes every client persist automatically, and the room take a first content.
+    /// Makes every client persist automatically, and the room accept a first content.
     fn persist(&mut self) {
         let exists = self.simulator.world().host.content().is_some();
         if !exists {
@@ -233,7 +233,7 @@ impl Simulation {
         }
     }
 
-    /// Looks what the stores show.
+    /// Inspects the contents of the stores.
     fn look(&mut self) {
         let ledger = lock(&self.ledger);
         for (driver, invented) in self.drivers.iter().zip(&mut self.invented) {

@@ -1,10 +1,11 @@
-//! Smaller histories that go wrong in the same way.
+//! Shrinking: finding smaller histories that fail in the same way.
 
 use super::history::{History, Op};
 
-/// The smallest history that can be made of `history` by leaving out steps and parts of them, and for which `fails`.
+/// Returns the smallest history for which `fails` is true, among those made from `history` by leaving out steps and
+/// parts of steps.
 ///
-/// `history` itself has to fail.
+/// `fails` must be true for `history` itself.
 pub fn shrink(history: &History, mut fails: impl FnMut(&History) -> bool) -> History {
     let mut best = history.clone();
     loop {

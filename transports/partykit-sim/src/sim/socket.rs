@@ -1,4 +1,4 @@
-//! A client's socket: the real one's decisions, on a simulated network.
+//! A client's socket: the decisions of the real one, on a simulated network.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// A socket that is about to connect. TinyBase's has no heartbeat.
+    /// Creates a socket that is about to connect. TinyBase's has no heartbeat.
     pub(super) fn new(seed: u64, peer: usize, side: Side, heartbeat: Option<Heartbeat>) -> Self {
         let label = 3 + 2 * peer as u64 + u64::from(side == Side::Ear) + u64::from(MAX_CLIENTS) * 16;
         let mut options = PartySocketOptions::new("localhost", "r");
@@ -67,7 +67,7 @@ impl World {
         }
     }
 
-    /// A listening connection begins; one that there was ends.
+    /// Opens an ear, the connection that listens, and closes the current one, if any.
     pub(super) fn open_ear(&mut self, peer: usize) {
         self.close_ear(peer);
         let mut socket = Socket::new(self.seed ^ self.conns.len() as u64, peer, Side::Ear, Some(Heartbeat::default()));
@@ -103,7 +103,7 @@ impl World {
             self.schedule(at, Event::Beat(conn));
         }
         self.trace.note(now, "opened", peer as u64, if side == Side::Main { "main" } else { "ear" });
-        // What was queued is written before anybody hears that the socket is open.
+        // Queued messages are written before subscribers are notified that the socket is open.
         self.write(peer, side);
         self.client_opened(peer, side);
     }
@@ -132,18 +132,18 @@ impl World {
         self.client_closed(peer, side, code);
     }
 
-    /// Ends the connection that is open, and begins another.
+    /// Closes the open connection, and begins a new one.
     pub(super) fn reconnect(&mut self, peer: usize, side: Side) {
         let now = self.now;
         let Some(socket) = self.socket(peer, side) else { return };
-        // It leads to a room.
+        // This cannot fail, because the options name a room.
         let _ = socket.state.reconnect();
         if let Some(conn) = socket.conn {
             self.schedule(now, Event::Reconnect(conn));
         }
     }
 
-    /// A connection that is to be replaced ends.
+    /// Closes a connection that is to be replaced.
     pub(super) fn replace(&mut self, conn: usize) {
         if self.conns[conn].client_has {
             self.socket_lost(conn, ABNORMAL);
@@ -174,7 +174,7 @@ impl World {
         }
     }
 
-    /// Looks whether the server still answers.
+    /// Checks whether the server still responds.
     pub(super) fn beat(&mut self, conn: usize) {
         let now = self.now;
         if !self.conns[conn].is_open {
@@ -195,20 +195,20 @@ impl World {
         }
     }
 
-    /// Sends on the connection that is open, or the next one: a stock client's `send`.
+    /// Sends on the open connection, or on the next one: a stock client's `send`.
     pub(super) fn socket_send(&mut self, peer: usize, frame: Arc<str>) {
         if let Some(socket) = self.socket(peer, Side::Main) {
-            // The queue of the real one has no limit; nothing here comes near the limit of ours.
+            // The queue of TinyBase's socket has no limit. No simulation comes near the limit of this one.
             let _ = socket.state.send(Message::Text(frame));
         }
         self.write(peer, Side::Main);
     }
 
-    /// Sends on the connection that is open now.
+    /// Sends on the connection that is open at present.
     pub(super) fn socket_send_open(&mut self, peer: usize, side: Side, frame: Arc<str>) {
         if let Some(socket) = self.socket(peer, side) {
             let epoch = socket.state.epoch;
-            // One that is not open has said so by its event, and then everything is sent again.
+            // A connection that is not open has reported that by an event, and then everything is sent again.
             let _ = socket.state.try_send_open(Message::Text(frame), epoch);
         }
         self.write(peer, side);
@@ -245,7 +245,7 @@ impl World {
     fn client_opened(&mut self, peer: usize, side: Side) {
         match self.peers[peer].client {
             Client::Ours(_) => self.ours_opened(peer, side),
-            // What it has queued is written already.
+            // Its queued messages are written already.
             Client::Stock(_) => {}
         }
     }
@@ -264,7 +264,7 @@ impl World {
         }
     }
 
-    /// The socket of a connection, if it is still the one that it has.
+    /// Returns the socket of a connection, if the socket still has this connection.
     fn socket_of(&mut self, conn: usize) -> Option<&mut Socket> {
         let (peer, side) = (self.conns[conn].peer, self.conns[conn].side);
         self.socket(peer, side).filter(|socket| socket.conn == Some(conn))

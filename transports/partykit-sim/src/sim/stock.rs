@@ -1,7 +1,8 @@
-//! A double of TinyBase's PartyKit client: its persister's queue and statuses, step by step, with all that it loses.
+//! A double of TinyBase's PartyKit client: its persister's queue and statuses, step by step, including every way in
+//! which it loses data.
 //!
-//! In JavaScript everything between two events of the outside world is one turn of the event loop: whatever does not
-//! wait for HTTP is done at once. So this is a state machine whose only waiting is a request under way.
+//! In JavaScript everything between two external events is one turn of the event loop: everything that does not wait
+//! for HTTP runs at once. So this is a state machine that waits only for requests.
 
 use std::{
     collections::VecDeque,
@@ -24,18 +25,18 @@ pub(super) struct Stock {
     number: u8,
     pub(super) store: Store,
     wire: Wire,
-    /// What transactions changed, for the persister's listener to take.
+    /// The changes of finished transactions, which the persister's listener takes.
     finished: Arc<Mutex<Vec<Changes>>>,
     _listener: Subscription,
     status: Status,
     queue: VecDeque<(Action, Done)>,
-    /// The action that waits for HTTP, and what follows it.
+    /// The action that is waiting for HTTP, and its continuation.
     under_way: Option<(Action, Done)>,
-    /// What follows for whoever runs the queue, once that is empty: it was first, and comes last.
+    /// The continuation of the call that runs the queue: it runs once the queue is empty.
     runner: Option<Done>,
     is_running: bool,
     is_pumping: bool,
-    /// There is a listener for messages.
+    /// Whether there is a listener for messages.
     auto_load: bool,
     auto_save: bool,
     load_generation: u32,
@@ -43,9 +44,10 @@ pub(super) struct Stock {
     initial_load_pending: bool,
     auto_loads_pending: u32,
     auto_loads_scheduled: u32,
-    /// One bit for each place of which it was told while it did not listen, and which it neither loaded nor was told of since.
+    /// One bit for each cell or value that changed in a message while the client did not listen, and that it has
+    /// neither loaded nor received since.
     pub(super) unheard: u16,
-    /// What is to be sent and asked for.
+    /// The messages to send and the requests to make.
     wanted: Vec<Wanted>,
 }
 
@@ -55,16 +57,16 @@ enum Action {
     Apply(Payload),
 }
 
-/// What follows an action.
+/// The continuation of an action.
 enum Done {
     Load(Then),
     Save(Then),
     Apply,
-    /// It is the runner's, and follows when the queue is empty.
+    /// The continuation of the call that runs the queue, for when the queue is empty.
     Runner,
 }
 
-/// What a call goes on with.
+/// The next step of a call.
 #[derive(Clone, Copy)]
 enum Then {
     Nothing,
@@ -125,7 +127,7 @@ impl Stock {
         self.auto_load && self.auto_save
     }
 
-    /// Whether a transaction would be saved now.
+    /// Whether a transaction would be saved at present.
     fn saves(&self) -> bool {
         self.auto_save && self.status != Status::Loading
     }
@@ -159,7 +161,8 @@ impl Stock {
         self.load(Then::Nothing);
     }
 
-    /// The store was written, by the application or by the persister itself. Returns what is to be saved, and what not.
+    /// Handles a write to the store, by the application or by the persister itself. Returns the changes, each with
+    /// whether it is to be saved.
     fn take_finished(&mut self) -> Vec<(Changes, bool)> {
         let finished = mem::take(&mut *self.finished.lock().unwrap_or_else(PoisonError::into_inner));
         let mut told = Vec::new();
@@ -200,7 +203,7 @@ impl Stock {
             return;
         }
         if payload == Payload::Reload {
-            // While it saves this would be put off. No server of these histories sends it.
+            // During a save this would be postponed. The servers of these histories never send it.
             return self.load(Then::Nothing);
         }
         let is_scheduled = self.initial_load_pending || self.status == Status::Saving || self.auto_loads_scheduled > 0;
@@ -211,7 +214,7 @@ impl Stock {
             self.schedule(Action::Apply(payload), Done::Apply);
         } else {
             self.apply(payload);
-            // Even if a load is still under way.
+            // This happens even if a load is still in progress.
             self.status = Status::Idle;
             self.auto_loads_pending -= 1;
         }
@@ -276,7 +279,8 @@ impl Stock {
         self.pump();
     }
 
-    /// Applies as the persister does. What is changed by that is saved like any edit, unless the status forbids it.
+    /// Applies a payload as the persister does. The resulting changes are saved like any edit, unless the status
+    /// forbids it.
     fn apply(&mut self, payload: Payload) {
         let applied = match payload {
             Payload::Changes(changes) => {
@@ -289,7 +293,7 @@ impl Stock {
             }
             Payload::Reload => Ok(()),
         };
-        // An error would go to `onIgnoredError`.
+        // TinyBase would pass an error to `onIgnoredError`.
         drop(applied);
         self.take_finished();
     }
@@ -328,7 +332,7 @@ impl Stock {
 }
 
 impl World {
-    /// Does something to a stock client, and what follows from that.
+    /// Acts on a stock client, and carries out the consequences.
     pub(super) fn stock(&mut self, peer: usize, act: impl FnOnce(&mut Stock)) {
         let Client::Stock(stock) = &mut self.peers[peer].client else { return };
         act(stock);
@@ -357,7 +361,7 @@ impl World {
         self.stock(peer, |stock| stock.answered(response));
     }
 
-    /// The application has written the store.
+    /// Handles a write by the application.
     pub(super) fn stock_edited(&mut self, peer: usize) {
         let ledger = self.ledger.clone();
         self.stock(peer, |stock| {

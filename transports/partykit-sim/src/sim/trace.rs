@@ -1,8 +1,8 @@
-//! What happened, as a number and, if wanted, in words.
+//! The trace of a simulation: a hash and, on request, text.
 
 use std::{fmt, time::Duration};
 
-/// Takes down everything that happens. Two simulations of one history have the same hash.
+/// Records everything that happens. Two simulations of one history have the same hash.
 #[derive(Debug)]
 pub(super) struct Trace {
     hash: u64,
@@ -14,7 +14,7 @@ impl Trace {
         Self { hash: 0xCBF2_9CE4_8422_2325, lines: in_words.then(Vec::new) }
     }
 
-    /// Takes down that something happened: `what`, to `whom`, with `text`.
+    /// Records an event: `what`, to `whom`, with `text`.
     pub(super) fn note(
         &mut self,
         now: Duration,
@@ -30,7 +30,7 @@ impl Trace {
         }
     }
 
-    /// Says something that follows from what is taken down.
+    /// Adds a line of text that follows from recorded events, and is not part of the hash.
     pub(super) fn say(&mut self, now: Duration, what: &str, whom: impl fmt::Display, detail: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.lines {
             lines.push(format!("{:>9.3} {what} {whom} {}", now.as_secs_f64(), detail()));

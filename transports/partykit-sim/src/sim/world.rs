@@ -1,4 +1,4 @@
-//! Everything that is simulated, and what happens in it next.
+//! The whole simulated world, and its queue of events.
 
 use std::{
     cmp::Reverse,
@@ -35,7 +35,7 @@ pub(super) struct World {
     scheduled: u64,
 }
 
-/// A client and its way to the network.
+/// A client and its access to the network.
 pub(super) struct Peer {
     pub(super) client: Client,
     pub(super) main: Socket,
@@ -43,7 +43,7 @@ pub(super) struct Peer {
     pub(super) offline: bool,
     pub(super) slow_up: Duration,
     pub(super) slow_down: Duration,
-    /// The next requests fail; whether they arrive all the same.
+    /// The faults of the next requests. Each is whether the failed request arrives all the same.
     pub(super) faults: Vec<bool>,
     pub(super) random: Random,
 }
@@ -54,34 +54,34 @@ pub(super) enum Client {
     Stock(Box<Stock>),
 }
 
-/// Something that happens at its time.
+/// A scheduled event.
 #[derive(Debug)]
 pub(super) enum Event {
     Wake(Waker),
-    /// The next on a connection arrives at the server.
+    /// The next message on a connection arrives at the server.
     Up(usize),
-    /// The next on a connection arrives at the client.
+    /// The next message on a connection arrives at the client.
     Down(usize),
     /// A socket tries to connect.
     Connect(usize, Side),
-    /// A connection gives way to another.
+    /// A connection is replaced by a new one.
     Reconnect(usize),
-    /// An attempt took too long.
+    /// An attempt to connect times out.
     ConnectTimeout(usize),
-    /// The server gives up a connection that fell silent.
+    /// The server gives up a silent connection.
     ServerTimeout(usize),
-    /// A socket looks whether its peer lives.
+    /// A socket's heartbeat is due.
     Beat(usize),
     /// A client's deadline.
     Tick(usize),
     RequestArrives(u64),
     ResponseArrives(u64),
     RequestFails(u64),
-    /// Time passes for the server's room.
+    /// The server's room has a tick.
     ServerTick,
-    /// The server's storage is done with what it was handed.
+    /// The server's storage has finished a commit.
     Committed(u64),
-    /// The server's storage has read what a client missed.
+    /// The server's storage has read the entries that a client missed.
     Recalled {
         connection: ConnectionId,
         after: u64,
@@ -91,7 +91,7 @@ pub(super) enum Event {
 
 struct Scheduled {
     at: Duration,
-    /// Of two at the same time the first that was scheduled is first.
+    /// Orders events with the same time: the one that was scheduled first happens first.
     number: u64,
     event: Event,
 }
@@ -118,7 +118,8 @@ impl World {
         self.events.push(Reverse(Scheduled { at: at.max(self.now), number: self.scheduled, event }));
     }
 
-    /// Lets the next thing happen, unless that is after `until`, which is then the time. Whether anything happened.
+    /// Runs the next event, unless it is later than `until`; in that case the time becomes `until`. Returns whether an
+    /// event was run.
     pub(super) fn happen(&mut self, until: Duration) -> bool {
         match self.events.peek() {
             Some(Reverse(next)) if next.at <= until => {}
@@ -149,7 +150,7 @@ impl World {
         true
     }
 
-    /// Does what of an operation concerns the network and the server.
+    /// Carries out the part of an operation that concerns the network and the server.
     pub(super) fn interfere(&mut self, op: &Op) {
         match *op {
             Op::Cut(peer, which) => self.cut(peer.into(), which),
@@ -183,7 +184,7 @@ impl World {
         }
     }
 
-    /// Mends everything.
+    /// Repairs everything.
     pub(super) fn heal(&mut self) {
         for peer in 0..self.peers.len() {
             let it = &mut self.peers[peer];
@@ -195,7 +196,7 @@ impl World {
         self.host.heal();
     }
 
-    /// Whether nothing is on its way, and nobody has anything left to do.
+    /// Whether nothing is in flight, and no client or server has work left.
     pub(super) fn is_quiet(&self) -> bool {
         self.requests.is_empty()
             && self.host.is_quiet()

@@ -1,48 +1,48 @@
-//! What a persister is told when it is made.
+//! The configuration of a persister.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::proto::{Limits, LinkOptions};
 
-/// How to speak to a room's store: the options of TinyBase's `createPartyKitPersister`, and a few of our own.
+/// How a persister connects to a room's store: the options of TinyBase's `createPartyKitPersister`, and a few more.
 ///
-/// Prefix and path have to be the server's, as in TinyBase.
+/// The message prefix and the store path must match the server's, as in TinyBase.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PartyKitConfig {
-    /// The protocol of HTTP requests. By default the one that goes with the socket's: `http` with `ws`, `https` with
-    /// `wss`. (In JavaScript it is `https` whatever the socket has, so that a room on `localhost` needs it set.)
+    /// The protocol of HTTP requests. Defaults to the one that matches the socket's: `http` for `ws`, `https` for
+    /// `wss`. (In JavaScript it defaults to `https` for every socket, so a room on `localhost` needs this option.)
     pub store_protocol: Option<StoreProtocol>,
-    /// The path of the store behind that of the room. `/store` by default.
+    /// The path of the store, appended to the room's path. Defaults to `/store`.
     pub store_path: String,
-    /// What stands before each message, to tell TinyBase's from others'. Empty by default.
+    /// The prefix of each message, which distinguishes TinyBase's messages from others. Defaults to empty.
     pub message_prefix: Arc<str>,
-    /// Whether to open a second connection that hears everything. True by default.
+    /// Whether to open a second connection that receives everything. Defaults to true.
     pub listening_connection: bool,
-    /// Whether to speak the extended dialect with a server that does. True by default.
+    /// Whether to speak the extended dialect with a server that supports it. Defaults to true.
     pub extended_dialect: bool,
-    /// How long an HTTP request may wait for the server to go on, besides the time that its own body takes at 16 KiB a second.
-    /// 30 s by default.
+    /// How long an HTTP request may wait for the server to make progress, in addition to the time that its own body
+    /// takes at 16 KiB a second. Defaults to 30 s.
     pub request_timeout: Duration,
-    /// The largest content that is read, in bytes of JSON. 256 MiB by default.
+    /// The largest content that is read, in bytes of JSON. Defaults to 256 MiB.
     pub max_content_size: usize,
-    /// What the room can take. PartyKit's by default.
+    /// The room's limits. Defaults to PartyKit's.
     pub limits: Limits,
-    /// How long a change may take to come back before the room is asked what became of it. 5 s by default.
+    /// How long the client waits for the broadcast of its own change before it checks the room. Defaults to 5 s.
     pub patience: Duration,
 }
 
 /// The protocol of HTTP requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StoreProtocol {
-    /// Plain: for this machine and trusted networks.
+    /// Without TLS: for this machine and trusted networks.
     Http,
-    /// Over TLS.
+    /// With TLS.
     Https,
 }
 
 impl StoreProtocol {
-    /// `http` or `https`.
+    /// Returns `http` or `https`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -69,7 +69,7 @@ impl Default for PartyKitConfig {
 }
 
 impl PartyKitConfig {
-    /// The defaults.
+    /// Creates a configuration with all defaults.
     pub fn new() -> Self {
         Self::default()
     }
@@ -86,54 +86,56 @@ impl PartyKitConfig {
         Self { store_path: store_path.into(), ..self }
     }
 
-    /// Sets what stands before each message.
+    /// Sets the prefix of each message.
     #[must_use]
     pub fn with_message_prefix(self, message_prefix: impl Into<Arc<str>>) -> Self {
         Self { message_prefix: message_prefix.into(), ..self }
     }
 
-    /// Sets whether to open a second connection that hears everything.
+    /// Sets whether to open a second connection that receives everything. Defaults to true.
     ///
-    /// Without it there is one connection instead of two, and this client does not hear where its own changes stand in
-    /// the room's order: a save counts as done once it is handed to an open socket. Then two clients that write one cell
-    /// at the same moment may stay apart until one of them loads again; what the room refuses stays in this store
-    /// unnoticed; and what is lost with a connection is sent again only if it was sent within [`Self::patience`] of the
-    /// loss. These are the losses of TinyBase's own client.
+    /// Without it there is one connection instead of two, and this client does not learn the position of its own
+    /// changes in the room's order: a save counts as done once it is handed to an open socket. Then two clients that
+    /// write one cell at the same moment may differ until one of them loads again. What the room refuses stays in this
+    /// store unnoticed. What is lost with a connection is sent again only if it was sent within [`Self::patience`] of
+    /// the loss. TinyBase's own client has the same limits.
     #[must_use]
     pub fn with_listening_connection(self, listening_connection: bool) -> Self {
         Self { listening_connection, ..self }
     }
 
-    /// Sets whether to speak the extended dialect with a server that does, such as Roommate's own.
+    /// Sets whether to speak the extended dialect with a server that supports it, such as Roommate's own. Defaults to
+    /// true.
     ///
-    /// Then everything travels on the persister's own connection in both directions, every change takes effect once however
-    /// often its connection breaks, and a reconnection costs what was missed. A server that does not speak it is found out by
-    /// its answer to a request, and gets TinyBase's own dialect. Without a
-    /// [listening connection](Self::with_listening_connection) it is never spoken.
+    /// In the extended dialect everything travels on the persister's own connection in both directions, every change
+    /// takes effect exactly once, however often its connection breaks, and a reconnection transfers only what was
+    /// missed. The persister detects the dialect by a request, and speaks TinyBase's own dialect with a server that
+    /// does not support the extended one. Without a [listening connection](Self::with_listening_connection) the
+    /// extended dialect is never used.
     #[must_use]
     pub fn with_extended_dialect(self, extended_dialect: bool) -> Self {
         Self { extended_dialect, ..self }
     }
 
-    /// Sets how long an HTTP request may wait for the server to go on.
+    /// Sets how long an HTTP request may wait for the server to make progress. Defaults to 30 s.
     #[must_use]
     pub fn with_request_timeout(self, request_timeout: Duration) -> Self {
         Self { request_timeout, ..self }
     }
 
-    /// Sets the largest content that is read.
+    /// Sets the largest content that is read, in bytes of JSON. Defaults to 256 MiB.
     #[must_use]
     pub fn with_max_content_size(self, max_content_size: usize) -> Self {
         Self { max_content_size, ..self }
     }
 
-    /// Sets what the room can take.
+    /// Sets the room's limits. Defaults to PartyKit's.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
 
-    /// Sets how long a change may take to come back before the room is asked what became of it.
+    /// Sets how long the client waits for the broadcast of its own change before it checks the room. Defaults to 5 s.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }

@@ -1,4 +1,4 @@
-//! The task of a persister: it carries events in, and asks what to do.
+//! The task of a persister: it passes events to the client and carries out the client's outputs.
 
 use std::{future::pending, sync::Arc, time::Duration};
 
@@ -17,13 +17,13 @@ use crate::{
     socket::SocketEvents,
 };
 
-/// How long to leave a connection alone that takes no more though it has some room.
+/// How long to pause before trying again on a connection that has some room but accepts no more messages.
 const BREATH: Duration = Duration::from_millis(20);
 
-/// The answer to the GET of a check; `None` for a failure.
+/// The result of the GET of a check; `None` for a failure.
 type Answer = (CheckId, Option<Option<Content>>);
 
-/// The answer to the question for the dialect.
+/// The result of asking the server for its dialect.
 type Spoke = (Asking, Result<Spoken>);
 
 /// Runs until the persister is closed or dropped.

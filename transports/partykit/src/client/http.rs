@@ -16,18 +16,18 @@ use crate::{
     socket::{PartySocket, for_http},
 };
 
-/// How many bytes of a body a second have to get through at least. What is slower cannot be told from a server that is gone:
-/// nothing says how much of a body has left.
+/// The slowest upload, in bytes a second, that is not treated as a timeout. A slower upload looks the same as a server
+/// that is gone: the HTTP client does not report how much of a body was sent.
 const SLOWEST_UPLOAD: usize = 16 << 10;
 
-/// Where a room's whole content is read and written.
+/// The HTTP endpoint of a room's whole content.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     client: Client,
     url: String,
     max_content_size: usize,
     request_timeout: Duration,
-    /// Its headers are those of the requests.
+    /// The socket, whose headers the requests use as well.
     socket: PartySocket,
 }
 
@@ -41,7 +41,7 @@ impl Endpoint {
         let url = options.http_url(protocol, &config.store_path)?;
         let client = for_http(Client::builder(), &url, &options)?
             .connect_timeout(config.request_timeout)
-            // The socket uses none either: both are to speak to one server.
+            // The socket uses no proxy either: both must reach the same server.
             .no_proxy()
             .build()
             .map_err(|error| Error::with_source(ErrorKind::Unsupported, "cannot make an HTTP client", error))?;
@@ -58,7 +58,7 @@ impl Endpoint {
         &self.url
     }
 
-    /// The room's content; `None` where nothing was ever saved.
+    /// Returns the room's content; `None` if nothing was ever saved.
     pub(super) async fn get(&self) -> Result<Option<Content>> {
         let request = format!("GET {}", self.url);
         let answer = self.request(&request, Method::GET, None).await?;
@@ -71,10 +71,10 @@ impl Endpoint {
         Ok(Some(decoded.value))
     }
 
-    /// What the server speaks.
+    /// Returns the dialect that the server speaks.
     ///
     /// # Errors
-    /// Of a passing kind if it cannot say.
+    /// A temporary error if the server cannot say.
     pub(super) async fn spoken(&self) -> Result<Spoken> {
         let request = format!("HEAD {}", self.url);
         let answer = self.request(&request, Method::HEAD, None).await?;
@@ -82,7 +82,7 @@ impl Endpoint {
         Spoken::of(answer.of(&request), says)
     }
 
-    /// Offers a first content; `offer` names what of it is to be decided with it.
+    /// Offers a first content. `offer` identifies the edits in it that the server decides together with it.
     pub(super) async fn put(&self, content: &Content, offer: Option<String>) -> Result<Put> {
         let request = format!("PUT {}", self.url);
         self.request(&request, Method::PUT, Some((content.to_json(), offer))).await?.of(&request).put()
@@ -94,7 +94,7 @@ impl Endpoint {
         for (name, value) in &self.socket.options().headers {
             request = request.header(name, value);
         }
-        // Not reqwest's read timeout, which runs while the body is still being sent.
+        // Not reqwest's read timeout, which also runs while the body is being sent.
         let mut patience = self.request_timeout;
         if let Some((body, offer)) = body {
             patience = patience.saturating_add(Duration::from_secs((body.len() / SLOWEST_UPLOAD) as u64));
@@ -127,7 +127,7 @@ impl Endpoint {
     }
 }
 
-/// The answer to a request.
+/// The response to a request.
 struct Answer {
     status: u16,
     headers: HeaderMap,

@@ -1,4 +1,4 @@
-//! One connection's way out.
+//! The send queue of one connection.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -7,8 +7,8 @@ use tracing::warn;
 use crate::{proto::CheckId, socket::PartySocket};
 use roommate::ErrorKind;
 
-/// What is to be written on a connection, as fast as that takes it. What is left when it is over is forgotten: whoever
-/// must know sends it again on the next one.
+/// Messages to be written on a connection, as fast as the connection accepts them. Messages that are left when the
+/// connection ends are dropped; a sender that needs delivery sends them again on the next connection.
 #[derive(Debug)]
 pub(super) struct Line {
     socket: PartySocket,
@@ -46,7 +46,7 @@ impl Line {
         self.outbox.push_back(Outgoing::Ping(check));
     }
 
-    /// Writes what the connection takes.
+    /// Writes as much as the connection accepts.
     pub(super) fn write(&mut self) {
         let Some(epoch) = self.epoch else { return };
         while let Some(next) = self.outbox.front() {
@@ -56,7 +56,7 @@ impl Line {
             };
             match written {
                 Err(error) if error.is_temporary() => return,
-                // A connection that is over says so by its event.
+                // The end of a connection is reported by its own event.
                 Err(error) if error.kind() == ErrorKind::Closed => return self.outbox.clear(),
                 Err(error) => warn!(%error, "cannot send a message"),
                 Ok(()) => {}
@@ -73,7 +73,7 @@ impl Line {
         self.epoch
     }
 
-    /// The open connection, if it takes no more just now.
+    /// The open connection, if it accepts no more messages for now.
     pub(super) fn blocked(&self) -> Option<(PartySocket, u64)> {
         let epoch = self.epoch.filter(|_| !self.outbox.is_empty())?;
         Some((self.socket.clone(), epoch))

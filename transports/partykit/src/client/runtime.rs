@@ -1,4 +1,4 @@
-//! Tokio, as engines need it.
+//! The implementation of the engine's runtime on tokio.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 pub struct TokioRuntime(Handle);
 
 impl TokioRuntime {
-    /// The runtime that calls this.
+    /// Returns the runtime of the calling task.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] outside of a tokio runtime.
@@ -34,7 +34,7 @@ impl Runtime for TokioRuntime {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        // A sleep belongs to the runtime in which it is made, whoever waits for it.
+        // A sleep belongs to the runtime in which it is created, not to the task that awaits it.
         let _entered = self.0.enter();
         Box::pin(tokio::time::sleep(duration))
     }

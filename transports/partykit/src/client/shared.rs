@@ -1,4 +1,4 @@
-//! What a persister, its stream and its task share: the state under its lock, and what happens to it.
+//! What a persister, its stream and its task share: the state under its lock, and the state's transitions.
 
 use std::{
     fmt,
@@ -25,14 +25,14 @@ use crate::{
 
 pub(super) struct Shared {
     state: Mutex<State>,
-    /// Tells the task that there is something to do.
+    /// Wakes the task when there is work.
     pub(super) work: Notify,
     began: Instant,
     decoder: Decoder,
     socket: PartySocket,
-    /// Whether the extended dialect may be spoken.
+    /// Whether the extended dialect may be used.
     extends: bool,
-    /// Whether a watch has a connection of its own.
+    /// Whether each watch opens a connection of its own.
     has_ear: bool,
     max_content_size: usize,
     limits: Limits,
@@ -41,7 +41,7 @@ pub(super) struct Shared {
     report: OnceLock<Report>,
 }
 
-/// What the task is to do next.
+/// The task's next work.
 #[derive(Debug)]
 pub(super) struct Work {
     pub(super) wake_at: Option<Instant>,
@@ -49,7 +49,7 @@ pub(super) struct Work {
     pub(super) get: Option<CheckId>,
     /// Ask the server for its dialect.
     pub(super) ask: Option<Asking>,
-    /// A connection that takes no more just now.
+    /// A connection that accepts no more messages for now.
     pub(super) blocked: Option<(PartySocket, u64)>,
 }
 
@@ -74,12 +74,12 @@ impl Shared {
         })
     }
 
-    /// Looks at the state.
+    /// Accesses the state without carrying out outputs.
     pub(super) fn look<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
         look(&mut self.lock())
     }
 
-    /// Changes the state and does what follows from that.
+    /// Changes the state and carries out the resulting outputs.
     pub(super) fn with<T>(&self, change: impl FnOnce(&mut State, Duration) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state, self.began.elapsed());
@@ -87,23 +87,23 @@ impl Shared {
         result
     }
 
-    /// Does what follows from a change of the state.
+    /// Carries out the outputs that a change of the state produced.
     fn follow(&self, mut state: MutexGuard<'_, State>) {
         let reports = state.carry_out();
         let wakes = state.hosted.take_wakes();
         drop(state);
         wakes.into_iter().for_each(Waker::wake);
-        reports.into_iter().for_each(|error| self.report(error));
         self.work.notify_one();
+        reports.into_iter().for_each(|error| self.report(error));
     }
 
-    /// Options of the persister's own connection: the socket's, with an id of its own, room for contents, and a sign for the
-    /// server.
+    /// Options of the persister's own connection: the socket's, with an id of its own, a message size limit that admits
+    /// whole contents, and an offer of the extended dialect.
     pub(super) fn ear_options(&self) -> Result<PartySocketOptions> {
         self.look(|state| state.check_room())?;
         let mut options = self.socket.options().as_ref().clone();
         (options.id, options.start_closed) = (None, false);
-        // It brings whole contents.
+        // This connection receives whole contents.
         options.max_message_size = options.max_message_size.max(self.max_content_size);
         if self.extends {
             options.query = options.query.with_pair(DIALECT_PARAMETER, DIALECT_VERSION);
@@ -111,14 +111,14 @@ impl Shared {
         Ok(options)
     }
 
-    /// Takes what the task is to do.
+    /// Takes the task's work out of the state.
     pub(super) fn take_work(&self) -> Work {
         let mut state = self.lock();
         let State { hosted, main, ear, get, ask, .. } = &mut *state;
         let ear = ear.as_mut();
         let blocked = ear.as_ref().and_then(|ear| ear.line.blocked());
         Work {
-            // One that no clock can show does not come.
+            // A deadline beyond the clock's range never comes.
             wake_at: hosted.client.deadline().and_then(|deadline| self.began.checked_add(deadline)),
             ear: ear.and_then(|ear| Some((ear.watch, ear.events.take()?))),
             get: get.take(),
@@ -127,25 +127,25 @@ impl Shared {
         }
     }
 
-    /// Where to tell errors from now on. The first time counts.
+    /// Sets the callback for errors from now on. Only the first call has an effect.
     pub(super) fn report_to(&self, report: Report) {
         self.report.get_or_init(|| report);
         self.with(|state, _| state.hosted.client.report_errors());
     }
 
-    /// Tells an error to whoever hears of those that no call is answered with. With no lock held.
+    /// Reports an error that no pending call returns. Must be called without the lock.
     fn report(&self, error: Error) {
         if let Some(report) = self.report.get() {
             report(error);
         }
     }
 
-    /// The main socket has an event.
+    /// Handles an event of the main socket.
     pub(super) fn main_event(&self, event: SocketEvent) {
         match event {
             SocketEvent::Message(message) => {
                 // Without an ear notices come from the main connection.
-                if self.look(|state| state.ear.is_none()) {
+                if self.look(|state| state.hosted.client.listens_to(Side::Main)) {
                     self.heard(Side::Main, &message, |_| true);
                 }
             }
@@ -171,7 +171,7 @@ impl Shared {
         }
     }
 
-    /// The ear of a watch has an event. Returns whether that watch still lasts.
+    /// Handles an event of the ear of a watch. Returns whether that watch still lasts.
     pub(super) fn ear_event(&self, watch: WatchId, event: SocketEvent) -> bool {
         let lasts = move |state: &State| state.ear.as_ref().is_some_and(|ear| ear.watch == watch);
         if let SocketEvent::Message(message) = event {
@@ -199,12 +199,12 @@ impl Shared {
         })
     }
 
-    /// The server answered for its dialect, or could not.
+    /// Handles the server's response to the question for its dialect, or the failure of that request.
     pub(super) fn answered(&self, asking: Asking, answer: Result<Spoken>) {
         self.with(|state, now| state.hosted.client.answered(asking, answer, now));
     }
 
-    /// Time has passed.
+    /// Handles the passing of time.
     pub(super) fn tick(&self) {
         self.with(|state, now| {
             if let Some(at) = state.last_arrival() {
@@ -214,12 +214,12 @@ impl Shared {
         });
     }
 
-    /// The GET of a check was answered.
+    /// Handles the response to the GET of a check.
     pub(super) fn checked(&self, check: CheckId, answer: Option<Option<Content>>) {
         self.with(|state, now| state.hosted.client.checked(check, answer, now));
     }
 
-    /// The main socket is gone, with its runtime.
+    /// Handles the end of the main socket, whose runtime is gone.
     pub(super) fn socket_is_gone(&self) {
         let error = Error::new(ErrorKind::Closed, "the socket is gone");
         self.with(|state, _| state.hosted.client.failed(Side::Main, error, true));

@@ -1,4 +1,4 @@
-//! What a persister has beside its client: two connections, and work for its task.
+//! The state of a persister besides its client: two connections, and work for its task.
 
 use std::time::Duration;
 
@@ -17,21 +17,21 @@ use crate::{
 
 pub(super) struct State {
     pub(super) hosted: Hosted,
-    /// The socket, which is the application's.
+    /// The application's socket.
     pub(super) main: Line,
     pub(super) ear: Option<Ear>,
     /// The room that the persister belongs to.
     room_url: String,
-    /// For the task to take.
+    /// Work for the task, which takes it.
     pub(super) get: Option<CheckId>,
     pub(super) ask: Option<Asking>,
 }
 
-/// The persister's own connection, for one watch.
+/// The ear: the persister's own connection, which listens, for one watch.
 pub(super) struct Ear {
     pub(super) watch: WatchId,
     pub(super) line: Line,
-    /// For the task to take.
+    /// Taken by the task.
     pub(super) events: Option<SocketEvents>,
 }
 
@@ -54,14 +54,14 @@ impl State {
         })
     }
 
-    /// Notices that the application made a socket try again that had failed for good, or led it back.
+    /// Detects that the application made a permanently failed socket try again, or directed it back to this room.
     pub(super) fn look_at_main(&mut self) {
         if self.hosted.client.has_failed() && !self.main_is_closed() && self.check_room().is_ok() {
             self.hosted.client.retried();
         }
     }
 
-    /// Whether the socket leads to the room that the persister belongs to.
+    /// Checks that the socket still connects to the room that the persister belongs to.
     pub(super) fn check_room(&self) -> Result<()> {
         if self.main.socket().options().room_url()? == self.room_url {
             return Ok(());
@@ -73,7 +73,7 @@ impl State {
         Err(Error::new(ErrorKind::Invalid, message))
     }
 
-    /// Whether the socket does not try to connect any more.
+    /// Whether the socket has stopped trying to connect.
     pub(super) fn main_is_closed(&self) -> bool {
         self.main.socket().ready_state() == ReadyState::Closed
     }
@@ -86,7 +86,7 @@ impl State {
 
     pub(super) fn end_watch(&mut self, watch: WatchId, now: Duration) {
         if self.hosted.client.end_watch(watch, now) {
-            self.ear = None;
+            (self.ear, self.ask) = (None, None);
         }
     }
 
@@ -96,13 +96,13 @@ impl State {
         self.main.closed();
     }
 
-    /// When the persister's own connection received some of a message that has yet to come whole.
+    /// When the persister's own connection last received bytes of a message that is not complete yet.
     pub(super) fn last_arrival(&self) -> Option<Instant> {
         let line = &self.ear.as_ref()?.line;
         line.socket().last_arrival(line.epoch()?)
     }
 
-    /// Does what the client wants done, and returns the errors to report.
+    /// Carries out the client's outputs, and returns the errors to report.
     pub(super) fn carry_out(&mut self) -> Vec<Error> {
         let mut reports = Vec::new();
         while let Some(output) = self.hosted.client.poll() {
@@ -120,7 +120,7 @@ impl State {
                 RoomClientOutput::Ask(asking) => self.ask = Some(asking),
                 RoomClientOutput::Handed(receipt, outcome) => self.hosted.handed(receipt, outcome),
                 RoomClientOutput::Report(error) => reports.push(error),
-                // Callers that wait look at the state after each change.
+                // Waiting callers check the state after each change.
                 RoomClientOutput::HasRoom => {}
             }
         }

@@ -1,4 +1,4 @@
-//! Stories of a persister before anybody reads what it tells.
+//! Tests of a persister before its notices are read.
 
 use std::{sync::Mutex, task::Poll};
 
@@ -22,8 +22,8 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
     timeout(Duration::from_secs(60), future).await.expect("what must come has not come in time")
 }
 
-/// Somebody who begins to listen, to a server that speaks the extended dialect and says nothing so far, and what is
-/// reported meanwhile.
+/// A persister that begins to watch a server that speaks the extended dialect and has sent nothing so far, and the
+/// errors reported meanwhile.
 fn listens() -> (Arc<Shared>, WatchId, Arc<Mutex<Vec<String>>>) {
     let socket = || PartySocket::new(PartySocketOptions::new("localhost:9", "r")).expect("a socket");
     let shared = Arc::new(Shared::new(&socket(), &PartyKitConfig::new()).expect("a room"));
@@ -72,7 +72,7 @@ async fn whoever_reads_is_told_in_the_stream() {
     assert_eq!(std::iter::from_fn(next).filter(Result::is_err).count(), 1);
 }
 
-/// Passes connections on, towards the client 8 kB at a time.
+/// Forwards connections, to the client 8 kB at a time.
 async fn slow_link(to: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address").to_string();

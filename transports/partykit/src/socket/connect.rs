@@ -1,4 +1,4 @@
-//! One attempt: look up, connect, encrypt, upgrade.
+//! One attempt to connect: host look-up, TCP, TLS, upgrade.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -32,17 +32,17 @@ pub(super) type WebSocket = WebSocketStream<MaybeTlsStream<Metered<TcpStream>>>;
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) error: Error,
-    /// Whether the server may have taken the connection all the same.
+    /// Whether the server may have accepted the connection all the same.
     pub(super) may_have_opened: bool,
 }
 
-/// What tungstenite gathers before it writes.
+/// How many bytes tungstenite buffers before it writes.
 const WRITE_BUFFER: usize = 128 << 10;
 
-/// How long an address is tried before the next one is as well.
+/// How long one address is tried alone before the next one is tried as well.
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// How much of a refusal's body is shown.
+/// How much of a refusal's body the error includes.
 const EXCERPT: usize = 200;
 
 /// Makes one attempt.
@@ -69,7 +69,7 @@ async fn upgrade(request: Request, options: &PartySocketOptions, vitals: Arc<Vit
     let uri = request.uri();
     let is_tls = uri.scheme_str() == Some("wss");
     let host = uri.host().unwrap_or_default();
-    // A resolver knows no brackets.
+    // A resolver does not accept brackets.
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
     let connecting = async { connect_any(lookup_host((host, port)).await?).await };
@@ -77,13 +77,13 @@ async fn upgrade(request: Request, options: &PartySocketOptions, vitals: Arc<Vit
         let message = format!("cannot connect to {host} port {port}: {error}");
         not_opened(Error::with_source(ErrorKind::Unavailable, message, error))
     })?;
-    // A failure costs some delay, no more.
+    // A failure only adds some latency.
     let _ = stream.set_nodelay(true);
     let connector = tls::connector(options).map_err(not_opened)?;
     let max = options.max_message_size;
     let config = WebSocketConfig::default()
         .write_buffer_size(WRITE_BUFFER)
-        // One message of the largest size behind a buffer that is all but full, and its frame's header.
+        // The limit admits one message of the largest size after an almost full buffer, and its frame header.
         .max_write_buffer_size(WRITE_BUFFER.saturating_add(max).saturating_add(64))
         .max_message_size(Some(max))
         .max_frame_size(Some(max));
@@ -93,7 +93,7 @@ async fn upgrade(request: Request, options: &PartySocketOptions, vitals: Arc<Vit
     }
 }
 
-/// Connects to the first address that answers. An address that is slow does not keep the next one waiting.
+/// Connects to the first address that responds. A slow address does not delay the next one.
 async fn connect_any(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
     let mut addresses = addresses.peekable();
     let mut running = FuturesUnordered::new();
@@ -156,7 +156,7 @@ fn failure(error: tungstenite::Error, host: &str) -> Failure {
     }
 }
 
-/// The error for an answer other than 101.
+/// The error for a response other than 101.
 fn answered(response: &Response, host: &str) -> Error {
     let status = response.status();
     let kind = match status.as_u16() {
@@ -193,7 +193,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let there = listener.local_addr().expect("an address");
         let closed = TcpListener::bind("127.0.0.1:0").await.expect("a free port").local_addr().expect("an address");
-        // Of a network for documentation: packets to it vanish.
+        // An address of a documentation network: packets to it are lost.
         let nowhere = "192.0.2.1:9".parse().expect("an address");
         let stream = connect_any([nowhere, closed, there].into_iter()).await.expect("the last one answers");
         assert_eq!(stream.peer_addr().expect("connected"), there);

@@ -24,12 +24,12 @@ use crate::proto::{
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) goodbye: Goodbye,
-    /// Whether both sides know: there was a goodbye and an answer.
+    /// Whether the close handshake completed: both sides sent a close frame.
     pub(super) is_clean: bool,
     pub(super) error: Option<Error>,
 }
 
-/// What a connection is made of.
+/// The parts of an open connection.
 #[derive(Debug)]
 pub(super) struct Connection<'a> {
     pub(super) shared: &'a Shared,
@@ -39,7 +39,7 @@ pub(super) struct Connection<'a> {
     pub(super) events: &'a mpsc::Sender<Told>,
 }
 
-/// How long a peer that broke the connection, or said goodbye, may take to say the rest.
+/// How long to wait for the remaining data of a peer that broke the connection or sent a close frame.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 impl Connection<'_> {
@@ -47,7 +47,7 @@ impl Connection<'_> {
     pub(super) async fn run(&self, socket: WebSocket) -> End {
         let end = self.first_end(socket).await;
         match self.shared.goodbye(self.turn) {
-            // An end that was asked for is no failure, and has the code and reason that were asked for.
+            // A requested end is not a failure, and has the requested code and reason.
             Some(goodbye) => End { goodbye, error: None, ..end },
             None => end,
         }
@@ -66,13 +66,13 @@ impl Connection<'_> {
             end = &mut running_out => return end,
         };
         match written {
-            // The goodbye is said: the answer is the reader's to hear.
+            // The close frame is sent. The reader receives the response.
             Ok(()) => select! {
                 end = &mut reading => end,
                 end = &mut watching => end,
                 end = &mut running_out => end,
             },
-            // Why the connection broke may stand in what was not read yet.
+            // The unread data may show why the connection broke.
             Err(error) => match timeout(LAST_WORDS, reading).await {
                 Ok(end) if end.is_clean => end,
                 _ => broken(error),
@@ -82,7 +82,7 @@ impl Connection<'_> {
 
     async fn read(&self, mut stream: impl Stream<Item = tungstenite::Result<tungstenite::Message>> + Unpin) -> End {
         loop {
-            // Room comes before reading: so nothing that was read is ever without a place.
+            // The reader reserves room before it reads, so that every event it reads has room in the channel.
             let room = match self.events.try_reserve() {
                 Ok(room) => room,
                 Err(_) => {
@@ -97,11 +97,11 @@ impl Connection<'_> {
             let event = match read {
                 Some(Ok(tungstenite::Message::Text(text))) => SocketEvent::Message(Message::Text(text.as_str().into())),
                 Some(Ok(tungstenite::Message::Binary(bytes))) => SocketEvent::Message(Message::Binary(bytes)),
-                // The heartbeat's have no payload, and are heard by the meter beneath.
+                // The heartbeat's pongs have no payload, and the metered stream detects them.
                 Some(Ok(tungstenite::Message::Pong(payload))) if !payload.is_empty() => SocketEvent::Pong(payload),
                 Some(Ok(tungstenite::Message::Close(frame))) => {
                     drop(room);
-                    // Reading on is what sends the answer. A server that then does not hang up is hung up on.
+                    // Reading on sends the response. If the server then does not close the connection, this side does.
                     let _ = timeout(LAST_WORDS, async { while let Some(Ok(_)) = stream.next().await {} }).await;
                     return said_goodbye(frame);
                 }
@@ -113,7 +113,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Writes what there is to write, until the goodbye is said.
+    /// Writes the queued messages, until the close frame is sent.
     async fn write(
         &self,
         mut sink: impl Sink<tungstenite::Message, Error = tungstenite::Error> + Unpin,
@@ -131,7 +131,7 @@ impl Connection<'_> {
                         Message::Binary(bytes) => tungstenite::Message::Binary(bytes.clone()),
                     };
                     if let Err(error) = sink.feed(frame).await {
-                        // At least its last byte was not written, so that no peer has seen it.
+                        // At least the last byte of the message was not written, so no peer has received it.
                         self.shared.put_back(waiting);
                         return Err(error);
                     }
@@ -159,7 +159,7 @@ impl Connection<'_> {
         End::broken(Error::new(ErrorKind::Unavailable, message))
     }
 
-    /// Waits until the goodbye takes too long.
+    /// Waits until the close handshake takes too long.
     async fn running_out(&self) -> End {
         self.shared.turned(self.turn).await;
         sleep(self.shared.patience()).await;
@@ -173,11 +173,11 @@ impl End {
     }
 }
 
-/// The end by a goodbye of the server.
+/// The end of a connection on which the server sent a close frame.
 fn said_goodbye(frame: Option<CloseFrame>) -> End {
     let (code, reason) = match frame {
         Some(frame) => (u16::from(frame.code), frame.reason.to_string()),
-        // In the words of the WebSocket interface: no code was there.
+        // The WebSocket interface uses this code when the close frame has none.
         None => (1005, String::new()),
     };
     let error = (code == TOO_BIG).then(|| {
@@ -187,7 +187,7 @@ fn said_goodbye(frame: Option<CloseFrame>) -> End {
     End { goodbye: Goodbye { code, reason }, is_clean: true, error }
 }
 
-/// The end by a failure of the connection.
+/// The end of a connection that failed.
 fn broken(error: tungstenite::Error) -> End {
     let (kind, message) = match &error {
         tungstenite::Error::Capacity(_) => {

@@ -1,4 +1,4 @@
-//! Who hears of what happens.
+//! The subscribers to a socket's events.
 
 use std::{
     pin::Pin,
@@ -12,20 +12,20 @@ use tokio::sync::mpsc;
 
 use crate::proto::socket::SocketEvent;
 
-/// How many events may be under way between the network and the subscribers.
+/// How many events may be queued between the network and the subscribers.
 pub(super) const IN_FLIGHT: usize = 16;
 
-/// How many events a subscriber may lag behind before it slows the socket.
+/// How many unread events a subscriber may have before it slows the socket.
 const LAG: usize = 64;
 
-/// A stream of what happens to a [`PartySocket`](crate::PartySocket).
+/// A stream of the events of a [`PartySocket`](crate::PartySocket).
 ///
 /// See [`PartySocket::events`](crate::PartySocket::events).
 #[derive(Debug)]
 pub struct SocketEvents(mpsc::Receiver<SocketEvent>);
 
 impl SocketEvents {
-    /// Waits for the next event; `None` when the socket is gone.
+    /// Waits for the next event. Returns `None` when the socket is gone.
     pub async fn recv(&mut self) -> Option<SocketEvent> {
         self.0.recv().await
     }
@@ -39,7 +39,7 @@ impl Stream for SocketEvents {
     }
 }
 
-/// Something to tell.
+/// An item for the subscribers.
 #[derive(Debug)]
 pub(super) enum Told {
     Event(SocketEvent),
@@ -53,13 +53,14 @@ pub(super) struct Subscribers(Mutex<List>);
 #[derive(Debug, Default)]
 struct List {
     senders: Vec<mpsc::Sender<SocketEvent>>,
-    /// What those who come later have to know first.
+    /// The event that later subscribers receive first.
     standing: Option<SocketEvent>,
     ended: bool,
 }
 
 impl Subscribers {
-    /// Adds a subscriber. `is_closed`: whether the socket, if it once gave up, has not been told to start over since.
+    /// Adds a subscriber. `is_closed` is whether the socket is closed: if it is not, an earlier failure has been
+    /// followed by a new start.
     pub(super) fn subscribe(&self, is_closed: bool) -> SocketEvents {
         let (sender, receiver) = mpsc::channel(LAG);
         let mut list = self.lock();
@@ -73,7 +74,8 @@ impl Subscribers {
         SocketEvents(receiver)
     }
 
-    /// Takes note of an event, and says whom to tell. What comes to `subscribe` later counts on the note instead.
+    /// Records an event, and returns the subscribers to send it to. Later calls of `subscribe` rely on the record
+    /// instead.
     fn note(&self, told: &Told) -> Vec<mpsc::Sender<SocketEvent>> {
         let mut list = self.lock();
         match told {
@@ -91,7 +93,7 @@ impl Subscribers {
     }
 }
 
-/// Passes every event to every subscriber, in order, until the socket is gone. Waits for those who lag.
+/// Passes every event to every subscriber, in order, until the socket is gone. Waits for slow subscribers.
 pub(super) async fn dispatch(mut told: mpsc::Receiver<Told>, subscribers: Arc<Subscribers>) {
     while let Some(told) = told.recv().await {
         let senders = subscribers.note(&told);
@@ -100,7 +102,7 @@ pub(super) async fn dispatch(mut told: mpsc::Receiver<Told>, subscribers: Arc<Su
             Told::GaveUp(error) => SocketEvent::Error(error),
         };
         for sender in senders {
-            // A subscriber that is gone misses nothing.
+            // A subscriber that is gone misses no event.
             let _ = sender.send(event.clone()).await;
         }
     }

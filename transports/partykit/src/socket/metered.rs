@@ -1,4 +1,4 @@
-//! A stream that tells the heartbeat when bytes pass.
+//! A stream that informs the heartbeat when bytes pass.
 
 use std::{
     future::pending,
@@ -23,7 +23,7 @@ pub(super) struct Vitals {
     began: Instant,
     pulse: Mutex<Pulse>,
     arrival: Mutex<Arrival>,
-    /// Told when a ping is due.
+    /// Notified when a ping is due.
     pub(super) ping: Notify,
 }
 
@@ -41,12 +41,12 @@ impl Vitals {
         self.with(Pulse::heard);
     }
 
-    /// What was read last made a message whole.
+    /// Records that the last bytes read completed a message.
     pub(super) fn is_whole(&self) {
         self.arrival().is_whole();
     }
 
-    /// When the last bytes came of a message that was not whole with them.
+    /// When bytes of an incomplete message were last received.
     pub(super) fn last_arrival(&self) -> Option<Instant> {
         self.arrival().last().and_then(|last| self.began.checked_add(last))
     }
@@ -63,13 +63,13 @@ impl Vitals {
         self.with(|pulse, _| pulse.ping_is_due())
     }
 
-    /// Asks for a ping whenever one is due, until the peer is dead: then says for how long nothing was heard.
+    /// Requests a ping whenever one is due, until the peer is dead. Returns for how long nothing was received.
     pub(super) async fn watch(&self, heartbeat: Heartbeat) -> Duration {
         loop {
             match self.with(|pulse, now| pulse.beat(heartbeat, now)) {
                 Beat::Wait(until) => match self.began.checked_add(until) {
                     Some(until) => tokio::time::sleep_until(until).await,
-                    // No clock can show that moment.
+                    // The moment is beyond the clock's range.
                     None => pending().await,
                 },
                 Beat::Ping => {

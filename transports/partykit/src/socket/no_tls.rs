@@ -1,4 +1,4 @@
-//! What stands for TLS in a build without the feature `tls`: an error for each host that needs it.
+//! The replacement for TLS in a build without the feature `tls`: an error for each host that needs TLS.
 
 use reqwest::ClientBuilder;
 use roommate::{Error, ErrorKind, Result};
@@ -19,7 +19,7 @@ pub(crate) fn check(options: &PartySocketOptions) -> Result<()> {
     connector(options).map(drop)
 }
 
-/// How a socket with these options connects.
+/// Returns how a socket with these options connects.
 pub(super) fn connector(options: &PartySocketOptions) -> Result<Plain> {
     match options.effective_protocol() {
         SocketProtocol::Wss => Err(lacks_tls(&format!("wss://{}", options.host))),
@@ -39,7 +39,7 @@ pub(super) async fn upgrade(
     Ok(socket)
 }
 
-/// Has an HTTP client connect to `url` as a socket with these options does.
+/// Makes an HTTP client connect to `url` as a socket with these options does.
 pub(crate) fn for_http(client: ClientBuilder, url: &str, _: &PartySocketOptions) -> Result<ClientBuilder> {
     if url.starts_with("https:") { Err(lacks_tls(url)) } else { Ok(client) }
 }

@@ -1,4 +1,4 @@
-//! The task of a socket: attempt after attempt, for as long as somebody wants it.
+//! The task of a socket: it connects again and again, for as long as the socket is wanted.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(super) async fn run(task: Task) {
         let attempt = select! {
             biased;
             () = task.shared.turned(target.turn) => {
-                // The server may be answering at this moment.
+                // The server may be accepting the connection at this moment.
                 task.shared.id_is_spent();
                 continue;
             }
@@ -42,7 +42,7 @@ pub(super) async fn run(task: Task) {
     }
 }
 
-/// What the task has. Tells the handles when it is gone, for instance with its runtime.
+/// The state of the task. Dropping it marks the socket as ended, for instance when the runtime shuts down.
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) shared: Arc<Shared>,
@@ -52,10 +52,10 @@ pub(super) struct Task {
 impl Task {
     /// Runs a connection from its first to its last event.
     async fn open(&self, socket: WebSocket, target: &Target, vitals: Arc<Vitals>) -> Option<Fate> {
-        // What was read so far is the handshake.
+        // The bytes read so far are the handshake.
         vitals.is_whole();
         let Some(epoch) = self.shared.opened(target.turn, &vitals) else {
-            // Dropped without a word: the server may notice late.
+            // The connection is dropped without a close frame, so the server may notice late.
             self.shared.id_is_spent();
             return None;
         };
@@ -86,7 +86,7 @@ impl Task {
         fate
     }
 
-    /// Tells of an attempt that failed.
+    /// Reports a failed attempt.
     async fn failed(&self, Failure { error, may_have_opened }: Failure, target: &Target) -> Option<Fate> {
         debug!(host = target.options.host, %error, "cannot connect");
         if may_have_opened {
@@ -127,7 +127,7 @@ impl Task {
     async fn pass(&self, told: Told) {
         select! {
             biased;
-            // Only a dispatcher that went with its runtime does not listen.
+            // The send fails only if the dispatcher ended with its runtime.
             _ = self.events.send(told) => {}
             () = self.shared.abandoned() => {}
         }

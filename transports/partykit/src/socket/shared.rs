@@ -1,4 +1,4 @@
-//! The state that the handles of a socket share with its task, behind a lock and two bells.
+//! The state that the handles of a socket share with its task, with a lock and two notifications.
 
 use std::{
     pin::pin,
@@ -18,16 +18,16 @@ use crate::proto::socket::{
 #[derive(Debug)]
 pub(super) struct Shared {
     state: Mutex<State>,
-    /// Of the connection that is open or was the last to be.
+    /// The vitals of the open connection, or of the last one that was open.
     vitals: Mutex<Option<(u64, Arc<Vitals>)>>,
     began: Instant,
-    /// Rung when there is something to do: a call that changes what is wanted, or a message to write.
+    /// Notified when there is work: a call that changes what is wanted, or a message to write.
     changed: Notify,
-    /// Rung when a message has left the queue, and when a connection is over.
+    /// Notified when a message has left the queue, and when a connection has ended.
     relieved: Notify,
 }
 
-/// What handles do.
+/// The operations of the handles.
 impl Shared {
     pub(super) fn new(options: PartySocketOptions) -> Result<Self> {
         let state = State::new(options, random_id()?);
@@ -107,7 +107,7 @@ impl Shared {
 
     pub(super) fn update(&self, change: impl Fn(PartySocketOptions) -> PartySocketOptions) -> Result<()> {
         loop {
-            // Outside of the lock: what `change` does is not ours to know.
+            // `change` is the application's code, so it runs without the lock.
             let before = self.lock().options.clone();
             let after = change(before.as_ref().clone());
             after.validate()?;
@@ -123,9 +123,9 @@ impl Shared {
     }
 }
 
-/// What the task does.
+/// The operations of the task.
 impl Shared {
-    /// Waits until the socket is wanted; `None` when nobody wants it any more.
+    /// Waits until a connection is wanted. Returns `None` when all handles are dropped.
     pub(super) async fn target(&self) -> Option<Target> {
         let target = |state: &mut State| match state.is_abandoned() {
             true => Some(None),
@@ -135,12 +135,12 @@ impl Shared {
         self.until(&self.changed, target).await
     }
 
-    /// Waits until something else is wanted than in this turn.
+    /// Waits until this turn is over, because something else is wanted.
     pub(super) async fn turned(&self, turn: u64) {
         self.until(&self.changed, |state| (!state.is_turn(turn)).then_some(())).await;
     }
 
-    /// Waits until nobody is left to want anything.
+    /// Waits until all handles are dropped.
     pub(super) async fn abandoned(&self) {
         self.until(&self.changed, |state| state.is_abandoned().then_some(())).await;
     }
@@ -209,7 +209,7 @@ impl Shared {
 
     async fn until<T>(&self, bell: &Notify, mut ready: impl FnMut(&mut State) -> Option<T>) -> T {
         loop {
-            // Listening begins before looking, so that no change falls between the two.
+            // The task subscribes to the notification before it checks the state, so that no change is missed.
             let mut rung = pin!(bell.notified());
             rung.as_mut().enable();
             if let Some(value) = ready(&mut self.lock()) {
@@ -220,7 +220,7 @@ impl Shared {
     }
 }
 
-/// A number from 0 to 1, without 1; the middle where there is no randomness to be had.
+/// A number from 0 to 1, without 1; the middle if no randomness is available.
 fn random() -> f64 {
     getrandom::u32().map_or(0.5, |random| f64::from(random) / 4_294_967_296.0)
 }

@@ -1,4 +1,4 @@
-//! Stories of a socket and a small server beside it.
+//! Tests of a socket with a small server.
 
 mod arrivals;
 mod endings;
@@ -32,7 +32,7 @@ use crate::proto::socket::{Message, PartySocketOptions, SocketEvent};
 
 type Peer = WebSocketStream<TcpStream>;
 
-/// How long a test waits for what must come.
+/// How long a test waits for an expected event.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 struct Server(TcpListener);
@@ -46,7 +46,7 @@ impl Server {
         self.0.local_addr().expect("an address").to_string()
     }
 
-    /// Options that make a socket impatient, so that tests are quick.
+    /// Options with short delays, so that tests are quick.
     fn options(&self) -> PartySocketOptions {
         PartySocketOptions::new(self.host(), "my_room")
             .with_min_reconnection_delay(Duration::from_millis(5))
@@ -62,7 +62,7 @@ impl Server {
         soon(accept_async(self.tcp().await)).await.expect("an upgrade")
     }
 
-    /// Accepts, and says which path and query were asked for.
+    /// Accepts a connection, and returns the requested path and query.
     async fn accept_with_uri(&self) -> (Peer, String) {
         let mut uri = String::new();
         #[expect(clippy::result_large_err, reason = "the signature is tungstenite's")]
@@ -74,7 +74,7 @@ impl Server {
         (peer, uri)
     }
 
-    /// Answers one upgrade with these bytes, and hangs up.
+    /// Responds to one upgrade with these bytes, and closes the connection.
     async fn answer(&self, bytes: &[u8]) {
         let mut tcp = self.tcp().await;
         let mut request = Vec::new();
@@ -94,7 +94,7 @@ async fn next(events: &mut SocketEvents) -> SocketEvent {
     soon(events.recv()).await.expect("the socket is there")
 }
 
-/// The next message that a peer gets.
+/// The next message that a peer receives.
 async fn text(peer: &mut Peer) -> String {
     loop {
         match soon(peer.next()).await.expect("a message").expect("a sound message") {
@@ -127,7 +127,7 @@ async fn ended(events: &mut SocketEvents) -> (u16, String, u64) {
     }
 }
 
-/// The next message that a socket gets.
+/// The next message that a socket receives.
 async fn received(events: &mut SocketEvents) -> String {
     match next(events).await {
         SocketEvent::Message(Message::Text(text)) => text.to_string(),
@@ -135,7 +135,7 @@ async fn received(events: &mut SocketEvents) -> String {
     }
 }
 
-/// Waits until a peer has nothing more to read, and returns the goodbye.
+/// Waits until a peer has nothing more to read, and returns the close frame.
 async fn goodbye(peer: &mut Peer) -> Option<(u16, String)> {
     let mut goodbye = None;
     while let Some(Ok(message)) = soon(peer.next()).await {

@@ -19,7 +19,7 @@ pub(crate) fn check(options: &PartySocketOptions) -> Result<()> {
     tls_config(options).map(drop)
 }
 
-/// How a socket with these options connects.
+/// Returns how a socket with these options connects.
 pub(super) fn connector(options: &PartySocketOptions) -> Result<Connector> {
     Ok(match options.effective_protocol() {
         SocketProtocol::Wss => Connector::Rustls(Arc::new(tls_config(options)?)),
@@ -38,7 +38,7 @@ pub(super) async fn upgrade(
     Ok(socket)
 }
 
-/// Has an HTTP client connect to `url` as a socket with these options does.
+/// Makes an HTTP client connect to `url` as a socket with these options does.
 pub(crate) fn for_http(client: ClientBuilder, _url: &str, options: &PartySocketOptions) -> Result<ClientBuilder> {
     Ok(client.tls_backend_preconfigured(tls_config(options)?))
 }

@@ -1,4 +1,4 @@
-//! A server to persist to, a proxy to lose connections on, and somebody who follows a persister's notices.
+//! A server to persist to, a proxy that can cut connections, and a follower of a persister's notices.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// How long a test waits for what must come.
+/// How long a test waits for an expected event.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
@@ -84,19 +84,19 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// One whose rooms speak the stock dialect only.
+    /// Starts a server whose rooms speak only the stock dialect.
     pub(crate) async fn stock() -> Self {
         Self::start_with(RoomConfig::new().with_extended(false)).await
     }
 
-    /// One whose rooms speak the extended dialect as well.
+    /// Starts a server whose rooms speak the extended dialect as well.
     pub(crate) async fn extended() -> Self {
         Self::start_with(RoomConfig::new()).await
     }
 
     pub(crate) async fn start_with(room: RoomConfig) -> Self {
         let is_extended = room.extended();
-        // Notices are counted here, and stock connections are told no more than they are by the stock server.
+        // The tests count notices, so stock connections receive no more than the stock server sends.
         let room = room.with_policy(House).with_cures(false);
         let config = ServerConfig::new().with_any_party().with_room(room);
         let server = Server::bind("127.0.0.1:0", config).await.unwrap().spawn();
@@ -108,7 +108,7 @@ impl World {
         self.is_extended
     }
 
-    /// Of a client whose connections are never lost, however long this machine takes.
+    /// Options of a client whose connections are never lost, however slow the machine is.
     pub(crate) fn options(&self) -> PartySocketOptions {
         quick(self.server.local_addr().to_string())
     }
@@ -117,7 +117,7 @@ impl World {
         self.persister_with(self.options(), PartyKitConfig::new())
     }
 
-    /// One whose connections can be lost.
+    /// Creates a persister whose connections can be cut.
     pub(crate) fn persister_by_proxy(&self) -> PartyKitPersister {
         let config = PartyKitConfig::new()
             .with_patience(Duration::from_millis(300))
@@ -137,14 +137,14 @@ impl World {
     }
 }
 
-/// Options of a socket that comes back at once.
+/// Options of a socket that reconnects at once.
 fn quick(host: String) -> PartySocketOptions {
     PartySocketOptions::new(host, "room")
         .with_min_reconnection_delay(Duration::from_millis(5))
         .with_max_reconnection_delay(Duration::from_millis(20))
 }
 
-/// Passes connections on, and loses them when told.
+/// Forwards connections, and cuts them on request.
 pub(crate) struct Proxy {
     host: String,
     state: Arc<ProxyState>,
@@ -153,9 +153,9 @@ pub(crate) struct Proxy {
 struct ProxyState {
     server: Mutex<String>,
     open: AtomicUsize,
-    /// How many requests for a content went by.
+    /// How many requests for a content were forwarded.
     gets: AtomicUsize,
-    /// How many bytes may still go to the server.
+    /// How many more bytes may be forwarded to the server.
     budget: Mutex<Option<usize>>,
     /// Counts the losses of all connections.
     cuts: watch::Sender<u64>,
@@ -186,34 +186,34 @@ impl Proxy {
         Self { host, state }
     }
 
-    /// Of a client that soon finds out when nobody is at the other end.
+    /// Options of a client that soon detects a dead peer.
     pub(crate) fn options(&self) -> PartySocketOptions {
         quick(self.host.clone())
             .with_heartbeat(Some(Heartbeat::new(Duration::from_millis(300), Duration::from_millis(700))))
     }
 
-    /// Loses all connections when so many more bytes have gone to the server.
+    /// Cuts all connections once this many more bytes have been forwarded to the server.
     pub(crate) fn cut_after(&self, bytes: usize) {
         *self.state.budget.lock().unwrap() = Some(bytes);
     }
 
-    /// Loses all present connections.
+    /// Cuts all open connections.
     pub(crate) fn cut(&self) {
         self.state.cuts.send_modify(|count| *count += 1);
     }
 
-    /// Leads all connections from now on to the server of another world, and loses the present ones.
+    /// Directs all new connections to the server of another world, and cuts the open ones.
     pub(crate) fn lead_to(&self, world: &World) {
         *self.state.server.lock().unwrap() = world.server.local_addr().to_string();
         self.cut();
     }
 
-    /// How often a content was asked for.
+    /// How often a content was requested.
     pub(crate) fn gets(&self) -> usize {
         self.state.gets.load(Ordering::SeqCst)
     }
 
-    /// Lets all present connections fall silent, without an end.
+    /// Makes all open connections silent, without closing them.
     pub(crate) fn freeze(&self) {
         self.state.freezes.send_modify(|count| *count += 1);
     }
@@ -230,7 +230,7 @@ impl Proxy {
 }
 
 impl ProxyState {
-    /// How many of these bytes may go to the server.
+    /// Returns how many of these bytes may be forwarded to the server.
     fn spend(&self, bytes: usize) -> usize {
         let mut budget = self.budget.lock().unwrap();
         match &mut *budget {
@@ -252,7 +252,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, state: Arc<ProxyStat
         tokio::select! {
             _ = cuts.changed() => break,
             _ = freezes.changed() => {
-                // Reads on, so that the client believes that its messages arrive.
+                // The proxy reads on, so that the client believes that its messages arrive.
                 loop {
                     tokio::select! {
                         _ = cuts.changed() => break,
@@ -295,7 +295,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, state: Arc<ProxyStat
     }
 }
 
-/// A server that gives every connection this answer, and then hangs up.
+/// Starts a server that sends every connection this response, and then closes it.
 pub(crate) async fn answer_all(answer: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
@@ -314,12 +314,12 @@ pub(crate) async fn answer_all(answer: &str) -> String {
     host
 }
 
-/// Follows a persister as the contract says, and knows what the room holds.
+/// Follows a persister as the contract requires, and tracks the room's content.
 pub(crate) struct Told {
     stream: Pin<Box<dyn Stream<Item = Result<Notice>> + Send>>,
     pub(crate) view: Content,
     open: BTreeMap<Receipt, Changes>,
-    /// What was refused of each save of which something was.
+    /// The refused parts of each save that had any.
     pub(crate) refused: Vec<Changes>,
 }
 
@@ -334,7 +334,7 @@ impl Told {
         self.open.insert(receipt, changes);
     }
 
-    /// The next notice, as it is.
+    /// Returns the next notice unprocessed.
     pub(crate) async fn next(&mut self) -> Option<Notice> {
         self.stream.next().await.map(|notice| notice.unwrap())
     }
@@ -362,7 +362,7 @@ impl Told {
         .await
     }
 
-    /// Takes the next notice.
+    /// Processes the next notice.
     pub(crate) async fn follow(&mut self, persister: &PartyKitPersister) {
         let notice = soon(self.stream.next()).await.expect("the stream goes on");
         match notice.expect("nothing to report") {

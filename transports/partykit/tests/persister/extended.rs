@@ -1,4 +1,4 @@
-//! Stories of the extended dialect, on a real server.
+//! Tests of the extended dialect, on a real server.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -14,14 +14,14 @@ fn stock_only() -> PartyKitConfig {
     PartyKitConfig::new().with_extended_dialect(false)
 }
 
-/// Saves an edit that has a name.
+/// Saves an edit with a key.
 async fn save_named(persister: &PartyKitPersister, number: u64, changes: &Changes) -> Saved {
     let content = || content(changes);
     let edit = EditKey { client: "8d9f1a52-54e2-4e0b-b5a4-3c3b0b4b8f1e", number };
     soon(persister.save(Save::new(&content, Some(changes)).with_edit(edit))).await.unwrap()
 }
 
-/// Hears what the room accepts, until that is `last`.
+/// Collects the changes that the room accepts, until the last is `last`.
 async fn heard(observer: &mut Told, last: &Changes) -> Vec<Changes> {
     let mut heard = Vec::new();
     while heard.last() != Some(last) {
@@ -42,7 +42,7 @@ async fn r7_a_connection_lost_at_any_byte_makes_no_change_twice() {
     let a = world.persister_by_proxy();
     let mut told = Told::join(&a).await;
     let mut sent = Vec::new();
-    // What two changes take on a connection that is open, and what a connection takes until it is used.
+    // The number of bytes that two changes take on an open connection, and that a connection takes until it is usable.
     for (is_open, bytes) in
         (0..160).step_by(7).map(|bytes| (true, bytes)).chain((0..1200).step_by(23).map(|bytes| (false, bytes)))
     {
@@ -123,7 +123,7 @@ async fn r4_r7_an_edit_that_is_saved_again_by_its_name_is_made_once_and_answered
     for process in 0..3 {
         let a = world.persister();
         for _ in 0..2 {
-            // The answers are lost with the stream, or with the process.
+            // The responses are lost with the stream, or with the process.
             let stream = soon(a.watch()).await.unwrap();
             save_named(&a, 5, &once).await;
             save_named(&a, 7, &refused).await;
@@ -173,7 +173,7 @@ async fn r4_a_save_that_waits_for_others_ends_with_the_watch() {
     extended.proxy.freeze();
     let waiting = async {
         loop {
-            // Sooner or later so many are undecided that another has to wait.
+            // At some point so many saves are undecided that another has to wait.
             if let Err(error) = save(&a, &value("v", 1)).await {
                 return error;
             }
@@ -186,7 +186,8 @@ async fn r4_a_save_that_waits_for_others_ends_with_the_watch() {
     let (error, reason) = tokio::join!(waiting, breaking);
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert!(reason.to_string().contains("dialect"), "{reason}");
-    // It is known, and the stream still there: this is no time to send anything as if nobody had ever listened.
+    // The failure is known, and the stream still exists: the persister must not send as if there had never been a
+    // watch.
     assert_eq!(save(&a, &value("v", 2)).await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(soon(told.next()).await, None);
 }

@@ -1,4 +1,4 @@
-//! Stories of the persister, on a real server and on one that misbehaves.
+//! Tests of the persister, on a real server and on one that misbehaves.
 
 mod common;
 mod extended;
@@ -15,7 +15,7 @@ use roommate_partykit::{
     PartyKitConfig, PartyKitPersister, PartySocket, PartySocketOptions, ReadyState, partykit_builder, proto::RoomConfig,
 };
 
-/// Saves everything: a first content, or what the room makes of it.
+/// Saves the whole content, as a first content or for the room to return its own.
 async fn save_all(persister: &PartyKitPersister, all: &Content) -> roommate::Result<Saved> {
     soon(persister.save(Save::new(&|| all.clone(), None))).await
 }
@@ -24,7 +24,7 @@ async fn save(persister: &PartyKitPersister, changes: &Changes) -> roommate::Res
     soon(persister.save(Save::new(&|| content(changes), Some(changes)))).await
 }
 
-/// Saves changes that the room is to confirm.
+/// Saves changes, and waits until the room confirms them.
 async fn send(persister: &PartyKitPersister, told: &mut Told, changes: &Changes) {
     match save(persister, changes).await {
         Ok(Saved::Later(receipt)) => told.expect(receipt, changes.clone()),
@@ -32,7 +32,7 @@ async fn send(persister: &PartyKitPersister, told: &mut Told, changes: &Changes)
     }
 }
 
-/// One story, on a server of each kind.
+/// Runs one test on a server of each kind.
 macro_rules! on_both {
     (async fn $name:ident($world:ident: World) $story:block) => {
         mod $name {
@@ -112,7 +112,7 @@ on_both! {
         if world.is_extended() {
             assert_eq!(told.refused, [secret.clone(), secret], "each is told");
         } else {
-            // Of two edits of one value the later is the one to tell, unless the first was decided before there was another.
+            // Of two edits of one value the later is reported, unless the first was decided before the second was made.
             assert!([1, 2].contains(&told.refused.len()) && told.refused.iter().all(|refused| *refused == secret));
         }
         let room = soon(a.load()).await.unwrap().unwrap();
@@ -127,7 +127,7 @@ on_both! {
         let (mut a_told, mut b_told) = (Told::join(&a).await, Told::join(&b).await);
         for round in 0..6 {
             send(&a, &mut a_told, &value("a", round)).await;
-            // Somewhere in the middle of a frame, as likely as not.
+            // The cut is probably in the middle of a frame.
             world.proxy.cut_after(round as usize * 40);
             send(&b, &mut b_told, &value("b", round)).await;
             send(&a, &mut a_told, &cell("r", "a", round)).await;
@@ -152,7 +152,7 @@ on_both! {
         let mut told = Told::join(&a).await;
         world.proxy.freeze();
         send(&a, &mut told, &value("v", 1)).await;
-        // A check comes long before the heartbeat finds out, and must not mistake the silence for a refusal.
+        // A check happens long before the heartbeat detects the loss, and must not mistake the silence for a refusal.
         told.until_confirmed(&a).await;
         assert_eq!(told.refused, []);
         assert_eq!(soon(a.load()).await.unwrap().unwrap().values["v"], 1.into());
@@ -208,7 +208,7 @@ on_both! {
         let a = world.persister_with(world.options().with_max_enqueued_messages(2), PartyKitConfig::new());
         let mut told = Told::join(&a).await;
         for number in 0..300 {
-            // More than may be unconfirmed at once: a save then waits until the others are followed.
+            // This is more than may be unconfirmed at once: a save then waits until notices of the others are read.
             loop {
                 let changes = value("v", number);
                 let saving = a.save(Save::new(&Content::new, Some(&changes)));
@@ -234,7 +234,7 @@ on_both! {
         let config = PartyKitConfig::new().with_patience(Duration::from_millis(300));
         let a = world.persister_with(world.options(), config);
         let mut told = Told::join(&a).await;
-        // More than a server of the extended dialect remembers of what was refused.
+        // This is more refused data than a server of the extended dialect remembers.
         let text = "x".repeat(10 << 10);
         let mut secret = Changes::new();
         secret.set_value("secret", text.as_str().try_into().unwrap());
@@ -285,7 +285,7 @@ on_both! {
 #[tokio::test]
 async fn a_server_that_refuses_the_first_connection_is_told_to_whoever_waits_at_once() {
     let world = World::extended().await;
-    // With waits of ten seconds between attempts that were refused.
+    // The delay between refused attempts is ten seconds.
     let host = world.options().host;
     let socket = PartySocket::new(PartySocketOptions::new(host, "room").with_party("locked")).unwrap();
     let persister = PartyKitPersister::new(&socket, PartyKitConfig::new()).unwrap();

@@ -1,4 +1,4 @@
-//! A server that takes smaller messages than its clients send.
+//! A server that accepts only smaller messages than its clients send.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,7 +7,7 @@ use roommate_partykit::{PartyKitConfig, PartySocket, partykit_builder, proto::Ro
 
 use super::common::{World, soon};
 
-/// Edits before, in and behind a message that is too large.
+/// Edits before, in and after a message that is too large.
 async fn story(room: RoomConfig) {
     let world = World::start_with(room.with_max_message_size(10_000)).await;
     let store = Store::new();

@@ -1,4 +1,4 @@
-//! What becomes of a request to a server that answers it in some other way.
+//! Requests to a server that responds in an unexpected way.
 
 use std::{mem, time::Duration};
 
@@ -62,7 +62,7 @@ async fn a_content_beyond_the_bound_is_not_read() {
     assert_eq!(soon(a.load()).await.unwrap_err().kind(), ErrorKind::Refused);
 }
 
-/// A server behind a slow uplink, which holds what was put.
+/// Starts a server with a slow uplink, which stores the PUT content.
 async fn slow_uplink() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();

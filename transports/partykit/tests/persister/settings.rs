@@ -1,4 +1,4 @@
-//! Settings at the end of their range.
+//! Settings with extreme values.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::common::soon;
 
 const NEVER: Duration = Duration::MAX;
 
-/// An engine without patience or haste joins the room, and saves.
+/// An engine with extreme timeouts and delays joins the room, and saves.
 async fn saves(server: ServerConfig) {
     let server = Server::bind("127.0.0.1:0", server.with_close_timeout(NEVER)).await.unwrap().spawn();
     let options = PartySocketOptions::new(server.local_addr().to_string(), "room")

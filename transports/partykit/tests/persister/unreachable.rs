@@ -1,4 +1,4 @@
-//! Nobody listens at the address, or nothing moves: whoever waits sleeps.
+//! The server's address is closed, or the server does not respond: waiting calls do not poll in a loop.
 
 use std::{
     future::poll_fn,
@@ -48,7 +48,7 @@ async fn a_save_for_which_there_is_no_room_sleeps_until_there_is_some() {
     world.proxy.freeze();
     let changes = value("v", 1);
     let all = content(&changes);
-    // As many as wait for a room that does not answer.
+    // As many saves as may wait for a room that does not respond.
     let mut saved = 0;
     let full = loop {
         let get = || all.clone();

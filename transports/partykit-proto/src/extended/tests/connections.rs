@@ -1,4 +1,4 @@
-//! Stories of connections that take their time, or end over a message.
+//! Tests of connections that are slow, or that end because of a message.
 
 use super::{stories::*, *};
 use crate::{
@@ -37,7 +37,7 @@ fn a_content_of_which_no_more_comes_is_asked_for_anew() {
     assert!(reconnects(&mut session));
 }
 
-/// What was refused of the changes.
+/// The notice that confirms a save with these refused parts.
 fn refused(receipt: Receipt, refused: Changes) -> Notice {
     Notice::Confirmed { receipt, refused }
 }
@@ -46,7 +46,7 @@ fn resumed(seq: u64, last: impl Into<Option<u64>>, entries: Vec<Entry>) -> Serve
     ServerMessage::Resumed { standing: standing(seq, last), entries }
 }
 
-/// The errors that a session reports, and what else it puts out.
+/// The errors that a session reports, and its other outputs.
 fn reports_and_outputs(session: &mut Session) -> (Vec<Error>, (Vec<Notice>, Vec<ClientMessage>)) {
     let (mut reports, mut rest) = (vec![], vec![]);
     while let Some(output) = session.poll() {

@@ -1,4 +1,4 @@
-//! The least room that speaks the dialect.
+//! A minimal room that speaks the dialect.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub(super) struct Model {
     epoch: u64,
     log: Vec<Logged>,
     clients: BTreeMap<String, Client>,
-    /// Who has joined on each connection.
+    /// The client that has joined on each connection.
     connections: BTreeMap<u64, Option<String>>,
     sent: Vec<(u64, Down)>,
 }
@@ -29,14 +29,14 @@ struct Client {
     refused: BTreeMap<u64, Changes>,
 }
 
-/// An entry as others are told it, and as its author is.
+/// An entry in the form that other clients receive, and in the form that its author receives.
 #[derive(Clone, Debug)]
 struct Logged {
     others: Entry,
     author: Option<(String, Entry)>,
 }
 
-/// How many entries the log keeps.
+/// How many entries the log holds.
 const LOG: usize = 6;
 
 impl Logged {
@@ -161,7 +161,7 @@ impl Model {
         }
     }
 
-    /// What of the changes was accepted, and whether anything was.
+    /// Returns the accepted part of the changes, and whether anything was accepted.
     fn accept(&mut self, changes: &Changes) -> (Changes, bool) {
         let Some(content) = &mut self.content else { return (Changes::new(), false) };
         let accepted = leaf::retain(changes, |leaf| !is_refused(leaf));

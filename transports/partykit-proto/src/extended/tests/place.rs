@@ -1,4 +1,4 @@
-//! What the property asks of a room.
+//! The interface of a room that the property test needs.
 
 use roommate::{Changes, Content};
 
@@ -8,38 +8,38 @@ pub(super) trait Place {
     fn disconnect(&mut self, connection: u64);
     fn take(&mut self, connection: u64, frame: &str);
     fn put(&mut self, content: &Content);
-    /// A stock client changes something.
+    /// Makes a change as a stock client.
     fn change(&mut self, changes: &Changes);
-    /// The server dies and comes back, with what it had stored.
+    /// Kills the server and restarts it with its stored data.
     fn crash(&mut self);
-    /// The connection is too slow: a snapshot is sent in place of what has not left.
+    /// Sends a snapshot in place of the unsent messages of a connection that is too slow.
     fn summarise(&mut self, connection: u64);
-    /// The room forgets a client.
+    /// Makes the room forget a client.
     fn forget(&mut self, client: &str);
-    /// The room is of another mind about what it refuses.
+    /// Sets what the room refuses.
     fn rule(&mut self, _: Mood) {}
-    /// What has come to be sent.
+    /// Returns the messages that the room has sent since the last call.
     fn sent(&mut self) -> Vec<(u64, Down)>;
     fn content(&self) -> Option<Content>;
-    /// Everything that was ever accepted, in order.
+    /// Returns everything that was ever accepted, in order.
     fn accepted(&self) -> &[Changes];
 }
 
 /// What a room refuses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Mood {
-    /// What [`super::is_refused`] says.
+    /// The data that [`super::is_refused`] names.
     #[default]
     Usual,
     Everything,
-    /// Every so many-th number that is written.
+    /// Every n-th number that is written.
     Some(u32),
 }
 
-/// What a connection brings a client.
+/// What a client receives on a connection.
 #[derive(Clone, Debug)]
 pub(super) enum Down {
     Frame(String),
-    /// It ends, with this code.
+    /// The connection ends, with this close code.
     Close(u16),
 }

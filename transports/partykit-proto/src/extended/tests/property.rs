@@ -55,7 +55,7 @@ fn any_op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Edits of many messages, of which a room refuses what it likes, and lives that end in the middle of them.
+/// Edits of many messages, which a room refuses in part, and processes that end in the middle of them.
 fn any_ops_with_much_refused() -> impl Strategy<Value = Vec<Op>> {
     let client = 0..CLIENTS;
     let large = prop::collection::vec((0..4u32, 0..6u32, any::<bool>()), 1..16).prop_map(|cells| {
@@ -74,7 +74,8 @@ fn any_ops_with_much_refused() -> impl Strategy<Value = Vec<Op>> {
         steps.into_iter().flat_map(step).collect::<Vec<_>>()
     };
     let ops = prop_oneof![
-        // A server gone mad, which loses the answer to all that may be on its way, would be waited for.
+        // A malfunctioning server that loses the response to every message in flight would make the client wait for
+        // ever.
         10 => any_op()
             .prop_map(|op| if let Op::Lose(number) = op { Op::Hear(number) } else { op })
             .prop_map(|op| vec![op]),

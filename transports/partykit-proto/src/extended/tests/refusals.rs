@@ -1,4 +1,4 @@
-//! Stories of refusals: who is told them, when they are acknowledged, and what they hold back.
+//! Tests of refusals: which sessions receive them, when they are acknowledged, and which changes they hold back.
 
 use roommate::Content;
 
@@ -141,7 +141,7 @@ fn r8_a_snapshot_of_more_refusals_than_a_server_remembers_is_not_believed() {
     assert!(!reconnects(&mut session), "what was refused of a first content may be as large as that");
 }
 
-/// An edit of as many cells, each of 100 kB, that are all refused.
+/// An edit of this many cells, each of 100 kB, that are all refused.
 fn unwelcome(cells: usize) -> Changes {
     let mut changes = Changes::new();
     for row in 0..cells {
@@ -150,7 +150,8 @@ fn unwelcome(cells: usize) -> Changes {
     changes
 }
 
-/// Lets a session and a room, which hangs up on nobody here, come to rest. Returns what was confirmed.
+/// Runs a session and a room, which never closes a connection here, until nothing is pending. Returns the
+/// confirmations.
 fn rest(session: &mut Session, room: &mut RealRoom) -> Vec<Notice> {
     let mut told = vec![];
     loop {

@@ -23,7 +23,7 @@ pub(super) struct RealRoom {
     sent: Vec<(u64, Down)>,
 }
 
-/// The stock client that writes, and the one that hears everything.
+/// The stock client that writes, and the one that receives everything.
 const STOCK: ConnectionId = ConnectionId(u64::MAX);
 const OBSERVER: ConnectionId = ConnectionId(u64::MAX - 1);
 
@@ -46,7 +46,7 @@ impl Policy for House {
     }
 
     fn can_set_value(&self, _: &Id, to: &Cell, _: Option<&Cell>, asker: Asker<'_>) -> bool {
-        // What a request brings makes the store.
+        // The content of a request creates the store.
         asker.connection.is_none() || self.lets(true, Some(to))
     }
 
@@ -64,12 +64,12 @@ impl RealRoom {
         Self::made(max_clients, MOST_REFUSED, usize::MAX)
     }
 
-    /// One that hangs up where more is refused and not acknowledged.
+    /// Creates a room that closes the connection of a client with more unacknowledged refusals than `most`.
     pub(super) fn bounded(max_clients: usize, most: Tally) -> Self {
         Self::made(max_clients, most, usize::MAX)
     }
 
-    /// One that takes messages of so many bytes.
+    /// Creates a room that accepts messages of up to this many bytes.
     pub(super) fn limited(max_clients: usize, max_message_size: usize) -> Self {
         Self::made(max_clients, MOST_REFUSED, max_message_size)
     }
@@ -130,7 +130,8 @@ impl RealRoom {
                     }
                 }
                 Output::Close { connection: ConnectionId(number), code, .. } => {
-                    // One that has not joined cannot catch up. Nobody is refused more than it acknowledges.
+                    // A connection that has not joined cannot catch up. No client exceeds the bound on unacknowledged
+                    // refusals.
                     assert!([REPLACED, TOO_BIG, 1013].contains(&code), "{code}");
                     self.sent.push((number, Down::Close(code)));
                 }
@@ -182,7 +183,7 @@ impl Place for RealRoom {
         self.handle(Input::CaughtUp { connection: ConnectionId(connection) });
     }
 
-    /// This room forgets by itself.
+    /// This room forgets clients by itself.
     fn forget(&mut self, _: &str) {}
 
     fn rule(&mut self, mood: Mood) {

@@ -49,7 +49,7 @@ pub(super) fn joined() -> Session {
     session
 }
 
-/// What a session puts out: what it tells, and the messages that it sends.
+/// The outputs of a session: its notices, and the messages that it sends.
 pub(super) fn outputs(session: &mut Session) -> (Vec<Notice>, Vec<ClientMessage>) {
     let (mut notices, mut messages) = (vec![], vec![]);
     while let Some(output) = session.poll() {
@@ -249,7 +249,7 @@ fn edits_are_saved_in_their_order_by_one_client_at_a_time() {
     assert!(matches!(&join[..], [ClientMessage::Join(join)] if &*join.client == "you"), "{join:?}");
 }
 
-/// The answer to a join of a room without a store.
+/// The response to a join of a room without a store.
 fn empty() -> ServerMessage {
     ServerMessage::Snapshot { standing: standing(0, None), refused: vec![], content: None }
 }
@@ -287,7 +287,7 @@ fn r7_what_a_first_content_had_is_confirmed_with_it_when_it_was_saved_again_alre
     session.opened(NOW);
     session.heard(empty(), NOW);
     let offer = Offer::decode(&session.offer(KEY).unwrap()).unwrap();
-    // Its GET was answered before the connection told anything.
+    // Its GET was answered before the connection received anything.
     session.store_found();
     let first = session.save(Some(KEY), &value(1), NOW).unwrap();
     let second = session.save(Some(EditKey { number: 2, ..KEY }), &value(2), NOW).unwrap();

@@ -3,7 +3,7 @@ use super::*;
 mod checks;
 mod losses;
 
-/// A link, the time, and what came out of it.
+/// A link, the time, and the link's outputs so far.
 struct Client {
     link: Link,
     now: Duration,
@@ -31,7 +31,7 @@ impl Client {
         client
     }
 
-    /// With both connections open.
+    /// Creates a client with both connections open.
     fn open() -> Self {
         let mut client = Self::closed();
         client.listen(Listening::Ear);
@@ -91,7 +91,7 @@ impl Client {
         self.drain();
     }
 
-    /// A whole check, in which the room holds `content`.
+    /// Runs a whole check, in which the room holds `content`.
     fn check(&mut self, content: Content) {
         self.pong(Side::Main);
         self.answer(Some(content));

@@ -1,4 +1,4 @@
-//! Changes taken apart into cells and values, the smallest things that two people can disagree about.
+//! Changes divided into cells and values, the smallest parts in which two clients can differ.
 
 use roommate::{Changes, Content, Id, RowChanges, TableChanges};
 
@@ -9,9 +9,9 @@ pub(super) enum Leaf {
     Value(Id),
 }
 
-/// What `changes` decide: the cells and values that they name, and those of the rows and tables that they delete.
+/// The cells and values that `changes` decide: those that they name, and those in the rows and tables that they delete.
 ///
-/// `contents` is what they find. What is deleted and not there needs no decision.
+/// `contents` is the content before the changes. A deletion of something that is not there decides nothing.
 pub(super) fn leaves<'a>(changes: &'a Changes, contents: &'a Content) -> impl Iterator<Item = Leaf> + 'a {
     let cells = changes.tables.iter().flat_map(move |(table_id, rows)| -> Box<dyn Iterator<Item = Leaf> + 'a> {
         match rows {
@@ -56,7 +56,7 @@ pub(in crate::room) fn sets(changes: &Changes) -> bool {
 }
 
 impl Leaf {
-    /// Whether whoever applies `changes` sets or deletes this.
+    /// Whether applying `changes` sets or deletes this.
     pub(super) fn is_touched_by(&self, changes: &Changes) -> bool {
         match self {
             Self::Value(value_id) => changes.values.contains(value_id),
@@ -72,10 +72,10 @@ impl Leaf {
         }
     }
 
-    /// Records what `contents` hold of this: it, or that it is gone, or that its row is.
+    /// Adds to `changes` what `contents` hold of this: its state, or that it is deleted, or that its row is.
     ///
-    /// A client with a schema takes the deletion of a cell that has a default for that of the whole row, so no cell is
-    /// deleted from a row that is gone anyway.
+    /// A client with a schema treats the deletion of a cell that has a default as the deletion of the whole row. So no
+    /// cell is deleted from a row that does not exist.
     pub(super) fn tell(self, contents: &Content, changes: &mut Changes) {
         match self {
             Self::Value(value_id) => {

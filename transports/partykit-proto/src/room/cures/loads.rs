@@ -1,4 +1,4 @@
-//! What has changed since contents were handed out that some client may yet load.
+//! What has changed since requests were answered with a content that a client may still load.
 
 use std::collections::BTreeSet;
 
@@ -9,31 +9,32 @@ use super::{
     member::{Due, MAX_LEAVES},
 };
 
-/// What has changed since contents were handed out, as far as they may be under way: no answer is for two ticks.
+/// What has changed since requests were answered, as long as their answers may be in flight. No answer is in flight for
+/// two ticks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Loads {
-    /// What has changed since the first that was answered between the last two ticks.
+    /// What has changed since the first answer between the last two ticks.
     older: Option<BTreeSet<Leaf>>,
-    /// What has changed since the first that was answered after the last tick.
+    /// What has changed since the first answer after the last tick.
     newer: Option<BTreeSet<Leaf>>,
 }
 
 impl Loads {
-    /// The content was handed out.
+    /// Notes that a request was answered with the content.
     pub(super) fn answered(&mut self) {
         self.newer.get_or_insert_default();
     }
 
-    /// `changes` are about to be applied to `contents`.
+    /// Notes that `changes` are about to be applied to `contents`.
     pub(super) fn changing(&mut self, changes: &Changes, contents: &Content) {
         for changed in [&mut self.older, &mut self.newer].into_iter().flatten() {
-            // One too many tells that there are others.
+            // One leaf too many shows that there are more.
             let room = (MAX_LEAVES + 1).saturating_sub(changed.len());
             changed.extend(leaves(changes, contents).take(room));
         }
     }
 
-    /// Some time has passed. Returns what has changed behind a content that is under way no more.
+    /// Handles a tick. Returns what has changed after an answer that is no longer in flight.
     pub(super) fn tick(&mut self) -> Due {
         match std::mem::replace(&mut self.older, self.newer.take()) {
             Some(changed) if changed.len() > MAX_LEAVES => Due::Everything,
@@ -42,7 +43,7 @@ impl Loads {
         }
     }
 
-    /// Whether an answer may be on its way.
+    /// Whether an answer may be in flight.
     pub(super) fn is_any(&self) -> bool {
         self.older.is_some() || self.newer.is_some()
     }

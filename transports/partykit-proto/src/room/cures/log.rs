@@ -1,4 +1,4 @@
-//! What everybody was told lately.
+//! The latest broadcasts.
 
 use std::collections::VecDeque;
 
@@ -7,16 +7,16 @@ use roommate::Changes;
 use super::leaf;
 use crate::policy::ConnectionId;
 
-/// How many assignments are remembered, and in how many broadcasts.
+/// How many assignments are stored, and in how many broadcasts.
 const MAX_LEAVES: usize = 16 * 1024;
 const MAX_BROADCASTS: usize = 256;
 
-/// The last broadcasts, and when each was.
+/// The last broadcasts, with the moment of each.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log {
     broadcasts: VecDeque<Broadcast>,
     leaves: usize,
-    /// When the last one was that is remembered no more.
+    /// The moment of the newest forgotten broadcast.
     forgotten: u64,
 }
 
@@ -43,7 +43,7 @@ impl Log {
         }
     }
 
-    /// What `reader` was told after the moment `seen`; `None` if that is not known any more.
+    /// The changes that `reader` was sent after the moment `seen`; `None` if some of them are forgotten.
     pub(super) fn after(&self, seen: u64, reader: ConnectionId) -> Option<impl Iterator<Item = &Changes>> {
         (seen >= self.forgotten).then(|| {
             let later = self.broadcasts.iter().rev().take_while(move |broadcast| broadcast.at > seen);
@@ -51,7 +51,7 @@ impl Log {
         })
     }
 
-    /// Forgets everything up to the moment `seen`.
+    /// Forgets the broadcasts up to the moment `seen`.
     pub(super) fn forget(&mut self, seen: u64) {
         while self.broadcasts.front().is_some_and(|broadcast| broadcast.at <= seen) {
             self.pop();
@@ -62,7 +62,7 @@ impl Log {
         self.broadcasts.is_empty()
     }
 
-    /// When the last broadcast was.
+    /// The moment of the last broadcast.
     pub(super) fn last(&self) -> u64 {
         self.broadcasts.back().map_or(self.forgotten, |broadcast| broadcast.at)
     }

@@ -1,4 +1,4 @@
-//! What is known of one stock client.
+//! What the room knows about one stock client.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,36 +6,36 @@ use roommate::Changes;
 
 use super::leaf::{self, Leaf};
 
-/// How many cells and values may be in doubt, or remembered to have been told to one client alone. With more, the whole
-/// content is one answer to all of them.
+/// How many cells and values may be in doubt, or may be stored as sent to one client alone. Beyond that, the client is
+/// sent the whole content instead.
 pub(super) const MAX_LEAVES: usize = 4096;
 
 /// One stock client, and what it may have seen. Moments are those of the room's [`Cures`](super::Cures).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Member {
-    /// It has changed something, so that what it sees matters.
+    /// The client has changed something, so it matters what it sees.
     pub(super) author: bool,
-    /// The client has applied whatever was sent to it until then.
+    /// The client has applied everything that was sent to it up to this moment.
     pub(super) seen: u64,
-    /// Whatever was sent until then has arrived where it is.
+    /// The client's browser has received everything that was sent up to this moment.
     received: u64,
-    /// The same, and when that was, at the last tick.
+    /// `received` at the last tick, and the moment of that tick.
     received_at_tick: u64,
     tick: u64,
-    /// The moment of the ping that is under way.
+    /// The moment of the ping that is in flight.
     pinged: Option<u64>,
-    /// When it was last told everything.
+    /// The moment when the client was last sent the whole content.
     replaced: u64,
-    /// Since when it is to be told everything.
+    /// The moment since when the whole content is due.
     owed: Option<u64>,
-    /// What it alone was told lately.
+    /// What was lately sent to this client alone.
     told: VecDeque<(u64, Changes)>,
     told_leaves: usize,
-    /// What it may see otherwise than it is, and when it last changed it. Nothing while it is to be told everything.
+    /// What the client may show wrongly, and the moment of its last change of it. Empty while the whole content is due.
     doubtful: BTreeMap<Leaf, u64>,
 }
 
-/// What a client is to be told.
+/// What is due to be sent to a client.
 #[derive(Debug, PartialEq)]
 pub(super) enum Due {
     Nothing,
@@ -48,19 +48,20 @@ impl Member {
         Self { seen: now, received: now, received_at_tick: now, tick: now, ..Self::default() }
     }
 
-    /// Whether what it did just now may have crossed anything at all. `news` is whether others' changes are among that.
+    /// Whether the client's latest change may have crossed anything. `news` says whether that includes changes of
+    /// others.
     pub(super) fn may_be_in_doubt(&self, news: bool) -> bool {
         news || self.replaced > self.seen || !self.told.is_empty() || !self.doubtful.is_empty()
     }
 
-    /// Whether its change of `leaf` may have crossed what it alone was told.
+    /// Whether the client's change of `leaf` may have crossed what was sent to it alone.
     pub(super) fn may_have_crossed(&self, leaf: &Leaf) -> bool {
         self.replaced > self.seen
             || self.doubtful.contains_key(leaf)
             || self.told.iter().any(|(_, changes)| leaf.is_touched_by(changes))
     }
 
-    /// It changed these at the moment `now`, and may have applied what others did to them after that.
+    /// The client changed `leaves` at the moment `now`, and may then have applied changes of others to them.
     pub(super) fn doubt(&mut self, leaves: Vec<Leaf>, now: u64) {
         if self.owed.is_some() {
             return;
@@ -73,23 +74,23 @@ impl Member {
         }
     }
 
-    /// It is to be told everything, whatever it changes until then: that answers each doubt.
+    /// Makes the whole content due. It settles each doubt about what the client changes until it is sent.
     pub(super) fn owe(&mut self, now: u64) {
         self.owed.get_or_insert(now);
         self.doubtful.clear();
     }
 
-    /// Whether it is due the whole content, which answers each doubt about it until then.
+    /// Whether the whole content is due, which settles each doubt until it is sent.
     pub(super) fn is_owed(&self) -> bool {
         self.owed.is_some()
     }
 
-    /// There is nothing that it could be told.
+    /// There is no content to send.
     pub(super) fn owed_nothing(&mut self) {
         self.owed = None;
     }
 
-    /// It was told everything.
+    /// The client was sent the whole content.
     pub(super) fn told_everything(&mut self, now: u64) {
         self.replaced = now;
         self.owed = None;
@@ -98,7 +99,7 @@ impl Member {
         self.doubtful.clear();
     }
 
-    /// It alone was told these.
+    /// The client alone was sent `changes`.
     pub(super) fn told(&mut self, changes: Changes, now: u64) {
         self.author = true;
         self.told_leaves += leaf::size(&changes);
@@ -106,17 +107,17 @@ impl Member {
         if self.told_leaves > MAX_LEAVES {
             self.told.clear();
             self.told_leaves = 0;
-            // It may have been anything.
+            // It may have been any leaf.
             self.replaced = now;
         }
     }
 
-    /// The moment to name in a ping, if one is to be sent: it waits for something, and none is under way.
+    /// The token of a ping, if one is to be sent: the client waits for something, and no ping is in flight.
     pub(super) fn ask(&mut self, now: u64) -> Option<u64> {
         (self.waits() && self.pinged.is_none()).then(|| *self.pinged.insert(now))
     }
 
-    /// A ping came back. Returns what is due, which is whatever it has not changed again since the ping was sent.
+    /// Handles a pong. Returns what is due: whatever the client has not changed again since the ping was sent.
     pub(super) fn pong(&mut self, token: u64) -> Due {
         if self.pinged != Some(token) {
             return Due::Nothing;
@@ -145,7 +146,7 @@ impl Member {
         (due, ask.then(|| *self.pinged.insert(now)))
     }
 
-    /// Whether a tick changes anything for it: it waits for something, or may not have seen something that it can cross.
+    /// Whether a tick has an effect: the client waits for something, or may not have seen something that it can cross.
     ///
     /// No tick tells that it has seen something after its last pong. So if it has not answered the ping in flight, and what
     /// had arrived before counts as seen, then the room waits for the pong alone. That may never come.
@@ -159,7 +160,8 @@ impl Member {
         self.owed.is_some() || !self.doubtful.is_empty()
     }
 
-    /// When it was last sent something that its changes can cross. `last_news` is when all were.
+    /// The moment when the client was last sent something that its changes can cross. `last_news` is that of the last
+    /// broadcast.
     fn news(&self, last_news: u64) -> u64 {
         let own_news = self.replaced.max(self.told.back().map_or(0, |(at, _)| *at));
         if self.author { own_news.max(last_news) } else { own_news }

@@ -1,4 +1,4 @@
-//! Stock clients, however late everything comes.
+//! Stock clients, with all kinds of delays.
 
 use proptest::prelude::*;
 use roommate::{Cell, Changes, Content, Id, Payload};
@@ -68,7 +68,7 @@ proptest! {
         }
         prop_assert!(!world.wants_ticks(), "everything is settled in the end");
         if !guarded {
-            // What it was told before its first change does not have to have been seen.
+            // The client need not have seen what it was sent before its first change.
             for client in 0..3 {
                 world.is_answered(client);
                 world.come_to_rest();

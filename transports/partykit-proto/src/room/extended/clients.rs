@@ -1,16 +1,16 @@
-//! What a room remembers of each client, so that a change takes effect once and its fate can be told again.
+//! What a room remembers of each client, so that a change takes effect once and its outcome can be sent again.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{record::Decided, refusals::Tally, snapshot::KnownClient};
 
-/// The clients of whom a change was decided.
+/// The clients that have had a change decided.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Clients {
     known: BTreeMap<Arc<str>, Client>,
-    /// Those not connected, by when they were last heard of.
+    /// The clients that are not connected, by the moment when they were last active.
     away: BTreeMap<u64, Arc<str>>,
-    /// The next moment. Moments only count, and no two clients are heard of at one.
+    /// The next moment. Moments only order the clients, and no two clients have the same.
     now: u64,
 }
 
@@ -18,15 +18,15 @@ pub(super) struct Clients {
 struct Client {
     last: u64,
     heard: u64,
-    /// It knows the fate of its changes up to this.
+    /// The client knows the outcome of its changes up to this id.
     acknowledged: u64,
-    /// The JSON of what was refused of its changes and is not acknowledged, by their ids.
+    /// The JSON of the refused parts that are not acknowledged, by the ids of their changes.
     refused: BTreeMap<u64, Arc<str>>,
     refused_bytes: usize,
 }
 
 impl Clients {
-    /// Takes up what a snapshot has of a client, which is not connected.
+    /// Restores a client, which is not connected, from a snapshot.
     pub(super) fn restore(&mut self, known: KnownClient) {
         let client = self.known.entry(Arc::clone(&known.client)).or_default();
         client.last = known.last;
@@ -46,7 +46,7 @@ impl Clients {
         self.goes(client);
     }
 
-    /// What a snapshot has of the clients, by when they were last heard of.
+    /// The clients for a snapshot, by the moment when they were last active.
     pub(super) fn snapshot(&self) -> Vec<KnownClient> {
         let mut known: Vec<_> = self.known.iter().collect();
         known.sort_unstable_by_key(|(_, client)| client.heard);
@@ -58,36 +58,36 @@ impl Clients {
         known.collect()
     }
 
-    /// Every change of the client up to this is decided; `None` if the client is unknown.
+    /// The id up to which every change of the client is decided; `None` if the client is unknown.
     pub(super) fn last(&self, client: &str) -> Option<u64> {
         self.known.get(client).map(|client| client.last)
     }
 
-    /// The client knows the fate of its changes up to this.
+    /// The id up to which the client knows the outcome of its changes.
     pub(super) fn acknowledged(&self, client: &str) -> u64 {
         self.known.get(client).map_or(0, |client| client.acknowledged)
     }
 
-    /// What was refused of the client's changes and is not acknowledged: ids, in order, and the JSON of the changes.
+    /// The refusals that the client has not acknowledged: ids, in order, and the JSON of the refused parts.
     pub(super) fn refused(&self, client: &str) -> impl Iterator<Item = (u64, &Arc<str>)> {
         let refused = self.known.get(client).map(|client| &client.refused);
         refused.into_iter().flatten().map(|(id, refused)| (*id, refused))
     }
 
-    /// Whether a client leaves more refusals unacknowledged than it may.
+    /// Whether the client has more unacknowledged refusals than it may have.
     pub(super) fn owes_acknowledgement(&self, client: &str, most: Tally) -> bool {
         let tally = |client: &Client| Tally { count: client.refused.len(), bytes: client.refused_bytes };
         self.known.get(client).is_some_and(|client| tally(client).exceeds(most))
     }
 
-    /// Notes that a client is connected: it will not be forgotten.
+    /// Notes that a client is connected, so that it will not be forgotten.
     pub(super) fn comes(&mut self, client: &str) {
         if let Some(known) = self.known.get(client) {
             self.away.remove(&known.heard);
         }
     }
 
-    /// Notes that a client is not connected any more.
+    /// Notes that a client is no longer connected.
     pub(super) fn goes(&mut self, client: &Arc<str>) {
         if let Some(known) = self.known.get_mut(client) {
             known.heard = self.now;
@@ -96,7 +96,7 @@ impl Clients {
         }
     }
 
-    /// Notes that the change `id` of a connected client is decided, and the JSON of what was refused of it, if any was.
+    /// Notes that the change `id` of a connected client is decided, with the JSON of its refused part, if any.
     pub(super) fn decide(&mut self, client: &Arc<str>, id: u64, refused: Option<&Arc<str>>) {
         let known = self.known.entry(Arc::clone(client)).or_default();
         (known.last, known.heard) = (id, self.now);
@@ -108,8 +108,8 @@ impl Clients {
 
     /// Forgets the refusals that a client acknowledges: those up to `id`, of changes that are decided.
     ///
-    /// This is stored with the client's next change. If the room is opened again before that, the client acknowledges
-    /// once more when it joins.
+    /// The acknowledgement is stored with the client's next change. If the room is opened again before that, the client
+    /// acknowledges again when it joins.
     pub(super) fn acknowledge(&mut self, client: &Arc<str>, id: u64) {
         let Some(known) = self.known.get_mut(client) else { return };
         known.acknowledged = known.acknowledged.max(id.min(known.last));
@@ -118,7 +118,8 @@ impl Clients {
         }
     }
 
-    /// Forgets those heard of longest ago, connected ones excepted, while there are more than `max_clients`.
+    /// Forgets clients while there are more than `max_clients`: those with the oldest activity first, never connected
+    /// ones.
     pub(super) fn forget(&mut self, max_clients: usize) {
         while self.known.len() > max_clients {
             let Some((_, client)) = self.away.pop_first() else { return };

@@ -1,4 +1,4 @@
-//! What a room makes of what the clients of the dialect say.
+//! How a room handles the messages of clients of the dialect.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Room {
-    /// Takes a message of the dialect; `None` if it is none, or its sender did not ask for the dialect.
+    /// Handles a message of the dialect; `None` if it is not one, or if its sender did not ask for the dialect.
     pub(in crate::room) fn hear(&mut self, connection: ConnectionId, text: &str) -> Option<Vec<Output>> {
         let extended = self.extended.as_mut()?;
         let client = extended.members.get(&connection)?.client.clone();
@@ -43,7 +43,7 @@ impl Room {
         })
     }
 
-    /// Decides a change, once. Of a client that leaves too much unacknowledged it is not decided, and can be sent again: else
+    /// Decides a change once. If its client leaves too much unacknowledged, it stays undecided and can be resent: else
     /// one that comes back time and again would make the room remember ever more.
     fn change(&mut self, connection: ConnectionId, client: Arc<str>, id: u64, changes: Changes) -> Vec<Output> {
         let owes = |extended: &Extended| extended.clients.owes_acknowledgement(&client, extended.max_refused);
@@ -66,14 +66,14 @@ impl Room {
         }
         let answer = extended.confirm(connection, &change, self.seq + 1);
         let mut outputs = self.apply(Author::Client(connection, change.client, decided), &accepted);
-        // The author hears of it before the others, after it is stored.
+        // The author is sent the confirmation before the others are sent the change, and after the change is stored.
         if let Some(answer) = answer {
             outputs.insert(1, answer);
         }
         outputs
     }
 
-    /// Asks the policy. Without a store, and with a policy that panics, everything is refused.
+    /// Asks the policy. Everything is refused if there is no store, or if the policy panics.
     fn verdict(&self, connection: ConnectionId, changes: Changes) -> Verdict {
         let asked = changes.clone();
         let verdict = if self.exists { self.judge(connection, changes) } else { None };

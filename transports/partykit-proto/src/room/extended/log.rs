@@ -1,4 +1,4 @@
-//! What happened of late, for those who come back.
+//! The latest records, for clients that return.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use crate::{
     record::{Decided, Event, Record},
 };
 
-/// The last records that took a place in the room's order, without a gap, up to the present one.
+/// The last records that have a sequence number of their own, without a gap, up to the present one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log {
     records: VecDeque<Record>,
@@ -15,7 +15,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Adds what happened last, and forgets the oldest of what is beyond the bounds.
+    /// Adds the newest record, and forgets the oldest ones beyond the bounds.
     pub(super) fn push(&mut self, record: Record, max_records: usize, max_bytes: usize) {
         self.bytes += record.size();
         self.records.push_back(record);
@@ -25,7 +25,7 @@ impl Log {
         }
     }
 
-    /// What happened after `seq`, where `now` is the present one; `None` if that is not known.
+    /// The records after `seq`, where `now` is the present sequence number; `None` if some of them are forgotten.
     pub(super) fn since(&self, seq: u64, now: u64) -> Option<impl Iterator<Item = &Record> + Clone> {
         let missed = usize::try_from(now.checked_sub(seq)?).ok()?;
         let known = self.records.len().checked_sub(missed)?;
@@ -33,7 +33,7 @@ impl Log {
     }
 }
 
-/// The JSON of the entries that `client` is sent for a record that took a place in the order.
+/// The JSON of the entries that `client` is sent for a record that has a sequence number of its own.
 pub(super) fn entries_for<'a>(record: &'a Record, client: &str) -> impl Iterator<Item = String> + use<'a> {
     let accepted = |decided: &Decided, seq| encode::accepted(seq, decided.id, decided.refused.as_deref());
     let own = own_change_of(record, client);

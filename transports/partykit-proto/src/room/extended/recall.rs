@@ -1,4 +1,4 @@
-//! What a client missed that only storage has.
+//! Records that a client missed and that only the storage still has.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use crate::{
     storage::StoredCommit,
 };
 
-/// A client waits for what storage has of what it missed.
+/// A client that waits for the storage to read what it missed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Recall {
-    /// It has taken in what happened up to this sequence number.
+    /// The sequence number up to which the client has applied the room's changes.
     after: u64,
-    /// Storage has at least what happened up to this one.
+    /// The sequence number up to which the storage has them, at least.
     asked_at: u64,
 }
 
@@ -26,7 +26,7 @@ impl Recall {
         Self { after, asked_at }
     }
 
-    /// The records that the client missed, up to where they were asked for: without a gap, or not at all.
+    /// The records that the client missed, up to `asked_at` and without a gap; `None` if there is a gap.
     fn missed(self, commits: &[StoredCommit]) -> Result<Option<Vec<Record>>> {
         let mut missed = Vec::new();
         for commit in commits {
@@ -44,7 +44,8 @@ impl Recall {
 }
 
 impl Extended {
-    /// Storage has read what a connection missed. Sends it that, or the whole content where that is not all that it missed.
+    /// Handles what the storage has read for a connection. Sends the connection what it missed, or the whole content if
+    /// the storage does not have all of that.
     pub(in crate::room) fn recalled(
         &mut self,
         connection: ConnectionId,
@@ -59,7 +60,7 @@ impl Extended {
         if self.members.get(&connection).is_some_and(|member| member.behind) {
             return None;
         }
-        // What cannot be read is no reason to keep the client waiting: the content is there.
+        // If the records cannot be read, the client need not wait: the room has the content.
         let missed = recall.missed(commits).ok().flatten();
         let resumed = missed.and_then(|missed| self.resumed(&client, recall.after, seq, &missed));
         let message = resumed.unwrap_or_else(|| self.snapshot(&client, seq, content()));

@@ -1,4 +1,4 @@
-//! What HTTP requests are answered with.
+//! How HTTP requests are answered.
 
 use super::*;
 

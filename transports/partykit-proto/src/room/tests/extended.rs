@@ -1,4 +1,4 @@
-//! What clients of the extended dialect are told, frame by frame.
+//! What clients of the extended dialect are sent, frame by frame.
 
 use roommate::Id;
 
@@ -29,7 +29,7 @@ fn change(id: u64, value_id: &str, value: i32) -> String {
     Dialect::default().encode_change(id, &changes)
 }
 
-/// All frames that are sent, and to whom.
+/// All frames that are sent, each with its connections.
 fn frames(outputs: &[Output]) -> Vec<(&[ConnectionId], &str)> {
     let frames = outputs.iter().filter_map(|output| match output {
         Output::Send { to, frame } => Some((members(to), &**frame)),
@@ -104,7 +104,7 @@ fn r1_a_change_is_confirmed_to_its_author_and_told_to_the_others_each_in_their_d
     );
     let outputs = say(&mut room, ALICE, r#"s[{},{"v":8},1]"#);
     assert_eq!(frames(&outputs), [(&[DORA, ERIN][..], r#"r["changed",3,[{},{"v":8},1]]"#)]);
-    // What one of them says in the stock dialect is somebody's, its own too.
+    // What a client of the dialect sends in the stock dialect counts as another client's change: it is sent it, too.
     let outputs = say(&mut room, DORA, r#"s[{},{"v":9},1]"#);
     let told = r#"r["changed",4,[{},{"v":9},1]]"#;
     assert_eq!(frames(&outputs), [(&[ALICE][..], r#"s[{},{"v":9},1]"#), (&[DORA, ERIN], told)]);
@@ -252,7 +252,7 @@ fn one_who_reads_too_slowly_is_told_everything_when_it_has_caught_up() {
     assert_eq!(room.handle(Input::CaughtUp { connection: ALICE }), []);
 }
 
-/// Offers a first content, which has a client's changes up to some id.
+/// Offers a first content that includes a client's changes up to some id.
 fn offer(room: &mut Room, header: &str, body: &str) -> (Vec<Output>, u16) {
     let headers = vec![(OFFER_HEADER.to_owned(), header.to_owned())];
     let context = Context { method: "PUT".into(), path: "/party/r/store".into(), headers, ..Context::default() };
@@ -289,7 +289,7 @@ fn r7_a_first_content_decides_the_changes_that_it_has() {
     assert_eq!(frames(&outputs).len(), 2);
     assert_eq!(say(&mut room, DORA, &change(3, "v", 1)), [], "it took effect");
 
-    // Who comes back is told the same, with and without what it knew.
+    // A returning client is sent the same, with and without what it knew.
     let _ = room.handle(Input::Close { connection: DORA });
     come(&mut room, ALICE);
     let outputs = say(&mut room, ALICE, &joining("d", Some(("e", 0)), 0));
@@ -330,12 +330,12 @@ fn what_a_client_of_the_dialect_changes_behind_an_answered_request_is_told_again
     let _ = http(&mut room, "GET", "/store", "");
     let _ = say(&mut room, DORA, &change(1, "v", 1));
     let mut told = Vec::new();
-    // Nobody answers pings, so it takes two more ticks.
+    // No client answers pings, so the repair takes two more ticks.
     for _ in 0..6 {
         let outputs = room.handle(Input::Tick);
         told.extend(frames(&outputs).into_iter().map(|(to, frame)| (to.to_vec(), frame.to_owned())));
     }
-    // The first is that of a client which has just connected.
+    // The first is that of a client that has just connected.
     let again = (vec![ALICE], r#"s[{},{"v":1},1]"#.to_owned());
     assert_eq!(told, [(vec![ALICE], r#"s[{},{"v":1}]"#.to_owned()), again]);
 }

@@ -1,4 +1,4 @@
-//! What becomes of messages, and who hears of it.
+//! How messages are handled, and which connections are sent what.
 
 use super::*;
 

@@ -6,7 +6,7 @@ use roommate::Id;
 
 use super::*;
 
-/// Notes what it is asked, and refuses what is listed.
+/// Records what it is asked, and refuses the listed changes.
 #[derive(Clone, Debug, Default)]
 struct Notes {
     refused: Vec<&'static str>,

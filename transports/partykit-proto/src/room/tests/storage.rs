@@ -1,4 +1,4 @@
-//! What a room is made of again.
+//! Rebuilding a room from what is stored.
 
 use proptest::prelude::*;
 use roommate::Id;

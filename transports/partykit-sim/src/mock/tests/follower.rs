@@ -1,4 +1,4 @@
-//! Whoever uses a persister, step by step.
+//! A user of a persister, step by step.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,13 +8,13 @@ use roommate::{Changes, Content, ErrorKind, Notice, Persister, Receipt, Result, 
 
 use super::{MockPersister, MockRoom};
 
-/// Whoever uses a persister as the contract says: joins, follows, loads when told.
+/// Uses a persister as the contract requires: joins, follows the notices, and loads when a notice requires it.
 pub(super) struct Follower {
     pub(super) persister: Arc<MockPersister>,
     watch: Option<BoxFuture<'static, Result<BoxStream<'static, Result<Notice>>>>>,
     pub(super) stream: Option<BoxStream<'static, Result<Notice>>>,
     load: Option<BoxFuture<'static, Result<Option<Content>>>>,
-    /// What was told while it loads, which is told again over what was loaded.
+    /// The notices that arrived during a load, which are applied again over the loaded content.
     since: Vec<Notice>,
     load_again: bool,
     pub(super) view: Content,
@@ -46,7 +46,7 @@ impl Follower {
         }
     }
 
-    /// Begins to save, unless it does already or has not joined yet.
+    /// Begins to save, unless a save is in progress or the follower has not joined yet.
     pub(super) fn save(&mut self, changes: Changes) {
         if self.saving.is_none() && self.load.is_none() && self.stream.is_some() {
             let (persister, saved) = (self.persister.clone(), changes.clone());
@@ -63,7 +63,7 @@ impl Follower {
         self.step();
     }
 
-    /// Goes as far as it can.
+    /// Runs as far as possible.
     pub(super) fn step(&mut self) {
         if let Some(watch) = &mut self.watch
             && let Some(stream) = watch.now_or_never()

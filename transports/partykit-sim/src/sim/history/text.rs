@@ -1,4 +1,4 @@
-//! A history as text, on one line: what a failure prints, and what it is run again from.
+//! A history as one line of text, which a failure prints and from which the history can be run again.
 
 use std::{fmt, str::FromStr};
 

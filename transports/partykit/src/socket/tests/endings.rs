@@ -1,4 +1,4 @@
-//! How a connection ends, and what is told of it.
+//! The ways in which a connection ends, and the events that report them.
 
 use roommate::ErrorKind;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
@@ -61,7 +61,7 @@ async fn frames_that_are_none_end_the_connection_with_an_error() {
     let server = Server::start().await;
     let socket = PartySocket::new(server.options().with_max_message_size(8)).expect("a socket");
     let mut events = socket.events();
-    // A reserved opcode, a text that is no UTF-8, a message larger than this socket takes.
+    // A reserved opcode, a text that is not UTF-8, a message larger than this socket accepts.
     for bytes in [&b"\x83\x00"[..], b"\x81\x02\xC3\x28", b"\x81\x0Anine bytes"] {
         let mut peer = server.accept().await;
         opened(&mut events).await;

@@ -1,4 +1,4 @@
-//! Finding out that the other end is gone.
+//! Detecting that the peer is gone.
 
 use futures_util::SinkExt;
 
@@ -11,10 +11,10 @@ async fn a_peer_that_stops_answering_is_found_out() {
     let heartbeat = Heartbeat::new(Duration::from_millis(20), Duration::from_millis(20));
     let socket = PartySocket::new(server.options().with_heartbeat(Some(heartbeat))).expect("a socket");
     let mut events = socket.events();
-    // Upgraded, and never read from again: so nothing answers the ping.
+    // The connection is upgraded, and never read from again, so no pong is sent.
     let _peer = server.accept().await;
     assert_eq!(opened(&mut events).await, 1);
-    // What is written meanwhile goes into a buffer of the network, which keeps nobody alive.
+    // Data written meanwhile goes into a buffer of the network, which proves nothing about the peer.
     socket.send("into the void").expect("room");
     let error = failed(&mut events).await;
     assert!(error.is_temporary() && error.to_string().contains("ping"), "{error}");
@@ -58,7 +58,7 @@ async fn a_subscriber_who_is_slow_does_not_make_the_peer_seem_dead() {
         // Answers pings until the socket goes.
         while let Some(Ok(_)) = peer.next().await {}
     });
-    // Far longer than the heartbeat's patience, while what lies between is full.
+    // This is far longer than the heartbeat's timeout, while the buffers between the two are full.
     tokio::time::sleep(Duration::from_secs(5)).await;
     for n in 0..COUNT {
         assert_eq!(received(&mut events).await, n.to_string());

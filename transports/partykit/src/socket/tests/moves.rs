@@ -1,4 +1,4 @@
-//! Reconnecting on purpose, elsewhere, and under which id.
+//! Reconnecting on request, to another room, and the id that is used.
 
 use roommate::ErrorKind;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};

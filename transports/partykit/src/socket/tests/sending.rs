@@ -1,4 +1,4 @@
-//! What is sent arrives once and in order, or the sender is told.
+//! Sent messages arrive once and in order, or the sender receives an error.
 
 use futures_util::SinkExt;
 use roommate::ErrorKind;
@@ -94,7 +94,7 @@ async fn a_sender_faster_than_the_network_is_refused_and_nothing_it_was_promised
     let server = Server::start().await;
     let socket = PartySocket::new(server.options().with_max_enqueued_messages(8)).expect("a socket");
     let mut events = socket.events();
-    // A peer that does not read: at some point the network takes no more.
+    // A peer that does not read: at some point the network accepts no more.
     let mut peer = server.accept().await;
     opened(&mut events).await;
     let body = "x".repeat(256 << 10);
@@ -105,7 +105,7 @@ async fn a_sender_faster_than_the_network_is_refused_and_nothing_it_was_promised
             Ok(()) => taken += 1,
             Err(error) => break error,
         }
-        // More than any socket buffer between the two holds.
+        // This is more than any socket buffer between the two holds.
         if taken == 200 {
             panic!("the queue has no bound");
         }

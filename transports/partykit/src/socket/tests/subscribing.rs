@@ -1,4 +1,4 @@
-//! Who hears what.
+//! Which subscribers receive which events.
 
 use futures_util::SinkExt;
 
@@ -29,7 +29,7 @@ async fn a_slow_subscriber_holds_up_the_network_and_misses_nothing() {
     assert_eq!(opened(&mut gone).await, 1);
     drop(gone);
     let body = "x".repeat(64 << 10);
-    // More than buffers hold: it cannot end before somebody reads.
+    // This is more than the buffers hold, so sending cannot end before a subscriber reads.
     let sending = tokio::spawn(async move {
         for n in 0..1000 {
             peer.send(format!("{n} {body}").into()).await.expect("sent");

@@ -43,7 +43,7 @@ async fn a_server_with_a_certificate_of_ones_own_is_joined_once_it_is_trusted() 
     let mut events = socket.events();
     socket.send("secret").expect("room");
     let mut peer = loop {
-        // What is left of the first socket may still knock.
+        // The first socket may still be trying to connect.
         if let Ok(tls) = soon(acceptor.accept(server.tcp().await)).await {
             break soon(accept_async(tls)).await.expect("an upgrade");
         }

@@ -1,4 +1,4 @@
-//! A client of the world: its session, its connection, and what became of its edits.
+//! A client of the world: its session, its connection, and the outcome of its edits.
 
 use std::{collections::BTreeMap, mem};
 
@@ -15,22 +15,22 @@ pub(super) struct Client {
     pub(super) late: VecDeque<(u64, Arc<str>)>,
     pub(super) notices: NoticeQueue,
     pub(super) view: Content,
-    /// A load; the engine does not listen meanwhile.
+    /// A load. The engine does not read notices meanwhile.
     pub(super) load: Option<Get>,
     pub(super) edits: BTreeMap<u64, Edit>,
     /// Edits that the session does not have yet.
     pub(super) to_save: VecDeque<u64>,
     pub(super) saved: BTreeMap<Receipt, u64>,
-    /// What it may have been told to be accepted although it was refused.
+    /// Changes that may have been reported as accepted although they were refused.
     pub(super) forgone: Vec<(u64, Changes)>,
 }
 
 #[derive(Default)]
 pub(super) struct Connection {
     pub(super) number: u64,
-    /// As the client sees it.
+    /// Whether the client believes that the connection is open.
     pub(super) open: bool,
-    /// As it is.
+    /// Whether the connection is intact.
     pub(super) whole: bool,
     pub(super) up: VecDeque<Arc<str>>,
     pub(super) down: VecDeque<Down>,
@@ -57,8 +57,8 @@ impl Client {
             && self.notices.is_empty()
     }
 
-    /// A process ended that knew of refusals which the server has forgotten: the price of an edit that is refused beyond the
-    /// bound, and of no other.
+    /// Records that a process ended that knew of refusals which the server no longer remembers. This can happen only to
+    /// an edit whose refusals exceed the bound.
     pub(super) fn forgo(&mut self, session: Session, most: Tally) {
         let Some(forgone) = session.forgone else { return };
         let edit = forgone.receipt.0 / (last_id(0) + 1);
@@ -92,7 +92,7 @@ impl Client {
     }
 }
 
-/// `most` is what the room lets it leave unacknowledged.
+/// Creates a session. `most` is the bound on unacknowledged refusals that the room allows, if it is a very small one.
 pub(super) fn session(client: &str, most: Option<Tally>) -> Session {
     // Small, so that some edits are split and some wait.
     let cells = if most.is_some() { 1 } else { 3 };

@@ -1,4 +1,4 @@
-//! Several clients, and a place that they share.
+//! Several clients, and a room that they share.
 
 use std::{collections::BTreeMap, mem};
 
@@ -15,27 +15,27 @@ use crate::NoticeQueue;
 #[derive(Clone, Debug)]
 pub(super) enum Op {
     Edit(usize, Changes),
-    /// The server takes the next thing that the client's connection carries.
+    /// The server receives the next message on the client's connection.
     Take(usize),
-    /// The server takes a message that was on its way when its connection broke.
+    /// The server receives a message that was in flight when its connection broke.
     TakeLate(usize),
-    /// The client hears the next thing.
+    /// The client receives the next message.
     Hear(usize),
-    /// The connection breaks, and nobody notices. Of what was on its way this many messages arrive, late.
+    /// The connection breaks, and neither end notices. This many of the messages in flight arrive, late.
     Break(usize, usize),
     /// The client notices, or closes it.
     Notice(usize),
     Open(usize),
     Wait(usize, u64),
-    /// The GET of a load is handled by the server, or its answer arrives.
+    /// The server handles the GET of a load, or the response arrives.
     Answer(usize),
     /// The engine takes a notice.
     Follow(usize),
-    /// The engine listens anew, and saves again what is not confirmed. Perhaps it is a new process.
+    /// The engine begins a new watch, and saves again what is not confirmed. It may be a new process.
     Relisten(usize, bool),
-    /// The server sends a snapshot in place of what is on its way.
+    /// The server sends a snapshot in place of the messages in flight.
     Summarise(usize),
-    /// Something is lost on a connection that goes on: a server gone mad.
+    /// A message is lost on a connection that stays open: the server malfunctions.
     Lose(usize),
     Crash,
     Forget(usize),
@@ -53,11 +53,11 @@ pub(super) struct World<P> {
     pub(super) connections: u64,
     /// Every edit writes values of its own.
     pub(super) written: u32,
-    /// Some client was forgotten that may have had something on its way.
+    /// The room has forgotten a client that may have had messages in flight.
     pub(super) forgot: bool,
-    /// What the room lets clients leave unacknowledged, where that is next to nothing. It changes its mind then.
+    /// The bound on unacknowledged refusals, if it is a very small one. In that case the room's rules change as well.
     pub(super) most: Option<Tally>,
-    /// The largest message that the place takes.
+    /// The largest message that the room accepts.
     pub(super) limit: usize,
 }
 
@@ -241,7 +241,7 @@ impl<P: Place> World<P> {
         }
     }
 
-    /// `shape`, each of whose leaves writes a value that nothing else writes.
+    /// Returns `shape` with a unique value in each leaf.
     fn unique(&mut self, shape: &Changes) -> Changes {
         let mut changes = shape.clone();
         let rows = changes.tables.values_mut().flatten().flat_map(|rows| rows.values_mut());
@@ -253,7 +253,7 @@ impl<P: Place> World<P> {
         changes
     }
 
-    /// What the place sends goes onto connections.
+    /// Moves the messages that the room sends onto the connections.
     fn carry(&mut self) {
         for (number, down) in self.place.sent() {
             for client in &mut self.clients {
@@ -264,7 +264,7 @@ impl<P: Place> World<P> {
         }
     }
 
-    /// The client does what follows from what happened to it.
+    /// The client carries out its outputs.
     fn settle(&mut self, number: usize) {
         let client = &mut self.clients[number];
         while client.session.has_room()
@@ -296,10 +296,10 @@ impl<P: Place> World<P> {
         }
     }
 
-    /// Everything is mended and comes to rest.
+    /// Repairs all connections and runs until nothing is pending.
     fn rest(&mut self) {
         self.run(&Op::Put);
-        // What comes last shows that something before it was lost.
+        // The last messages reveal that an earlier one was lost.
         for round in 0..4 {
             for number in 0..CLIENTS {
                 if round == 1 {
@@ -342,7 +342,7 @@ impl<P: Place> World<P> {
                 let fits = Dialect::default().encode_change(9_999_999, &edit.changes).len() <= self.limit;
                 for leaf in leaf::leaves(&edit.changes) {
                     let refused = leaf.is_in(&edit.refused);
-                    // To delete what is not there changes nothing, whether that is refused or not.
+                    // Deleting data that does not exist changes nothing, whether the deletion is refused or not.
                     let untold = self.forgot && is_deletion(leaf) && !refused;
                     let is_usual = self.most.is_some() || refused == is_refused(leaf) || !fits && refused;
                     assert!(is_usual || untold, "{leaf:?} of edit {number} of {}", client.name);

@@ -1,4 +1,4 @@
-//! A client of the model: its link, its two connections, and what the notices make of its view.
+//! A client of the model: its link, its two connections, and the view that its notices produce.
 
 use std::collections::BTreeSet;
 
@@ -12,9 +12,9 @@ pub(super) struct Client {
     pub(super) late: VecDeque<Arc<str>>,
     pub(super) check: Option<(CheckId, Get)>,
     pub(super) notices: NoticeQueue,
-    /// What the notices say the room holds.
+    /// The room's content according to the notices.
     pub(super) view: Content,
-    /// A load, and the notices taken since it was asked for.
+    /// A load, and the notices taken since it was requested.
     pub(super) load: Option<(Get, Vec<Notice>)>,
     pub(super) load_again: bool,
     pub(super) saves: BTreeMap<Receipt, Changes>,
@@ -24,9 +24,9 @@ pub(super) struct Client {
 
 #[derive(Default)]
 pub(super) struct Connection {
-    /// As the client sees it.
+    /// Whether the client believes that the connection is open.
     pub(super) open: bool,
-    /// As it is.
+    /// Whether the connection is intact.
     pub(super) whole: bool,
     pub(super) up: VecDeque<Up>,
     pub(super) down: VecDeque<Down>,

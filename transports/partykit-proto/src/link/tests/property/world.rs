@@ -11,24 +11,24 @@ use super::{
 #[derive(Clone, Debug)]
 pub(super) enum Op {
     Edit(usize, Changes),
-    /// The server takes the next thing that the client's main connection carries.
+    /// The server receives the next message on the client's main connection.
     Take(usize),
-    /// The server takes a message that was on its way when its connection broke.
+    /// The server receives a message that was in flight when its connection broke.
     TakeLate(usize),
-    /// The client hears the next thing on the connection.
+    /// The client receives the next message on the connection.
     Hear(usize, Side),
-    /// The connection breaks, and nobody notices. Of what was on its way this many messages arrive, late.
+    /// The connection breaks, and neither end notices. This many of the messages in flight arrive, late.
     Break(usize, Side, usize),
     /// The client notices, or closes it.
     Notice(usize, Side),
     Open(usize, Side),
     Wait(usize, u64),
-    /// The GET of a check, or that of a load, is handled by the server; or its answer arrives.
+    /// The server handles the GET of a check or of a load, or the response arrives.
     Answer(usize, bool),
     FailGet(usize),
     /// The engine takes a notice.
     Follow(usize),
-    /// Somebody saves a first content.
+    /// A client saves a first content.
     Put,
 }
 
@@ -82,7 +82,7 @@ impl World {
         for number in 0..CLIENTS {
             world.run(&Op::Open(number, Side::Main));
             world.run(&Op::Open(number, Side::Ear));
-            // As the engine does: listen, then load.
+            // The client does what the engine does: it begins to watch, then loads.
             world.clients[number].load = Some((Get::Asked, vec![]));
         }
         world
@@ -280,7 +280,7 @@ impl World {
         }
     }
 
-    /// Everything is mended and comes to rest.
+    /// Repairs all connections and runs until nothing is pending.
     pub(super) fn rest(&mut self) {
         self.run(&Op::Put);
         for number in 0..CLIENTS {

@@ -1,4 +1,4 @@
-//! Edits that do not come back: the room is asked what it holds, and what it refused is found out.
+//! Edits that do not come back: the link checks the room's content, and detects what was refused.
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn l19_a_partly_refused_edit_names_what_was_refused() {
     let (kept, secret) = (cell("r", "kept", Some(1)), cell("r", "secret", Some(1)));
     let receipt = client.save(&both(&kept, &secret));
     client.hears(&kept);
-    // Somebody else overwrites it before the check.
+    // Another client overwrites it before the check.
     client.hears(&cell("r", "kept", Some(2)));
     client.waits(1000);
     client.check(content(&cell("r", "kept", Some(2))));
@@ -219,7 +219,7 @@ fn what_is_heard_behind_an_edit_while_that_is_checked_is_confirmed_with_it() {
     );
 }
 
-/// The room has rules for each client: the first edit was refused in part, and somebody else may write all of it.
+/// The room has rules for each client: the first edit was refused in part, and another client may write all of it.
 #[test]
 fn r4_an_edit_that_was_heard_is_not_called_refused_because_of_somebodys_edit_like_the_one_before_it() {
     let mut client = Client::open();

@@ -1,4 +1,4 @@
-//! Connections that are lost with something on them.
+//! Connections that are lost with messages in flight.
 
 use super::*;
 use crate::TOO_BIG;

@@ -1,11 +1,11 @@
-//! What exactly is said, and when.
+//! Which frames are sent, and when.
 
 use super::*;
 
 const ALICE: ConnectionId = ConnectionId(1);
 const BOB: ConnectionId = ConnectionId(2);
 
-/// A room with two clients, whose last pings are kept.
+/// A room with two clients. It stores the last ping of each.
 struct Meeting {
     room: Room,
     pings: BTreeMap<ConnectionId, u64>,
@@ -13,7 +13,7 @@ struct Meeting {
 }
 
 impl Meeting {
-    /// Both have joined, and seen everything.
+    /// Both clients have joined, and have seen everything.
     fn new(content: &str) -> Self {
         let mut meeting = Self::empty(RoomConfig::new());
         meeting.put(content);
@@ -57,7 +57,7 @@ impl Meeting {
         self.take(Input::Tick);
     }
 
-    /// Everything arrives, and is seen. Time passes for the room as long as it wants that.
+    /// Everything arrives and is seen. Time passes for the room as long as the room wants ticks.
     fn settle(&mut self) {
         for _ in 0..6 {
             for connection in [ALICE, BOB] {
@@ -73,7 +73,7 @@ impl Meeting {
         panic!("ticks are wanted for ever");
     }
 
-    /// What was sent since this was asked last.
+    /// The frames that were sent since the last call.
     fn told(&mut self) -> Vec<(Vec<ConnectionId>, String)> {
         std::mem::take(&mut self.frames)
     }

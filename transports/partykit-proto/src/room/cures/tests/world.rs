@@ -1,4 +1,4 @@
-//! A room and its stock clients, with everything under way between them.
+//! A room and its stock clients, with everything in flight between them.
 
 use std::collections::VecDeque;
 
@@ -9,13 +9,13 @@ use super::*;
 pub(super) enum Do {
     /// A client changes something, in one transaction.
     Edit(usize, Vec<Edit>),
-    /// The room takes the next message of a client.
+    /// The room handles the next message of a client.
     DeliverUp(usize),
     /// The next message of the room reaches a client, whose end of the connection answers pings.
     DeliverDown(usize),
-    /// A client's page takes the next message that has reached it.
+    /// A client's page handles the next message that its browser has received.
     See(usize),
-    /// The next thing happens to a client's request.
+    /// A client's request makes its next step.
     Http(usize),
     /// A client loses its connection. What it had sent may arrive.
     Cut(usize, bool),
@@ -23,11 +23,11 @@ pub(super) enum Do {
     Connect(usize),
     /// A client's request fails.
     LoseRequest(usize),
-    /// Time passes. No page takes that long for what has reached it.
+    /// Time passes: longer than any page needs for the messages that its browser has received.
     Tick,
 }
 
-/// One assignment. What is set is always new.
+/// One assignment. Its value is always new.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Edit {
     SetCell(u8, u8, u8),
@@ -36,11 +36,11 @@ pub(super) enum Edit {
     DelTable(u8),
     SetValue(u8),
     DelValue(u8),
-    /// To something that nothing here can stand for.
+    /// Sets a value that the room cannot represent.
     SetOddValue,
 }
 
-/// A room that may be guarded, and clients that join it, each with something of its own.
+/// A room that may have a policy, and clients that join it, each with some content of its own.
 #[derive(Debug)]
 pub(super) struct World {
     room: Room,
@@ -61,9 +61,9 @@ struct Client {
     unsent: VecDeque<String>,
     up: VecDeque<(ConnectionId, Up)>,
     down: VecDeque<Down>,
-    /// What has reached the client and not yet its page.
+    /// Messages that the browser has received and the page has not handled.
     inbox: VecDeque<String>,
-    /// What waits for a request to end.
+    /// Messages that wait for a request to end.
     deferred: Vec<Payload>,
 }
 
@@ -98,7 +98,7 @@ fn wire() -> Wire {
 }
 
 impl World {
-    /// Clients of which those answer pings that `pongs` says.
+    /// Creates clients, of which those answer pings that `pongs` selects.
     pub(super) fn new(guarded: bool, pongs: &[bool]) -> Self {
         let config = RoomConfig::new();
         let config = if guarded { config.with_policy(Half) } else { config };
@@ -135,12 +135,12 @@ impl World {
         }
     }
 
-    /// Connects everybody, and lets everything under way arrive.
+    /// Connects every client, and lets everything in flight arrive.
     pub(super) fn come_to_rest(&mut self) {
         for client in 0..self.clients.len() {
             self.connect(client);
         }
-        // Without pongs, two ticks tell what is due; with them, four more do without what is seen.
+        // Without pongs, what is due is sent after two ticks; with them, what is not seen takes four more.
         for _ in 0..8 {
             while (0..self.clients.len()).any(|client| {
                 self.request(client, true)
@@ -150,14 +150,14 @@ impl World {
             }) {}
             let is_wrong = |held| self.clients.iter().any(|client| client.pongs && client.shown != held);
             if self.held().is_some_and(is_wrong) {
-                // It has to be right before any tick.
+                // The clients have to be right before any tick.
                 return;
             }
             self.tick();
         }
     }
 
-    /// What the room holds, if anything.
+    /// The room's content, if it has a store.
     pub(super) fn held(&self) -> Option<Content> {
         self.room.exists().then(|| self.room.content().clone())
     }
@@ -171,7 +171,7 @@ impl World {
         self.room.wants_ticks()
     }
 
-    /// Whether the room asks or tells a client something because of a change of its that crosses nothing.
+    /// Whether the room pings a client, or sends it anything, after a change of the client that crosses nothing.
     pub(super) fn is_answered(&mut self, client: usize) -> bool {
         self.edit(client, &[Edit::SetValue(0)]);
         while self.deliver_up(client) {}
@@ -180,7 +180,7 @@ impl World {
 
     fn edit(&mut self, number: usize, edits: &[Edit]) {
         let client = &mut self.clients[number];
-        // What is done before is overwritten by what is loaded, or never sent.
+        // An earlier edit would be overwritten by what is loaded, or never be sent.
         if !matches!(client.phase, Phase::Live) {
             return;
         }
@@ -202,7 +202,7 @@ impl World {
         if odd {
             changes.set_value("odd", Cell::try_from("odd").expect("text"));
         }
-        // A store tells what has become of it, and nothing where that is nothing.
+        // A store sends net changes only, and nothing if there are none.
         let before = client.shown.clone();
         client.shown.apply(&changes);
         let changes = before.diff(&client.shown);
@@ -260,7 +260,7 @@ impl World {
         true
     }
 
-    /// A client loads what it got, and what came meanwhile; then it saves.
+    /// A client loads the answer to its request, then the messages that came meanwhile; then it saves.
     fn got(&mut self, number: usize, body: String) -> Phase {
         let client = &mut self.clients[number];
         if let Ok(content) = Content::from_json(&body) {
@@ -304,7 +304,7 @@ impl World {
         client.up.push_back((connection, Up::Close));
     }
 
-    /// Time passes, for the room only if it wants that: else nothing would come of it.
+    /// Time passes. The room gets a tick only if it wants ticks: if not, a tick has no effect.
     fn tick(&mut self) {
         for client in &mut self.clients {
             while client.see() {}
@@ -393,7 +393,7 @@ fn id(kind: char, number: u8) -> Id {
     format!("{kind}{number}").into()
 }
 
-/// What a client has before it joins: something that it alone has, and something that others have otherwise.
+/// A client's content before it joins: something that no other client has, and something that differs between clients.
 fn first_content(number: usize) -> Content {
     let mut content = Content::new();
     let mut changes = Changes::new();

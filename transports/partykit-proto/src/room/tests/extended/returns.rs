@@ -1,8 +1,8 @@
-//! What those are told who come back, and what is kept for them.
+//! What returning clients are sent, and what is stored for them.
 
 use super::*;
 
-/// A room with an empty store, and what it stored for that.
+/// A room with an empty store, and the records of it.
 fn stored_room(config: RoomConfig) -> (Room, Vec<Record>) {
     let mut room = Room::new(config, "e");
     let log = records(&http(&mut room, "PUT", "/store", "[{},{}]").0);
@@ -30,7 +30,7 @@ fn r6_r7_what_was_decided_outlives_the_server() {
         let snapshot = r#"r["snapshot",{"epoch":"f","seq":3,"last":3},[[2,[{},{"secret":7},1]]],[{},{"v":7,"w":7}]]"#;
         assert_eq!(frames(&outputs), [(&[DORA][..], snapshot)]);
         assert_eq!(say(&mut room, DORA, &change(3, "w", 7)), []);
-        // Acknowledged, it is forgotten, and that is stored with the next change.
+        // An acknowledged refusal is forgotten, and the acknowledgement is stored with the next change.
         assert_eq!(say(&mut room, DORA, r#"r["ack",3]"#), []);
         assert!(room.snapshot().clients[0].refused.is_empty());
         let next = records(&say(&mut room, DORA, &change(4, "v", 8)));
@@ -59,7 +59,7 @@ fn one_that_comes_back_after_the_room_was_opened_again_is_sent_what_it_missed() 
     let mut room = reopened();
     let outputs = recall(&mut room, DORA, ("e", 1));
     assert_eq!(outputs, [Output::Recall { connection: DORA, after: 1, max_bytes: 4 << 20 }]);
-    // What happens meanwhile comes after that.
+    // What happens meanwhile is sent after that.
     let outputs = say(&mut room, DORA, &change(1, "v", 9));
     assert_eq!(frames(&outputs), []);
     let outputs = room.handle(Input::Recalled { connection: DORA, commits: &commits });
@@ -68,7 +68,7 @@ fn one_that_comes_back_after_the_room_was_opened_again_is_sent_what_it_missed() 
     assert_eq!(room.handle(Input::Recalled { connection: DORA, commits: &commits }), [], "once");
     assert_eq!(frames(&say(&mut room, DORA, &change(2, "v", 10))).len(), 1, "from then on it is answered");
 
-    // One who missed nothing needs no storage.
+    // A client that missed nothing needs no storage.
     let outputs = recall(&mut reopened(), DORA, ("e", 3));
     assert_eq!(frames(&outputs), [(&[DORA][..], r#"r["resumed",{"epoch":"f","seq":3,"last":null},[]]"#)]);
     // R5: an epoch that the storage does not know, or a sequence number that was not given under it.
@@ -76,14 +76,14 @@ fn one_that_comes_back_after_the_room_was_opened_again_is_sent_what_it_missed() 
         let outputs = recall(&mut reopened(), DORA, at);
         assert!(frames(&outputs)[0].1.starts_with("r[\"snapshot\""), "{at:?}: {outputs:?}");
     }
-    // Storage that has not all of it: everything is sent.
+    // If the storage does not have all of it, the whole content is sent.
     for some in [&[][..], &commits[2..], &commits[..2]] {
         let mut room = reopened();
         let _ = recall(&mut room, DORA, ("e", 1));
         let outputs = room.handle(Input::Recalled { connection: DORA, commits: some });
         assert!(frames(&outputs)[0].1.starts_with("r[\"snapshot\""), "{outputs:?}");
     }
-    // One that falls behind meanwhile is sent everything once it has caught up, and nothing before.
+    // A client that falls behind meanwhile is sent the whole content once it has caught up, and nothing before.
     let mut room = reopened();
     let _ = recall(&mut room, DORA, ("e", 1));
     assert_eq!(room.handle(Input::Behind { connection: DORA }), []);
@@ -105,14 +105,14 @@ fn whoever_comes_back_is_told_what_was_missed() {
         r#"r["resumed",{"epoch":"e","seq":3,"last":null},[["changed",2,[{},{"v":7},1]],["changed",3,[{},{"w":7},1]]]]"#;
     assert_eq!(frames(&outputs), [(&[ERIN][..], missed)]);
 
-    // The author is told what became of its own, in the order of the ids.
+    // The author is sent what was decided about its changes, in the order of their ids.
     let _ = room.handle(Input::Close { connection: DORA });
     come(&mut room, BOB);
     let outputs = say(&mut room, BOB, &joining("d", Some(("e", 2)), 1));
     let missed = "r[\"resumed\",{\"epoch\":\"e\",\"seq\":3,\"last\":4},[[\"accepted\",2,2,[{},{\"secret\":7},1]],\
                   [\"accepted\",3,3,[{},{},1]],[\"accepted\",3,4,[{},{\"secret\":8},1]]]]";
     assert_eq!(frames(&outputs), [(&[BOB][..], missed)]);
-    // It knows all that, and missed nothing since.
+    // The client knows all that, and missed nothing since.
     come(&mut room, CAROL);
     let outputs = say(&mut room, CAROL, &joining("d", Some(("e", 3)), 4));
     assert_eq!(closed(&outputs), [(BOB, REPLACED)]);
@@ -174,7 +174,7 @@ fn r7_what_is_refused_after_an_acknowledgement_beyond_it_is_told_again_all_the_s
         let told = r#"r["resumed",{"epoch":"e","seq":1,"last":5},[["accepted",1,5,[{},{"secret":1},1]]]]"#;
         assert_eq!(frames(&outputs).last().unwrap().1, told);
     }
-    // Joining with what is yet to come acknowledges what was decided, and nothing after it.
+    // Joining acknowledges what was decided, and nothing after it, even if the join names later changes.
     for (connection, id) in [(ConnectionId(12), 6), (ConnectionId(13), 7)] {
         come(&mut room, connection);
         let outputs = say(&mut room, connection, &resumed(1000));
