@@ -1,4 +1,4 @@
-//! Where a file is, and how it is replaced.
+//! Finds a file through its links, and replaces it.
 
 use std::{
     fs::{self, File},
@@ -6,8 +6,8 @@ use std::{
     path::{self, Path, PathBuf},
 };
 
-/// The file itself, in full, where `path` is a link or leads through some; the same before the file is there and after.
-/// `None` for a path without a name of a file in the end, or where nobody knows the current folder.
+/// The full path of the file itself. Links in `path` are resolved, and the result is the same before and after the file
+/// exists. `None` for a path that does not end in a file name, or if the current folder is unknown.
 pub(crate) fn full_path(path: &Path) -> Option<PathBuf> {
     let path = target(path);
     let folder = folder_of(&path);
@@ -15,7 +15,7 @@ pub(crate) fn full_path(path: &Path) -> Option<PathBuf> {
     Some(folder.join(path.file_name()?))
 }
 
-/// Replaces the file at `path`, which is no link, in one step that survives a crash.
+/// Replaces the file at `path`, which is not a link, in one step that survives a crash.
 pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
     let folder = folder_of(path);
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
@@ -36,11 +36,11 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-/// The file itself, where `path` is a link.
+/// The file itself, if `path` is a link.
 fn target(path: &Path) -> PathBuf {
     match fs::canonicalize(path) {
         Ok(path) => path,
-        // Not there yet; a link that leads nowhere gets its target.
+        // The file does not exist yet. If `path` is a link to nothing, its target will be created.
         Err(_) => match fs::read_link(path) {
             Ok(target) => path.parent().map_or_else(|| target.clone(), |folder| folder.join(&target)),
             Err(_) => path.to_path_buf(),
@@ -48,7 +48,7 @@ fn target(path: &Path) -> PathBuf {
     }
 }
 
-/// A temporary file is for its owner alone; a new file of the application's is not.
+/// Only the owner may read a temporary file. A new file of the application's has no such restriction.
 #[cfg(unix)]
 fn make_ordinary(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! Holds a test's save when all is written but the file's new name.
+//! Stops a test's save at the point where everything is written but the file does not have its name yet.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,14 +18,14 @@ struct ToHold {
     opened: Receiver<()>,
 }
 
-/// A save that is held, or will be; dropped, it lets it go on.
+/// A save that is stopped, or will be. Dropping this lets the save continue.
 #[derive(Debug)]
 pub(crate) struct Held {
     reached: Receiver<()>,
     _open: Sender<()>,
 }
 
-/// Holds the next save of the file at `path`.
+/// Stops the next save of the file at `path`.
 pub(crate) fn next_save(path: &Path) -> Held {
     let ((reach, reached), (open, opened)) = (mpsc::channel(), mpsc::channel());
     TO_HOLD.lock().unwrap().push(ToHold { path: disk::full_path(path).unwrap(), reach, opened });
@@ -33,13 +33,13 @@ pub(crate) fn next_save(path: &Path) -> Held {
 }
 
 impl Held {
-    /// Waits until the save is there.
+    /// Waits until the save has reached that point.
     pub(crate) fn wait_until_reached(&self) {
         self.reached.recv().unwrap();
     }
 }
 
-/// Where a save of the file is held.
+/// The point at which a save of the file is stopped.
 pub(crate) fn pass(path: &Path) {
     let held = {
         let mut to_hold = TO_HOLD.lock().unwrap();
@@ -48,7 +48,7 @@ pub(crate) fn pass(path: &Path) {
     if let Some(held) = held {
         // A test that has ended waits for nothing.
         let _ = held.reach.send(());
-        // Nothing is ever sent: it ends when the other end goes.
+        // No value is ever sent. The wait ends when the other end is dropped.
         let _ = held.opened.recv();
     }
 }

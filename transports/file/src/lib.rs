@@ -1,4 +1,5 @@
-//! A JSON file as a place for [Roommate](roommate): TinyBase's `[tables, values]`, as its own file persister writes it.
+//! A JSON file as a backend for [Roommate](roommate): TinyBase's `[tables, values]`, as its own file persister writes
+//! it.
 //!
 //! ```
 //! use roommate::{Engine, Store, block_on};
@@ -17,8 +18,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! It is also where an engine that is often away from its room keeps what it has not had confirmed, so that edits outlive the
-//! program. An outbox is a file of its own, never the store's:
+//! A file can also be the outbox of an engine that is often disconnected from its room. An outbox stores the
+//! unconfirmed edits, so that they outlive the program. It is a file of its own, never the store's:
 //!
 //! ```
 //! use roommate::{Engine, Persister, Store};
@@ -49,31 +50,32 @@ use roommate::{Capability, Content, Error, ErrorKind, Persister, Result, Save, S
 
 use self::turn::in_turn;
 
-/// Keeps a store in a JSON file that no other program writes.
+/// Stores a store's content in a JSON file that no other program writes.
 ///
-/// A save replaces the file as a whole and durably: after a crash at any moment the file holds what it held before, or
-/// what was saved. A symbolic link stays, and what it leads to is replaced; permissions stay as they are.
+/// A save replaces the whole file durably: after a crash at any moment, the file holds what it held before, or what was
+/// saved. A symbolic link stays, and the file that it links to is replaced. Permissions stay as they are.
 ///
-/// Within the process a file is worked with by one call at a time, whichever persisters they are made with. A save that was
-/// dropped, as by [`Engine::destroy`](roommate::Engine::destroy) when its deadline passes, is done before a later call is, or
-/// never: a later call waits for one that hangs.
+/// Within a process, one call at a time works with a file, even if the calls are made with different persisters. A save
+/// may be dropped, for instance by [`Engine::destroy`](roommate::Engine::destroy) when its deadline passes. Its work is
+/// then done before that of any later call, or never. So a later call waits for a save that hangs.
 ///
-/// It does not watch the file: what somebody else writes is seen by the next load. A file that is there and is no JSON of a
-/// store is never replaced: a save fails as the load does, with [`ErrorKind::Corrupt`], until it is mended or removed.
+/// The persister does not watch the file: the next load sees what another program wrote. An existing file that is not
+/// the JSON of a store is never replaced. A save then fails as the load does, with [`ErrorKind::Corrupt`], until the
+/// file is repaired or removed.
 #[derive(Clone, Debug)]
 pub struct FilePersister {
     path: PathBuf,
-    /// Whether what is there may be replaced: it was read, or written, or there was nothing.
+    /// Whether the file may be replaced: it was read or written, or it did not exist.
     is_known: Arc<AtomicBool>,
 }
 
 impl FilePersister {
-    /// A persister for the file at `path`, which need not exist. Its folder has to.
+    /// Creates a persister for the file at `path`. The file need not exist, but its folder must.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), is_known: Arc::default() }
     }
 
-    /// Where the file is.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -85,7 +87,7 @@ impl Persister for FilePersister {
         Capability::default()
     }
 
-    /// The full path of the file, or of what it links to; none for a path that is no text.
+    /// The full path of the file, or of the file that it links to; `None` for a path that is not UTF-8.
     fn place(&self) -> Option<String> {
         let path = disk::full_path(&self.path)?.into_os_string().into_string().ok()?;
         Some(format!("file {path}"))
@@ -115,7 +117,7 @@ impl FilePersister {
                 let decoded = Content::from_json(&text).map_err(|error| self.corrupt(error))?;
                 match decoded.unrepresentable {
                     0 => Ok(Some(decoded.value)),
-                    // The next save would take them out of the file.
+                    // The next save would remove them from the file.
                     count => Err(Error::new(
                         ErrorKind::Corrupt,
                         format!("{} has {count} cells that no store can hold: mend or remove it", self.path.display()),
@@ -137,7 +139,7 @@ impl FilePersister {
         let kind = match source.kind() {
             io::ErrorKind::PermissionDenied => ErrorKind::Refused,
             io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => ErrorKind::Invalid,
-            // A full disk, a network drive that is away.
+            // A full disk, or a network drive that is not connected.
             _ => ErrorKind::Unavailable,
         };
         let folder = disk::folder_of(&self.path);

@@ -1,14 +1,15 @@
-//! Turns: what is done with one file is done one thing after the other.
+//! Turns: calls work with a file one after another.
 //!
-//! A call's work runs on a thread, which goes on when the call is dropped. So a save that an engine gave up could put its old
-//! content over what was saved later, or behind the back of whoever has loaded since. Two rules prevent it, whichever
-//! persisters of this process the calls are made with:
+//! The work of a call runs on a thread, which continues when the call is dropped. So a save that an engine gave up
+//! could overwrite what was saved later, or change the file after a later call has loaded it. Two rules prevent this
+//! for all persisters of this process:
 //!
-//! * A thread works with a file only while it has the file's turn. So what had begun when its call was dropped is over when
-//!   a later call has its turn.
-//! * Whoever gets the turn looks whether its call still waits. So what had not begun when its call was dropped never does.
+//! * A thread works with a file only while it has the file's turn. So work that had begun when its call was dropped is
+//!   over when a later call has its turn.
+//! * A thread that gets the turn checks whether its call still waits. So work that had not begun when its call was
+//!   dropped never begins.
 //!
-//! Nothing else needs an order: of two calls that both still wait, either may be first.
+//! No other order is needed: of two calls that both still wait, either may be first.
 
 use std::{
     collections::BTreeMap,
@@ -23,16 +24,16 @@ use roommate::{Error, ErrorKind, Result};
 
 use crate::disk;
 
-/// What a thread holds that works with a file.
+/// The lock that a thread holds while it works with a file.
 type Turn = Mutex<()>;
 
 /// The turns of the files that threads work with or wait for, by full path.
 static TURNS: Mutex<BTreeMap<PathBuf, Weak<Turn>>> = Mutex::new(BTreeMap::new());
 
-/// Does blocking work with the file at `path`, or that it links to, when it is the caller's turn, on a thread of its own,
-/// whatever runtime asks. The work is given the file's full path.
+/// Does blocking work with the file at `path`, or with the file that it links to, when it is the caller's turn. The
+/// work runs on a thread of its own, independent of the caller's runtime. It receives the file's full path.
 ///
-/// If it is dropped, the work is done before that of any later call, or not at all.
+/// If the future is dropped, the work is done before that of any later call, or not at all.
 pub(crate) async fn in_turn<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
@@ -44,11 +45,11 @@ pub(crate) async fn in_turn<T: Send + 'static>(
         let path = disk::full_path(&path).unwrap_or(path);
         let turn = turn_of(&path);
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        // Not before it is its turn: a later call may have had its own, if this one was dropped meanwhile.
+        // Checked only now: if the call was dropped meanwhile, a later call may have had its turn.
         if done.is_canceled() {
             return;
         }
-        // Whoever asked may have stopped waiting.
+        // The caller may have stopped waiting.
         let _ = done.send(work(&path));
     });
     spawned.map_err(|error| Error::with_source(ErrorKind::Unavailable, "there is no thread for the file", error))?;
@@ -60,7 +61,7 @@ fn turn_of(path: &Path) -> Arc<Turn> {
     if let Some(turn) = turns.get(path).and_then(Weak::upgrade) {
         return turn;
     }
-    // As good a moment as any to forget the files that nobody works with any more.
+    // Forgets files that no thread works with any more. This is as good a moment as any.
     turns.retain(|_, turn| turn.strong_count() > 0);
     let turn = Arc::default();
     turns.insert(path.to_path_buf(), Arc::downgrade(&turn));
@@ -94,17 +95,17 @@ mod tests {
         block_on(persister.save(Save::new(&|| content.clone(), None)))
     }
 
-    /// Lets the future begin.
+    /// Starts the future.
     fn begin<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
         pin!(future).poll(&mut Context::from_waker(Waker::noop()))
     }
 
-    /// Gives what must not happen time to happen.
+    /// Gives an unwanted effect time to occur.
     fn wait_for_the_worst() {
         thread::sleep(Duration::from_millis(50));
     }
 
-    /// Saves to a file and drops the save when all is written but the file's new name.
+    /// Saves to a file, and drops the save when everything is written but the file does not have its name yet.
     fn drop_a_save(path: &Path, content: &Content) -> hold::Held {
         let persister = FilePersister::new(path);
         block_on(persister.load()).unwrap();

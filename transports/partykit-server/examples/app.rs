@@ -1,11 +1,11 @@
-//! A program with rooms in it: routes of its own, users and permissions in a database, and edits by the server.
+//! A program that hosts rooms: routes of its own, users and permissions in a database, and edits by the server.
 //!
-//! `cargo run --release -p roommate-server --example app` serves it; `--check` runs it against two clients, and exits with
-//! 0 only if each sees what it should.
+//! `cargo run --release -p roommate-server --example app` serves it. `--check` runs it with two clients, and exits with
+//! 0 only if each client sees what it should.
 //!
-//! * Users and what they may write are in SQLite. The policy asks it for each connection and each request, and attaches the
-//!   answer: so a change is judged without asking again.
-//! * `POST /announce` is a route of the program's own. What it sets in the room every page shows.
+//! * Users and their permissions are in SQLite. The policy queries it for each connection and each request, and
+//!   attaches the result. So it can decide about a change without another query.
+//! * `POST /announce` is a route of the program's own. Every page shows what it sets in the room.
 //! * The server counts the tasks of the room with a live store.
 
 use std::{
@@ -39,15 +39,15 @@ struct Args {
     /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:3000")]
     listen: String,
-    /// Runs the program against two clients, and ends.
+    /// Run the program with two clients, and end.
     #[arg(long)]
     check: bool,
 }
 
-/// The room that everybody works in.
+/// The room that all users share.
 const ROOM: (&str, &str) = ("main", "office");
 
-/// The program's database. Clones are the same.
+/// The program's database. Clones are the same database.
 #[derive(Clone, Debug)]
 struct Database(Arc<Mutex<Connection>>);
 
@@ -71,7 +71,7 @@ impl Database {
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
-    /// The user with a token.
+    /// Returns the user with this token.
     async fn user(&self, token: String) -> Result<Option<User>> {
         let database = self.clone();
         let asked = spawn_blocking(move || {
@@ -91,11 +91,12 @@ fn unavailable(error: impl StdError + Send + Sync + 'static) -> Error {
     Error::with_source(ErrorKind::Unavailable, "the database cannot be asked", error)
 }
 
-/// The token that a request brings.
+/// The token of a request.
 #[derive(Clone, Debug)]
 struct Token(String);
 
-/// Middleware that finds the token: in a header that programs send, or in a cookie, which pages send with sockets too.
+/// Middleware that finds the token: in a header, which programs send, or in a cookie, which pages send with sockets
+/// too.
 async fn find_token(mut request: Request, next: Next) -> Response {
     if let Some(token) = token_of(request.headers()) {
         request.extensions_mut().insert(token);
@@ -111,7 +112,7 @@ fn token_of(headers: &HeaderMap) -> Option<Token> {
     Some(Token(token.to_owned()))
 }
 
-/// Lets users in, each of whom writes the tables that the database says, and nothing else.
+/// Lets users in. Each user may write the tables that the database lists for them, and nothing else.
 #[derive(Debug)]
 struct Permissions(Database);
 
@@ -137,7 +138,7 @@ impl Policy for Permissions {
         self.can_set_table(table_id, asker)
     }
 
-    // Values are the server's.
+    // Only the server sets values.
     fn can_set_value(&self, _: &Id, _: &roommate::Cell, _: Option<&roommate::Cell>, _: Asker<'_>) -> bool {
         false
     }
@@ -147,7 +148,8 @@ impl Policy for Permissions {
     }
 }
 
-/// `POST /announce`: sets a value of the room. Every page shows it before this is answered with 204.
+/// `POST /announce`: sets a value of the room. The answer is 204, after the room has stored the value and sent it to
+/// every page.
 async fn announce(State(app): State<App>, request: Request) -> Result<StatusCode, StatusCode> {
     let token = request.extensions().get::<Token>().cloned().ok_or(StatusCode::UNAUTHORIZED)?;
     let user = app.database.user(token.0).await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
@@ -160,7 +162,7 @@ async fn announce(State(app): State<App>, request: Request) -> Result<StatusCode
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The program: what its routes use.
+/// The state that the program's routes use.
 #[derive(Clone, Debug)]
 struct App {
     database: Database,
@@ -185,7 +187,7 @@ impl App {
             .layer(middleware::from_fn(find_token))
     }
 
-    /// Keeps the number of tasks in a value of the room, for as long as what is returned lives.
+    /// Updates a value of the room with the number of tasks, for as long as the returned value lives.
     async fn count_tasks(&self) -> Result<(LiveStore, Subscription)> {
         let live = self.rooms.room(ROOM.0, ROOM.1).store().await?;
         let store = live.store().clone();
@@ -198,7 +200,7 @@ impl App {
     }
 }
 
-/// A client of the program: what a page is, in Rust.
+/// A client of the program: what a page does, in Rust.
 struct Client {
     store: Store,
     engine: Engine,
@@ -223,7 +225,7 @@ impl Client {
 
     /// Waits until the store shows something.
     async fn until(&self, shows: impl Fn(&Store) -> bool) {
-        // In a transaction, so that none of another thread is half done.
+        // In a transaction, so that no transaction of another thread is seen half done.
         let Ok(mut changes) = self.store.transaction(|store| Ok::<_, Error>(store.changes())) else { return };
         while !shows(&self.store) {
             changes.next().await;
@@ -300,7 +302,7 @@ async fn main() -> Result<ExitCode, Box<dyn StdError>> {
         signal::ctrl_c().await?;
     }
     drop(counting);
-    // Connections end with code 1012, and what the rooms have accepted is stored.
+    // Connections end with code 1012, and everything that the rooms have accepted is stored.
     app.rooms.shutdown().await;
     server.abort();
     Ok(ExitCode::SUCCESS)

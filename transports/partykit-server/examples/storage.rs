@@ -1,6 +1,6 @@
 //! Measures the SQLite storage on the disk of a folder: `cargo run --release --example storage -- [FOLDER]`.
 //!
-//! On a machine that has other work, compare the ratios to the bare `fdatasync` of the same run.
+//! If the machine is busy with other work, compare only the ratios to the bare `fdatasync` of the same run.
 
 use std::{
     env, error, fs,
@@ -50,7 +50,7 @@ fn main() -> Result {
     many_rooms(folder.path())
 }
 
-/// Commits in a row, each of some rooms and some records of each.
+/// Commits one after another, each to some rooms with some records for each.
 fn commits_of(folder: &Path, in_one: usize, records: u64, commits: usize) -> Result {
     let path = folder.join("commits.db");
     let storage = Sqlite::open(&path)?;
@@ -80,7 +80,7 @@ fn commits_of(folder: &Path, in_one: usize, records: u64, commits: usize) -> Res
     remove(&path)
 }
 
-/// As many records as it takes, while others open rooms.
+/// Commits as many records as the storage accepts, while another thread opens a room.
 fn flood(folder: &Path) -> Result {
     let path = folder.join("flood.db");
     let storage = Sqlite::open(&path)?;
@@ -171,7 +171,7 @@ fn openings(folder: &Path) -> Result {
     remove(&path)
 }
 
-/// What commits of one room wait for while another room's old log is removed, and then all of the room.
+/// How long commits of one room wait while another room's old log is removed, and then the whole room.
 fn removals(folder: &Path) -> Result {
     let path = folder.join("removals.db");
     let storage = Sqlite::open(&path)?;
@@ -220,7 +220,7 @@ fn removals(folder: &Path) -> Result {
     remove(&path)
 }
 
-/// Memory of a storage of 100,000 rooms, of which 100 are in use, each in a process of its own.
+/// The memory of a storage with 100,000 rooms, of which 100 are in use. Each is measured in a process of its own.
 fn many_rooms(folder: &Path) -> Result {
     let path = folder.join("many.db");
     for number in [100, 100_000] {
@@ -297,7 +297,7 @@ fn store(storage: &Sqlite, commits: &[Commit]) -> Result {
     storage.commit(commits).into_iter().collect::<Result<(), _>>().map_err(Into::into)
 }
 
-/// Writes of three pages to a file that has its size, each synced.
+/// Writes three pages at a time to a file of fixed size, and syncs each write.
 fn bare_syncs(folder: &Path) -> Result<Vec<Duration>> {
     let path = folder.join("bare");
     let mut file = fs::File::create(&path)?;
@@ -321,7 +321,7 @@ fn us(mut times: Vec<Duration>, quantile: f64) -> f64 {
     times.get(index as usize).map_or(0.0, |time| time.as_secs_f64() * 1e6)
 }
 
-/// CPU time of all threads; Linux counts it in hundredths of a second.
+/// The CPU time of all threads. Linux counts it in hundredths of a second.
 fn cpu() -> Duration {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after_name = stat.rsplit(')').next().unwrap_or_default();
@@ -329,7 +329,7 @@ fn cpu() -> Duration {
     Duration::from_millis(10 * ticks)
 }
 
-/// Memory that is resident, in bytes; 0 where there is no `/proc`.
+/// The resident memory in bytes; 0 if there is no `/proc`.
 fn resident() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap_or_default();

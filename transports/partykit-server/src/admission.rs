@@ -1,4 +1,4 @@
-//! Asks the policy who is let in, before anything else is done for a request.
+//! Asks the policy which clients are let in, before anything else is done for a request.
 
 use axum::response::Response as Answer;
 use roommate_partykit_proto::Context;
@@ -14,7 +14,7 @@ pub(crate) enum Door {
     Request,
 }
 
-/// Returns when the policy lets a client in, and fails with what the client is answered if it does not.
+/// Returns when the policy lets a client in. Otherwise fails with the answer for the client.
 ///
 /// The policy may add to the context.
 pub(crate) async fn admit(rooms: &Rooms, context: &mut Context, door: Door) -> Result<(), Answer> {

@@ -1,4 +1,4 @@
-//! Answers of a room as axum sends them.
+//! Converts a room's answers to axum's responses.
 
 use axum::{
     body::{Body, Bytes},
@@ -7,14 +7,14 @@ use axum::{
 use roommate::{Error, ErrorKind, Result};
 use roommate_partykit_proto::{Headers, Response};
 
-/// What a JavaScript `Response` with a text says of it.
+/// The content type of a JavaScript `Response` with a text.
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain;charset=UTF-8");
 
 pub(crate) fn answer(response: Response) -> axum::response::Response {
     let mut answer = axum::response::Response::default();
-    // Whoever sets up the server checks the headers, and a room makes no status of its own.
+    // The headers were checked when the server was set up, and a room uses only valid status codes.
     *answer.status_mut() = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    // There the answer to a GET has a text even where that is empty, and no other empty answer has one.
+    // In the original, the answer to a GET has a text even if that is empty, and no other empty answer has one.
     if !response.body.is_empty() || answer.status() == StatusCode::OK {
         answer.headers_mut().insert(CONTENT_TYPE, TEXT);
         *answer.body_mut() = Body::from(Bytes::from_owner(response.body));
@@ -30,7 +30,7 @@ pub(crate) fn add_headers(answer: &mut axum::response::Response, headers: &Heade
     }
 }
 
-/// The headers as HTTP has them; fails with what is wrong with them.
+/// The headers in HTTP's form. Fails with what is wrong with them.
 pub(crate) fn header_map(headers: &Headers) -> Result<HeaderMap> {
     let invalid =
         |name: &str| Error::new(ErrorKind::Invalid, format!("the response header {name:?} is no HTTP header"));

@@ -1,7 +1,8 @@
-//! One WebSocket connection. A sender writes to the socket directly, and queues only what the socket does not take.
+//! One WebSocket connection. A sender writes to the socket directly, and queues only what the socket does not accept.
 //!
-//! A [`Connection`] is shared by its room, which sends, and by the task that [serves](serve()) it. The task
-//! reads, resumes writing when a full socket has space again, and closes. Both hold the lock only while they poll the socket.
+//! A [`Connection`] is shared by its room, which sends, and by the task that [serves](serve()) it. The task reads,
+//! continues writing when a full socket has space again, and closes. Both hold the lock only while they poll the
+//! socket.
 
 use std::{
     fmt,
@@ -37,7 +38,7 @@ use queue::{Queue, SLICES};
 pub(crate) use reader::{Arrival, Reader};
 pub(crate) use serve::{GONE, serve};
 
-/// What a connection reads from and writes to.
+/// The stream that a connection reads from and writes to.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
@@ -58,13 +59,14 @@ struct State {
     flow: Flow,
     /// The socket was full.
     blocked: bool,
-    /// The socket has become full, or was full and has taken more: the other end is alive, or has yet to show it.
+    /// The socket has become full, or was full and has accepted more: the other end is alive, or gets new time to show
+    /// it.
     took: bool,
-    /// The socket may hold back what it has taken.
+    /// The socket may still buffer data that it has accepted.
     unflushed: bool,
     /// When the last bytes arrived.
     received: Instant,
-    /// How the room wants the connection closed.
+    /// The code and reason with which the room wants the connection closed.
     close: Option<CloseFrame>,
     notices: Option<Arc<Notices>>,
 }
@@ -88,12 +90,13 @@ enum Flow {
 pub(crate) enum Work {
     /// Close, as the room wants it.
     Close(CloseFrame),
-    /// Give up: the socket is broken.
+    /// Stop: the socket is broken.
     Broken,
 }
 
 impl Connection {
-    /// Makes a connection whose handshake is not complete. Frames that are sent before [`Connection::attach`] are queued.
+    /// Creates a connection whose handshake is not complete. Frames that are sent before [`Connection::attach`] are
+    /// queued.
     pub(crate) fn new(id: ConnectionId, bounds: Bounds) -> Arc<Self> {
         let state = State {
             io: None,
@@ -114,12 +117,13 @@ impl Connection {
         self.id
     }
 
-    /// Sets where the connection notifies its room that it is behind, and that it has caught up.
+    /// Sets the queue of notices in which the connection notifies its room that it is behind, and that it has caught
+    /// up.
     pub(crate) fn notify(&self, notices: Arc<Notices>) {
         self.state().notices = Some(notices);
     }
 
-    /// Sends frames: writes what the socket takes, and queues the rest.
+    /// Sends frames: writes what the socket accepts, and queues the rest.
     ///
     /// A frame that does not fit into the queue, and all that follow until [`Connection::resume`], are dropped. The room is
     /// notified.
@@ -147,7 +151,7 @@ impl Connection {
         }
     }
 
-    /// Closes the connection. What is still queued is dropped. Only the first call has an effect.
+    /// Closes the connection. Frames that are still queued are dropped. Only the first call has an effect.
     pub(crate) fn close(&self, frame: CloseFrame) {
         let mut state = self.state();
         if matches!(state.flow, Flow::Open | Flow::Behind | Flow::CaughtUp) {
@@ -164,7 +168,7 @@ impl Connection {
         state.received = Instant::now();
     }
 
-    /// Writes what is queued when the socket takes it, and returns when the task has something else to do.
+    /// Writes queued frames when the socket accepts them. Returns when the task has something else to do.
     ///
     /// From the first poll on, senders wake the task that polled last.
     pub(crate) async fn work(&self) -> Work {
@@ -205,7 +209,7 @@ impl Connection {
         .await
     }
 
-    /// Drops the socket and what is queued.
+    /// Drops the socket and the queued frames.
     pub(crate) fn end(&self) {
         let mut state = self.state();
         state.flow = Flow::Closed;
@@ -217,7 +221,7 @@ impl Connection {
         drop(io);
     }
 
-    /// Reads from the socket. No bytes are the end.
+    /// Reads from the socket. Zero bytes mean the end.
     fn poll_read(&self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state();
         let Some(io) = &mut state.io else { return Poll::Ready(Ok(())) };
@@ -231,7 +235,7 @@ impl Connection {
         self.state().received
     }
 
-    /// Whether the network has become full, or has taken more when it was full, since this was last asked.
+    /// Whether the socket has become full, or has accepted more while it was full, since the last call.
     fn took(&self) -> bool {
         mem::take(&mut self.state().took)
     }
@@ -263,7 +267,8 @@ impl State {
         self.queue.push(frames, range, taken, bounds)
     }
 
-    /// Writes until the socket is full, and has its task woken when that is over. Returns how many bytes it took.
+    /// Writes until the socket is full, and has its task woken when it has space again. Returns how many bytes it
+    /// accepted.
     fn write(&mut self, frames: &Frames, range: &Range<usize>) -> io::Result<usize> {
         let (Some(io), Some(waker)) = (&mut self.io, &self.waker) else { return Ok(0) };
         let mut context = Context::from_waker(waker);

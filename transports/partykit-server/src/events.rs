@@ -1,4 +1,4 @@
-//! What happens to rooms, for the program that hosts them.
+//! Events of rooms, for the program that hosts them.
 
 use std::fmt;
 
@@ -13,45 +13,45 @@ use crate::rooms::Rooms;
 pub enum RoomEvent {
     /// A room was opened from the storage.
     Opened {
-        /// Which.
+        /// The room.
         room: RoomName,
     },
     /// A change of a room is stored.
     Changed {
-        /// Which.
+        /// The room.
         room: RoomName,
-        /// The room's sequence number after it.
+        /// The room's sequence number after the change.
         seq: u64,
     },
-    /// A room was closed: nobody used it, or it could not be stored. It is opened again when it is asked for.
+    /// A room was closed, because it was not in use or could not be stored. The next use opens it again.
     Closed {
-        /// Which.
+        /// The room.
         room: RoomName,
     },
     /// This subscriber was too slow and missed some events.
     Missed {
-        /// How many.
+        /// How many events.
         events: u64,
     },
 }
 
-/// The events of all rooms since the subscription. Made by [`Rooms::events`].
+/// A subscription to the events of all rooms. Created by [`Rooms::events`].
 pub struct RoomEvents(broadcast::Receiver<RoomEvent>);
 
 impl Rooms {
-    /// Subscribes to what happens to the rooms from now on.
+    /// Subscribes to the events of the rooms from now on.
     ///
-    /// A subscriber that leaves more than 1024 events unread misses the oldest, and gets
-    /// [`RoomEvent::Missed`] in their place.
+    /// A subscriber that leaves more than 1024 events unread misses the oldest. It receives [`RoomEvent::Missed`] in
+    /// their place.
     pub fn events(&self) -> RoomEvents {
         RoomEvents(self.event_sender().subscribe())
     }
 }
 
 impl RoomEvents {
-    /// The next event; `None` when the rooms are gone.
+    /// Returns the next event; `None` when the rooms are gone.
     ///
-    /// May be dropped before it is done without losing an event.
+    /// The future may be dropped before it completes. No event is lost then.
     pub async fn next(&mut self) -> Option<RoomEvent> {
         match self.0.recv().await {
             Ok(event) => Some(event),

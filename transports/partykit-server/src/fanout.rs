@@ -1,11 +1,11 @@
-//! Sends a room's frames to its connections, at the cost of the writes.
+//! Sends a room's frames to its connections, at little more than the cost of the writes.
 //!
-//! [`Fanout::send`] and its siblings add to a batch, and [`Fanout::flush`] sends it. Each frame is encoded once for all
-//! connections, and a batch is one write for each connection. A connection is sent everything in the order in which it was
-//! added.
+//! [`Fanout::send`] and its siblings add to a batch, and [`Fanout::flush`] sends the batch. Each frame is encoded once
+//! for all connections, and a batch is one write for each connection. A connection is sent its frames in the order in
+//! which they were added.
 //!
-//! A small room writes to the sockets from its own task. A large one has a task for each worker thread, its *shards*, with a
-//! part of the connections each.
+//! A small room writes to the sockets from its own task. A large room has one task for each worker thread, its
+//! *shards*. Each shard has a part of the connections.
 
 use std::{collections::HashMap, mem, sync::Arc};
 
@@ -27,7 +27,7 @@ pub(crate) use notices::{Notice, Notices};
 use roster::Roster;
 use shards::{Lost, Shards};
 
-/// The connections of a room, and what is to be sent to them.
+/// The connections of a room, and the frames to send to them.
 #[derive(Debug)]
 pub(crate) struct Fanout {
     connections: HashMap<ConnectionId, Arc<Connection>>,
@@ -52,14 +52,14 @@ impl Fanout {
         }
     }
 
-    /// Adds a connection. It is sent what is added from now on.
+    /// Adds a connection. It is sent frames that are added from now on.
     pub(crate) fn join(&mut self, connection: Arc<Connection>) {
         connection.notify(Arc::clone(&self.notices));
         self.rosters.clear();
         self.connections.insert(connection.id(), connection);
     }
 
-    /// Forgets a connection. What has been added for it is sent nevertheless.
+    /// Forgets a connection. Frames that were added for it before are still sent.
     pub(crate) fn leave(&mut self, connection: ConnectionId) {
         self.rosters.clear();
         self.connections.remove(&connection);
@@ -67,7 +67,7 @@ impl Fanout {
 
     /// Adds a text frame for an audience. The payload has to be UTF-8.
     ///
-    /// Members that are not here, or not any more, are passed over.
+    /// Members of the audience that are not, or no longer, connected are skipped.
     pub(crate) fn send(&mut self, to: &Audience, payload: &Bytes) {
         match to {
             Audience::One(member) => {
@@ -90,14 +90,14 @@ impl Fanout {
         }
     }
 
-    /// Adds that a connection that was behind is sent frames again from now on.
+    /// Adds that a connection that was behind is sent frames again from this point on.
     pub(crate) fn resume(&mut self, connection: ConnectionId) {
         if let Some(connection) = self.connections.get(&connection) {
             self.batch.resume(connection);
         }
     }
 
-    /// Adds that a connection is closed, and forgets the connection.
+    /// Adds that a connection is closed at this point, and forgets the connection.
     pub(crate) fn close(&mut self, connection: ConnectionId, frame: CloseFrame) {
         if let Some(connection) = self.connections.get(&connection) {
             self.batch.close(connection, frame);
@@ -112,23 +112,23 @@ impl Fanout {
         }
         let batch = mem::take(&mut self.batch).seal();
         if let Err(Lost) = self.shards.deliver(batch, self.connections.len()).await {
-            // What has been sent is unknown, so no connection may go on from there.
+            // It is unknown what has been sent, so no connection may continue.
             error!("a task of the fan-out has ended, and all connections of its room are closed");
             self.close_all(&GONE);
         }
     }
 
-    /// How many bytes the batch has. Flush before it becomes large.
+    /// The size of the batch in bytes. Flush before it becomes large.
     pub(crate) fn size(&self) -> usize {
         self.batch.size()
     }
 
-    /// What connections notify the room of.
+    /// The notices of the connections to the room.
     pub(crate) fn notices(&self) -> &Arc<Notices> {
         &self.notices
     }
 
-    /// Closes all connections, whatever is still queued.
+    /// Closes all connections, and drops what is still queued.
     pub(crate) fn close_all(&self, frame: &CloseFrame) {
         self.connections.values().for_each(|connection| connection.close(frame.clone()));
     }

@@ -1,4 +1,4 @@
-//! The opening handshake of a WebSocket connection. axum's own does not hand out the socket.
+//! The opening handshake of a WebSocket connection. axum's own handshake does not give access to the socket.
 
 use axum::{
     body::Body,
@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::connection::Io;
 
-/// A request to open a WebSocket connection that can be accepted.
+/// A valid request to open a WebSocket connection.
 #[derive(Debug)]
 pub(crate) struct Handshake {
     accept: HeaderValue,
@@ -25,12 +25,12 @@ impl Handshake {
     ///
     /// # Errors
     ///
-    /// Returns the response that rejects it.
+    /// Returns the response that rejects the request.
     pub(crate) async fn from_request_parts(parts: &mut Parts) -> Result<Self, Response> {
         let upgrade = parts.extensions.get::<OnUpgrade>().cloned();
         let _checked = WebSocketUpgrade::from_request_parts(parts, &()).await.map_err(IntoResponse::into_response)?;
         let key = parts.headers.get(header::SEC_WEBSOCKET_KEY);
-        // It has both in any version of HTTP whose requests have the header `Upgrade`.
+        // The request has both, in any version of HTTP whose requests have the header `Upgrade`.
         let (Some(upgrade), Some(key)) = (upgrade, key) else { return Err(StatusCode::BAD_REQUEST.into_response()) };
         let Ok(accept) = derive_accept_key(key.as_bytes()).try_into() else {
             return Err(StatusCode::BAD_REQUEST.into_response());
@@ -43,7 +43,8 @@ impl Handshake {
         Ok(Self { accept, protocol, upgrade })
     }
 
-    /// The response that accepts it, and the socket once the response is sent.
+    /// Returns the response that accepts the request, and a future of the socket, which resolves once the response is
+    /// sent.
     pub(crate) fn accept(self) -> (Response, impl Future<Output = hyper::Result<Box<dyn Io>>> + Send) {
         let Self { accept, protocol, upgrade } = self;
         let mut response = Response::new(Body::empty());

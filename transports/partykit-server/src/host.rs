@@ -30,35 +30,36 @@ use crate::{
     rooms::Place,
 };
 
-/// What is asked of a room.
+/// A command to a room.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Let a connection in, which the policy allows. The answer is why it is not in, if the room is not available.
+    /// Let a connection in. The policy has allowed it. The answer is the reason why the room did not let it in, if the
+    /// room is not available.
     Connect { connection: Arc<Connection>, context: Context, answer: oneshot::Sender<Option<Response>> },
     /// Forget a connection.
     Close { connection: ConnectionId },
-    /// Take messages and answers to pings, in order.
+    /// Handle messages and pongs, in order.
     Arrived { connection: ConnectionId, arrivals: Vec<Arrival> },
-    /// Answer a request, which the policy allows.
+    /// Answer a request. The policy has allowed it.
     Request { context: Context, body: Bytes, answer: oneshot::Sender<Response> },
     /// Edit the content, without asking the policy.
     Edit { author: Author, edit: HostEdit, answer: oneshot::Sender<Result<Edited>> },
-    /// Tell the content.
+    /// Return the content.
     Read { answer: oneshot::Sender<Result<Reading>> },
-    /// Tell the content, and from there on each record as soon as it is stored.
+    /// Return the content, and then send each record to the feed as soon as it is stored.
     Watch { feed: FeedSender, answer: oneshot::Sender<Result<Reading>> },
-    /// Store what there is, close all connections, and end.
+    /// Store everything, close all connections, and end.
     End { answer: oneshot::Sender<()> },
 }
 
-/// Who edits, of the program: a name, and the number of the edit if it is to be taken once.
+/// The author of an edit by the program: a name, and the number of the edit if it has to take effect exactly once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Author {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) change: Option<u64>,
 }
 
-/// An edit by the program: an [`Edit`] that has what it edits.
+/// An edit by the program: an [`Edit`] that owns its data.
 #[derive(Debug)]
 pub(crate) enum HostEdit {
     Apply(Changes),
@@ -67,7 +68,7 @@ pub(crate) enum HostEdit {
     Create(Content),
 }
 
-/// What became of an edit: the room's sequence number after it, and whether there is a record of it.
+/// The outcome of an edit: the room's sequence number after it, and whether it has a record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Edited {
     pub(crate) seq: u64,
@@ -77,23 +78,23 @@ pub(crate) struct Edited {
 /// A room's content; `None` while it has no store.
 pub(crate) type Reading = Option<Content>;
 
-/// Drives one [`DurableRoom`]: hands it what arrives, stores what it wants stored, and does the rest of what it says.
+/// Drives one [`DurableRoom`]: passes inputs to it, stores its records, and carries out its other outputs.
 #[derive(Debug)]
 pub(crate) struct Host {
     room: DurableRoom,
     place: Place,
     fanout: Fanout,
-    /// Who waits for the answer to a request, an edit or a reading.
+    /// The receivers of the answers to requests, edits and readings.
     waiting: HashMap<RequestId, Waiting>,
     feeds: Vec<FeedSender>,
     /// The outcome of the commit that is in flight.
     commit: Option<oneshot::Receiver<Result<()>>>,
     /// Whether this task may block its thread.
     may_block: bool,
-    /// What the storage is asked beside commits.
+    /// Tasks of the storage other than commits.
     jobs: FuturesUnordered<JoinHandle<Done>>,
     requests: u64,
-    /// How many inputs since the last flush.
+    /// How many inputs were handled since the last flush.
     handled: usize,
 }
 
@@ -105,7 +106,7 @@ enum Waiting {
     Watch(FeedSender, oneshot::Sender<Result<Reading>>),
 }
 
-/// What a thread has done for the room.
+/// The result of a task of the storage.
 #[derive(Debug)]
 enum Done {
     Snapshot(Option<usize>),
@@ -115,30 +116,31 @@ enum Done {
 /// Why a room's task ends.
 #[derive(Debug)]
 pub(crate) enum Ending {
-    /// Nobody can ask for anything any more.
+    /// The room is not in use, so no command can arrive.
     Unused,
-    /// The program closes it.
+    /// The program closes the room.
     Closed(oneshot::Sender<()>),
     /// Something could not be stored.
     Failed(Error),
 }
 
-/// How much time passes between two of a room's ticks: as much as a page may be busy with something else.
+/// The time between two ticks of a room: as long as a page may be busy with something else.
 const TICK: Duration = Duration::from_secs(5);
 
-/// How many inputs are handled before what comes of them is sent, and how many bytes that may be by then.
+/// How many inputs are handled before their outputs are sent, and how many bytes the outputs may have by then.
 const GATHERED: usize = 64;
 const GATHERED_BYTES: usize = 256 << 10;
 
-/// How many records and bytes a commit has at most that is not worth the way to the writer's thread and back.
+/// The largest commit, in records and bytes, that the room stores itself: handing it to the writer's thread would take
+/// longer.
 const ALONE: usize = 2;
 const ALONE_BYTES: usize = 8 << 10;
 
-/// How many outputs, and bytes of records, may wait for the storage before nothing more is read from the inbox.
+/// How many outputs, and bytes of records, may wait for the storage before the inbox is no longer read.
 const HELD: usize = 16 * 1024;
 const HELD_BYTES: usize = 8 << 20;
 
-/// Why the connections of a room are closed that could not be stored, or that the program closes.
+/// The close frame for connections of a room that could not be stored, or that the program closes.
 const RESTARTING: CloseFrame = CloseFrame {
     code: tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode::Restart,
     reason: Utf8Bytes::from_static("the room is opened again"),
@@ -160,7 +162,7 @@ impl Host {
         }
     }
 
-    /// Runs until the room is not needed any more, or cannot go on.
+    /// Runs until the room is not needed any more, or cannot continue.
     pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
         let ending = self.serve(&mut inbox).await;
         // From here on no command reaches this task: the next request opens the room again.
@@ -205,8 +207,8 @@ impl Host {
                 (true, since) => Some(*unused_since.insert(since.unwrap_or_else(Instant::now)) + self.patience()),
             };
             tokio::select! {
-                // What is stored first, since others wait for it; and ticks before the inbox, which is never empty while
-                // somebody floods it.
+                // What is stored comes first, since other tasks wait for it. Ticks come before the inbox, because a
+                // flooded inbox is never empty.
                 biased;
                 outcome = outcome(&mut self.commit) => match outcome {
                     Ok(()) => self.room.committed(),
@@ -227,7 +229,7 @@ impl Host {
                     unused_since = None;
                 }
             }
-            // What has gathered meanwhile is one commit, and one write for each connection.
+            // What has gathered meanwhile becomes one commit, and one write for each connection.
             while closing.is_none() && self.may_gather() {
                 match inbox.try_recv() {
                     Ok(Command::End { answer }) => closing = Some(answer),
@@ -249,24 +251,25 @@ impl Host {
                 return Ending::Closed(answer);
             }
             if self.handled >= GATHERED {
-                // There may be more at once, and others have work as well.
+                // More inputs may be ready, and other tasks have work as well.
                 yield_now().await;
             }
         }
     }
 
-    /// Whether nobody needs the room just now, and nothing of it is under way.
+    /// Whether the room is not in use, and nothing of it is pending.
     fn is_idle(&self) -> bool {
         self.room.room().is_idle() && self.room.is_settled() && self.jobs.is_empty()
     }
 
-    /// How long the room stays when nobody needs it.
+    /// How long the room stays open while it is not in use.
     fn patience(&self) -> Duration {
-        // One of which nothing is stored costs nothing to open again.
+        // A room of which nothing is stored costs nothing to open again.
         if self.room.room().number() == 0 { Duration::ZERO } else { self.place.config().evict_after }
     }
 
-    /// Whether more of the inbox is handled before what comes of it is sent. What is stored by now is not held up.
+    /// Whether to handle more inputs before their outputs are sent. Outputs whose records are stored already are not
+    /// delayed.
     fn may_gather(&self) -> bool {
         let is_answered = self.commit.as_ref().is_some_and(|outcome| !outcome.is_empty());
         self.handled < GATHERED && self.fanout.size() < GATHERED_BYTES && !is_answered && !self.is_full()
@@ -319,7 +322,7 @@ impl Host {
                 let request = self.wait(Waiting::Watch(feed, answer));
                 self.hand_in(Input::Read { request });
             }
-            // Whoever reads the inbox takes this one out.
+            // The code that reads the inbox handles this command itself.
             Command::End { .. } => {}
         }
     }
@@ -355,7 +358,7 @@ impl Host {
         match done {
             Ok(Done::Snapshot(bytes)) => self.hand_in(Input::SnapshotEnded { bytes }),
             Ok(Done::Recall(connection, commits)) => self.hand_in(Input::Recalled { connection, commits: &commits }),
-            // The thread panicked, or the runtime ends.
+            // The thread panicked, or the runtime is ending.
             Err(why) => {
                 error!(room = %self.room.name(), %why, "a thread of the storage ended");
                 self.hand_in(Input::SnapshotEnded { bytes: None });
@@ -363,8 +366,8 @@ impl Host {
         }
     }
 
-    /// Does what may be done, and hands the storage what is to be stored next; or returns that, if it is small and there is
-    /// nothing to do beside it.
+    /// Carries out the outputs that are ready, and hands the next commit to the storage. If the commit is small and
+    /// nothing else is pending, returns it instead.
     fn go_on(&mut self, may_be_alone: bool) -> Option<Commit> {
         while let Some(output) = self.room.poll() {
             self.put_out(output);
@@ -379,7 +382,7 @@ impl Host {
         None
     }
 
-    /// Stores a commit here and now, if no other room's is being stored.
+    /// Stores a commit on this thread, if no other room's commit is being stored.
     async fn commit_alone(&mut self, commit: Commit) -> Result<()> {
         match block_in_place(|| self.place.writer().commit_alone(commit)) {
             Ok(outcome) => outcome?,
@@ -389,7 +392,7 @@ impl Host {
             }
         }
         self.room.committed();
-        // Nothing has come in meanwhile that could be another commit.
+        // No input has come in meanwhile that could make another commit.
         self.go_on(false);
         self.fanout.flush().await;
         Ok(())
@@ -405,7 +408,7 @@ impl Host {
                 self.jobs.push(tokio::task::spawn_blocking(move || {
                     let snapshot = DurableRoom::encode(&name, &epoch, &snapshot);
                     let stored = storage.snapshot(&snapshot, keep_since);
-                    // The log has everything all the same.
+                    // The log still has everything.
                     let stored = stored.inspect_err(|why| warn!(room = %name, %why, "cannot store a snapshot"));
                     Done::Snapshot(stored.is_ok().then_some(snapshot.text.len()))
                 }));
@@ -433,7 +436,7 @@ impl Host {
             Output::Read { request, content, .. } => match self.waiting.remove(&request) {
                 Some(Waiting::Read(answer)) => drop(answer.send(Ok(content))),
                 Some(Waiting::Watch(feed, answer)) => {
-                    // One that is gone meanwhile is let go with the next record.
+                    // A feed that is gone by now is dropped with the next record.
                     self.feeds.push(feed);
                     let _gone_meanwhile = answer.send(Ok(content));
                 }
@@ -446,7 +449,7 @@ impl Host {
         }
     }
 
-    /// A record is stored: sends it to those in this program that watch.
+    /// Sends a stored record to the feeds in this process.
     fn stored(&mut self, record: Record) {
         if self.place.has_subscribers() {
             self.place.notify(RoomEvent::Changed { room: self.room.name().clone(), seq: record.seq });
@@ -455,13 +458,13 @@ impl Host {
     }
 }
 
-/// Whether a task may block its thread: where tokio moves the others to another one, and that one is not the only one.
+/// Whether a task may block its thread: only if tokio can move the other tasks to another thread.
 fn may_block() -> bool {
     let runtime = Handle::current();
     runtime.runtime_flavor() == RuntimeFlavor::MultiThread && runtime.metrics().num_workers() > 1
 }
 
-/// Answers all that waits for a room that is not there.
+/// Answers everything that waits for a room that is not available.
 pub(crate) fn refuse_all(inbox: &mut mpsc::Receiver<Command>, why: &Error, response: &Response) {
     inbox.close();
     while let Ok(command) = inbox.try_recv() {
@@ -517,7 +520,7 @@ mod tests {
 
     #[tokio::test]
     async fn r8_whoever_floods_a_room_does_not_hold_up_its_ticks() {
-        // The clock of ticks advances by milliseconds, so the flood has to last for some.
+        // The clock of ticks advances in milliseconds, so the flood has to last for some.
         let flood = 20_000;
         let (ask, inbox) = mpsc::channel(flood + 100);
         let (author, reader) = (ConnectionId(1), ConnectionId(2));
@@ -533,7 +536,7 @@ mod tests {
         let arrived =
             |connection, arrival| ask.try_send(Command::Arrived { connection, arrivals: vec![arrival] }).unwrap();
         let say = |text: &'static str| arrived(author, Arrival::Text(Utf8Bytes::from_static(text)));
-        // The answers to what it was asked on connecting.
+        // The pongs to the pings that the room sent when it connected.
         (0..10).for_each(|token| arrived(reader, Arrival::Pong(token)));
         say(r#"s[{},{"v":1},1]"#);
         (0..flood).for_each(|_| say("flood"));

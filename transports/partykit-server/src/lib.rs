@@ -6,8 +6,8 @@
 //!         +---- what a socket does not take is queued <---- frame, made once, for all
 //! ```
 //!
-//! The program `roommate serve` is [`Server`] with command line options. A program of one's own starts one in a line, or
-//! takes [`Rooms::router`] into its own axum server:
+//! The program `roommate serve` is [`Server`] with command line options. Your own program can start a server in one
+//! line, or mount [`Rooms::router`] in its own axum server:
 //!
 //! ```
 //! use roommate_server::{Server, ServerConfig};
@@ -20,21 +20,23 @@
 //! # }).unwrap();
 //! ```
 //!
-//! Rooms are stored in what [`ServerConfig::with_storage`] says: [`Sqlite`] for a file, else [`Memory`], and then they end
-//! with the process. A change is stored before any client is sent it.
+//! [`ServerConfig::with_storage`] sets where rooms are stored: in a file with [`Sqlite`]. The default is [`Memory`],
+//! with which rooms end with the process. A change is stored before any client is sent it.
 //!
 //! # Rooms in a program
 //!
-//! [`Rooms::router`] nests below any path of an axum server. [`Rooms::room`] is a room for the program itself: it reads and
-//! edits the content, has a [live store](Room::store) in sync with it, and goes back in its [history](Room::history).
-//! [`Rooms::list`] lists what is stored, and [`Rooms::events`] says what happens. The example `app` does most of that.
+//! [`Rooms::router`] nests below any path of an axum server. [`Rooms::room`] gives the program itself access to a room:
+//! it reads and edits the content, has a [live store](Room::store) in sync with the room, and reads and restores its
+//! [history](Room::history). [`Rooms::list`] lists the stored rooms, and [`Rooms::events`] reports what happens. The
+//! example `app` shows most of that.
 //!
-//! # Who may do what
+//! # Permissions
 //!
-//! A [`Policy`] decides who may connect, who may request the store over HTTP, and what of a change is accepted; it allows
-//! what it does not refuse. A client brings a token in a header of all its requests, or in the query of its socket, which
-//! those of the store over HTTP do not have. Who is let in may be asked of a database; what the database says is attached to
-//! the connection, for the methods that decide on its changes.
+//! A [`Policy`] decides which clients may connect, which clients may request the store over HTTP, and which parts of a
+//! change are accepted. By default, every method allows everything. A client brings a token in a header of all its
+//! requests, or in the query of its socket; HTTP requests for the store do not carry that query. The methods that let
+//! clients in may query a database, and attach the result to the connection. The methods that decide about changes can
+//! read it there.
 //!
 //! ```
 //! use async_trait::async_trait;

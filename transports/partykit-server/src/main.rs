@@ -23,46 +23,46 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve rooms until interrupted. They are stored in a file
+    /// Serve rooms until interrupted. Rooms are stored in a file
     Serve(Serve),
 }
 
 #[derive(Debug, clap::Args)]
 struct Serve {
-    /// Where to listen; port 0 takes any that is free
+    /// The address to listen on; port 0 is any free port
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:1999", value_parser = address)]
     listen: String,
 
-    /// The SQLite file in which rooms are stored; it is made if there is none
+    /// The SQLite file in which rooms are stored; it is created if it does not exist
     #[arg(long, value_name = "FILE", default_value = "./roommate.db")]
     data: PathBuf,
 
-    /// Keep rooms in memory: they end with the program
+    /// Store rooms in memory: they end with the program
     #[arg(long, conflicts_with_all = ["data", "history"])]
     memory: bool,
 
-    /// How long each change is kept, with its time and author: 7d, 12h, 30m, 90s; 0 for no history
+    /// How long each change is stored, with its time and author: 7d, 12h, 30m, 90s; 0 for no history
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = duration)]
     history: Duration,
 
-    /// What the path of a room's store ends with
+    /// The end of the path of a room's store
     #[arg(long, value_name = "PATH", default_value = "/store")]
     store_path: String,
 
-    /// What each message begins with
+    /// The prefix of each message
     #[arg(long, value_name = "TEXT", default_value = "")]
     message_prefix: String,
 
-    /// A party that there is; may be repeated
+    /// An allowed party; may be repeated
     #[arg(long, value_name = "NAME", default_value = "main", conflicts_with = "any_party")]
     party: Vec<String>,
 
-    /// Let there be any party that a client names
+    /// Allow every party that a client names
     #[arg(long)]
     any_party: bool,
 
-    /// Behave as TinyBase's own server, to the letter: do not set its clients right, and do not speak the extended
-    /// dialect with Roommate's
+    /// Behave exactly as TinyBase's own server: do not repair its clients, and do not support Roommate's extended
+    /// dialect
     #[arg(long)]
     stock: bool,
 
@@ -71,7 +71,7 @@ struct Serve {
     log: Targets,
 }
 
-/// Whether the text is a host and a port. Whether there is such a host shows when it is listened on.
+/// Whether the text is a host and a port. Whether the host exists is checked only when the server listens on it.
 fn address(text: &str) -> Result<String, &'static str> {
     let is_address = |(host, port): (&str, &str)| !host.is_empty() && port.parse::<u16>().is_ok();
     match text.rsplit_once(':').is_some_and(is_address) {
@@ -129,7 +129,7 @@ impl Serve {
         let store_path = room.store_path().to_owned();
         let config = ServerConfig::new().with_room(room);
         let (config, place) = if self.memory {
-            // A log in memory is for those alone who come back while the server runs.
+            // A log in memory is only of use to clients that return while the server runs.
             (config.with_history(Duration::ZERO), "in memory, and end with this program".to_owned())
         } else {
             let storage = Sqlite::open(&self.data)?;
@@ -140,9 +140,9 @@ impl Serve {
         let listen = self.listen;
         let bound = Server::bind(&listen, config).await;
         let server = bound.inspect_err(|_| eprintln!("cannot serve on {listen}"))?;
-        // Before anybody is told that the program runs, and may want it to end.
+        // Before the address is printed, because a program that reads it may send a signal at once.
         let interruption = interruption()?;
-        // Whoever reads this may have gone, and the rooms are there all the same.
+        // The reader of this output may be gone. The rooms are served all the same.
         let _unread = writeln!(
             io::stdout(),
             "listening on http://{0}\na room's store is at http://{0}/parties/{party}/ROOM{store_path}\nrooms are stored {place}",
@@ -152,7 +152,7 @@ impl Serve {
     }
 }
 
-/// Listens for requests to end the program from now on; what is returned resolves with the first.
+/// Listens for signals to end the program from now on. The returned future resolves with the first signal.
 #[cfg(unix)]
 fn interruption() -> io::Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -166,7 +166,7 @@ fn interruption() -> io::Result<impl Future<Output = ()> + Send> {
     })
 }
 
-/// Listens for requests to end the program from now on; what is returned resolves with the first.
+/// Listens for signals to end the program from now on. The returned future resolves with the first signal.
 #[cfg(windows)]
 fn interruption() -> io::Result<impl Future<Output = ()> + Send> {
     let mut interrupt = tokio::signal::windows::ctrl_c()?;

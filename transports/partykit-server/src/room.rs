@@ -1,4 +1,4 @@
-//! A room, for the program that hosts it.
+//! Access to a room for the program that hosts it.
 
 use std::sync::Arc;
 
@@ -22,10 +22,10 @@ pub use import::Imported;
 pub use live::LiveStore;
 pub use persister::RoomPersister;
 
-/// One room of a server, for the program that hosts it. Clones are the same room.
+/// A room of a server, for the program that hosts it. Clones are the same room.
 ///
-/// What it does goes through the room as what clients do: it is stored, takes its place in the room's order, and every client
-/// is sent it. The [`Policy`](crate::Policy) is not asked.
+/// What the program does goes through the room like what clients do: it is stored, has a position in the room's order,
+/// and every client is sent it. The [`Policy`](crate::Policy) is not asked.
 ///
 /// ```
 /// use roommate_server::{Changes, Rooms, ServerConfig};
@@ -47,7 +47,7 @@ pub struct Room {
 }
 
 impl Rooms {
-    /// A room, by its party and its own name, both percent-encoded as in URLs. It need not exist.
+    /// Returns a room, by its party and its own name, both percent-encoded as in URLs. The room need not exist.
     pub fn room(&self, party: &str, room: &str) -> Room {
         Room { rooms: self.clone(), name: RoomName::new(party, room) }
     }
@@ -56,7 +56,7 @@ impl Rooms {
     ///
     /// # Errors
     ///
-    /// Those of the storage.
+    /// The errors of the storage.
     pub async fn list(&self, after: Option<&RoomName>, max: usize) -> Result<Vec<RoomInfo>> {
         let (storage, after) = (Arc::clone(self.storage()), after.cloned());
         blocking(move || storage.list(after.as_ref(), max)).await
@@ -64,34 +64,35 @@ impl Rooms {
 }
 
 impl Room {
-    /// The name.
+    /// Returns the name.
     pub fn name(&self) -> &RoomName {
         &self.name
     }
 
-    /// The content, as it is stored; `None` while the room has no store.
+    /// Returns the stored content; `None` while the room has no store.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unavailable`] if the room cannot be opened just now, [`ErrorKind::Corrupt`] if what is stored of it
+    /// [`ErrorKind::Unavailable`] if the room cannot be opened at the moment, [`ErrorKind::Corrupt`] if its stored data
     /// cannot be read, [`ErrorKind::Closed`] if the rooms were shut down.
     pub async fn content(&self) -> Result<Option<Content>> {
         self.read().await
     }
 
-    /// Applies changes, and returns the room's sequence number when they are stored. Changes that set something make the
-    /// store if there is none.
+    /// Applies changes, and returns the room's sequence number when they are stored. If the room has no store, changes
+    /// that set something create it.
     ///
-    /// If the future is dropped the changes may be applied all the same.
+    /// If the future is dropped, the changes may still be applied.
     ///
     /// # Errors
     ///
-    /// As [`content`](Self::content). After [`ErrorKind::Unavailable`] the changes may be stored or not.
+    /// As [`content`](Self::content). After [`ErrorKind::Unavailable`] the changes may or may not be stored.
     pub async fn apply(&self, changes: Changes) -> Result<u64> {
         Ok(self.edit(Author::default(), HostEdit::Apply(changes)).await?.seq)
     }
 
-    /// Makes this the content, by the changes that lead to it, and returns the room's sequence number when they are stored.
+    /// Replaces the content, by the changes that lead to the new one. Returns the room's sequence number when they are
+    /// stored.
     ///
     /// # Errors
     ///
@@ -100,18 +101,17 @@ impl Room {
         Ok(self.edit(Author::default(), HostEdit::Replace(content)).await?.seq)
     }
 
-    /// What is known of the room without opening it; `None` if it is not stored.
+    /// Returns what is known of the room without opening it; `None` if the room is not stored.
     ///
     /// # Errors
     ///
-    /// Those of the storage.
+    /// The errors of the storage.
     pub async fn describe(&self) -> Result<Option<RoomInfo>> {
         let (storage, name) = (Arc::clone(self.rooms.storage()), self.name.clone());
         blocking(move || storage.describe(&name)).await
     }
 
-    /// Stores what there is, closes all connections with code 1012, and closes the room. It is opened again when it is asked
-    /// for.
+    /// Stores everything, closes all connections with code 1012, and closes the room. The next use opens it again.
     pub async fn close(&self) {
         if let Some(lease) = self.rooms.lease_open(&self.name) {
             let (answer, closed) = oneshot::channel();
@@ -121,19 +121,20 @@ impl Room {
         }
     }
 
-    /// Closes the room and removes all that is stored of it. Returns whether there was anything.
+    /// Closes the room and removes all its stored data. Returns whether there was any.
     ///
-    /// A Roommate client that is connected brings back the content that it has when it comes back, as to any room without
-    /// a store. To empty a room that has clients, [`replace`](Self::replace) its content.
+    /// A Roommate client that was connected reconnects, and restores the content that it has, as in any room without a
+    /// store. To empty a room that has clients, [`replace`](Self::replace) its content.
     ///
     /// # Errors
     ///
-    /// Those of the storage.
+    /// The errors of the storage.
     pub async fn delete(&self) -> Result<bool> {
         self.close().await;
         let (storage, name) = (Arc::clone(self.rooms.storage()), self.name.clone());
         let deleted = blocking(move || storage.delete(&name)).await?;
-        // One that was opened meanwhile has content that is not stored any more: it may not write, and is opened again.
+        // A room that was opened meanwhile has content that is not stored any more. It may not write, and is opened
+        // again.
         self.close().await;
         Ok(deleted)
     }

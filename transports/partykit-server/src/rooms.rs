@@ -1,4 +1,4 @@
-//! Which rooms are open, and the way to each.
+//! The open rooms, and access to each of them.
 
 use std::{
     collections::HashMap,
@@ -33,8 +33,8 @@ use crate::{
 
 /// The rooms of a server. Clones are the same rooms.
 ///
-/// A room is opened from the storage when it is asked for, has a task of its own, and is closed again when nobody needed it
-/// for a while. Rooms that are only stored take no memory.
+/// A room is opened from the storage when it is first used, and has a task of its own. It is closed again after it was
+/// not in use for a while. Rooms that are only stored take no memory.
 #[derive(Clone)]
 pub struct Rooms(Arc<Inner>);
 
@@ -42,57 +42,57 @@ struct Inner {
     shared: Arc<Shared>,
     rooms: Mutex<HashMap<RoomName, Entry>>,
     connections: AtomicU64,
-    /// Tells this server's epochs from those of any other, and of itself at another time.
+    /// Distinguishes this server's epochs from those of any other server, and of earlier runs of this server.
     nonce: u128,
     names: AtomicU64,
     tasks: TaskTracker,
-    /// The runtime in which this was made. All rooms run there.
+    /// The runtime in which this was created. All rooms run there.
     runtime: Option<Handle>,
     stop: CancellationToken,
 }
 
-/// What all rooms use.
+/// What all rooms share.
 #[derive(Debug)]
 struct Shared {
     config: Arc<ServerConfig>,
     storage: Arc<dyn Storage>,
     writer: Writer,
     events: broadcast::Sender<RoomEvent>,
-    /// There are as many rooms as there may be: those that nobody needs go at once.
+    /// Notified when the maximum number of rooms is open: rooms that are not in use then close at once.
     pressure: Notify,
 }
 
 #[derive(Debug)]
 struct Entry {
     inbox: mpsc::Sender<Command>,
-    /// Counts the leases: there is one clone in each, one here and one in the room's [`Place`].
+    /// Counts the leases: each lease has a clone, and there is one clone here and one in the room's [`Place`].
     leases: Arc<()>,
     released: Arc<Notify>,
 }
 
-/// The right to ask something of a room. While there is one the room stays.
+/// The right to send commands to a room. The room stays open while a lease exists.
 #[derive(Debug)]
 pub(crate) struct Lease {
     inbox: mpsc::Sender<Command>,
     claim: Claim,
 }
 
-/// Keeps a room open, but for a shutdown.
+/// Keeps a room open, except in a shutdown.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    /// `None` only while it is dropped.
+    /// `None` only while the claim is being dropped.
     lease: Option<Arc<()>>,
     released: Arc<Notify>,
 }
 
-/// A connection's place in its room, which is notified when this is dropped.
+/// A connection's membership in its room. The room is notified when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Membership {
     connection: ConnectionId,
     lease: Option<Lease>,
 }
 
-/// A room's place among the open ones.
+/// An open room's own handle to the list of open rooms.
 #[derive(Debug)]
 pub(crate) struct Place {
     rooms: Weak<Inner>,
@@ -102,29 +102,30 @@ pub(crate) struct Place {
     released: Arc<Notify>,
 }
 
-/// Why there is no way to a room.
+/// Why a room is not available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoRoom {
     TooMany,
     Stopping,
 }
 
-/// How many inputs may wait for a room. More wait where they came from: a connection is not read from meanwhile.
+/// How many inputs may wait in a room's inbox. When the inbox is full, the senders wait: meanwhile a connection is not
+/// read.
 const INBOX: usize = 64;
 
 /// How many events a subscriber may leave unread before it misses some.
 const EVENTS: usize = 1024;
 
-/// How many references to an entry's count there are without a lease.
+/// How many references to an entry's count exist without a lease.
 const UNLEASED: usize = 2;
 
 impl Rooms {
-    /// Rooms without a server. They run in the tokio runtime in which this is called.
+    /// Creates rooms without a server. They run in the tokio runtime in which this is called.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] if the response headers of the configuration are none, [`ErrorKind::Unavailable`] if the
-    /// operating system has no randomness or no thread to give.
+    /// [`ErrorKind::Invalid`] if the response headers of the configuration are not valid, [`ErrorKind::Unavailable`] if
+    /// the operating system provides no randomness or no thread.
     pub fn new(config: ServerConfig) -> Result<Self> {
         header_map(config.room.response_headers())?;
         let mut nonce = [0; 16];
@@ -149,9 +150,10 @@ impl Rooms {
         })))
     }
 
-    /// The routes to the rooms, `/parties/<party>/<room>` and `/party/<room>`, for an axum server. They nest below any path.
+    /// Returns the routes to the rooms, `/parties/<party>/<room>` and `/party/<room>`, for an axum server. They nest
+    /// below any path.
     ///
-    /// What middleware attaches to a request, the policy finds in [`Context::extensions`].
+    /// The policy finds what middleware attached to a request in [`Context::extensions`].
     ///
     /// ```
     /// use axum::{Router, routing::get};
@@ -167,8 +169,8 @@ impl Rooms {
     /// # }).unwrap();
     /// ```
     ///
-    /// Serve it with connection information if the policy asks for [`Context::peer`]. Call [`Rooms::shutdown`] in the
-    /// end: axum does not wait for WebSocket connections.
+    /// Serve it with connection information if the policy reads [`Context::peer`]. Call [`Rooms::shutdown`] at the end:
+    /// axum does not wait for WebSocket connections.
     ///
     /// [`Context::extensions`]: roommate_partykit_proto::Context::extensions
     /// [`Context::peer`]: roommate_partykit_proto::Context::peer
@@ -176,24 +178,24 @@ impl Rooms {
         router::router(self.clone())
     }
 
-    /// How many rooms are open just now.
+    /// Returns the number of rooms that are open at the moment.
     pub fn len(&self) -> usize {
         self.map().len()
     }
 
-    /// Whether no room is open just now.
+    /// Whether no room is open at the moment.
     pub fn is_empty(&self) -> bool {
         self.map().is_empty()
     }
 
-    /// Ends all connections with code 1012 and all rooms, and returns when they have ended and what they accepted is stored.
-    /// Nobody gets in any more.
+    /// Ends all connections with code 1012 and closes all rooms. Returns when all have ended and everything that they
+    /// accepted is stored. Later requests are refused.
     pub async fn shutdown(&self) {
         self.0.stop.cancel();
         self.0.tasks.close();
-        // Without their entries the rooms end with their last leases.
+        // Without their entries, the rooms end when their last leases end.
         self.map().clear();
-        // A connection takes the close timeout at most; the rest is to be on the safe side.
+        // A connection takes the close timeout at most; the rest is a safety margin.
         if timeout(self.config().close_timeout.saturating_mul(2), self.0.tasks.wait()).await.is_err() {
             debug!(tasks = self.0.tasks.len(), "not everything has ended in time");
         }
@@ -207,7 +209,7 @@ impl Rooms {
         &self.0.shared.storage
     }
 
-    /// Where the rooms run, if they were made in a runtime.
+    /// The runtime in which the rooms run, if they were created in one.
     pub(crate) fn runtime(&self) -> Option<&Handle> {
         self.0.runtime.as_ref()
     }
@@ -217,7 +219,7 @@ impl Rooms {
         self.0.unique_name()
     }
 
-    /// What tells these rooms from others of this process.
+    /// Distinguishes these rooms from others of this process.
     pub(crate) fn address(&self) -> impl fmt::Debug + use<> {
         Arc::as_ptr(&self.0)
     }
@@ -235,10 +237,10 @@ impl Rooms {
         &self.0.stop
     }
 
-    /// The way to a room, which is opened if it is not.
+    /// A lease of a room, which is opened if it is closed.
     pub(crate) fn lease(&self, name: RoomName) -> Result<Lease, NoRoom> {
         let mut rooms = self.map();
-        // Under the lock, so that no room is opened that a shutdown does not know of.
+        // Done while the lock is held, so that a shutdown knows of every room that is opened.
         if self.0.stop.is_cancelled() {
             return Err(NoRoom::Stopping);
         }
@@ -269,19 +271,19 @@ impl Rooms {
         Ok(lease)
     }
 
-    /// A place that no entry belongs to.
+    /// A place that belongs to no entry.
     #[cfg(test)]
     pub(crate) fn place_apart(&self, name: RoomName) -> Place {
         let (leases, released) = (Arc::default(), Arc::default());
         Place { rooms: Arc::downgrade(&self.0), shared: Arc::clone(&self.0.shared), name, leases, released }
     }
 
-    /// The way to a room that is open; `None` if it is not.
+    /// A lease of a room that is open; `None` if it is closed.
     pub(crate) fn lease_open(&self, name: &RoomName) -> Option<Lease> {
         self.map().get(name).filter(|entry| !entry.inbox.is_closed()).map(Entry::lease)
     }
 
-    /// A place in the room of `lease`, under a new name.
+    /// A membership in the room of `lease`, under a new connection id.
     pub(crate) fn membership(&self, lease: Lease) -> Membership {
         let connection = ConnectionId(self.0.connections.fetch_add(1, Ordering::Relaxed));
         Membership { connection, lease: Some(lease) }
@@ -341,24 +343,24 @@ impl Place {
         &self.shared.writer
     }
 
-    /// Sends an event to those who subscribed.
+    /// Sends an event to the subscribers.
     pub(crate) fn notify(&self, event: RoomEvent) {
         let _nobody = self.shared.events.send(event);
     }
 
-    /// Whether anybody subscribed to events.
+    /// Whether there is a subscriber to events.
     pub(crate) fn has_subscribers(&self) -> bool {
         self.shared.events.receiver_count() > 0
     }
 
-    /// What requests are answered while the room cannot be had. The cause is for the log: it may name paths.
+    /// The answer to requests while the room is not available. The cause goes only to the log, because it may name
+    /// paths.
     pub(crate) fn unavailable(&self) -> Response {
         let text = "the room is not available just now: try again; the server's log says why";
         Response::text(503, self.config().room.response_headers(), text)
     }
 
-    /// Returns when nobody has asked anything of the room until then, or there are too many rooms, and nobody has the right
-    /// to ask any more.
+    /// Returns when `until` is reached or too many rooms are open, and no lease of the room exists any more.
     pub(crate) async fn unused(&self, until: Option<Instant>) {
         let Some(until) = until else { return pending().await };
         tokio::select! {
@@ -370,9 +372,10 @@ impl Place {
         }
     }
 
-    /// Takes the room off the list, unless somebody may still ask something of it.
+    /// Removes the room from the list, unless a command may still arrive.
     ///
-    /// Leases are made under the lock and used to fill the inbox: with neither, nobody can come before the entry is gone.
+    /// Leases are created while the lock is held, and only leases fill the inbox. So if there is no lease and the inbox
+    /// is empty, no command can arrive before the entry is removed.
     pub(crate) fn retire(&self, inbox: &mpsc::Receiver<Command>) -> bool {
         let Some(rooms) = self.rooms.upgrade() else { return true };
         let mut map = rooms.map();
@@ -383,7 +386,7 @@ impl Place {
         is_unused
     }
 
-    /// Takes the room off the list.
+    /// Removes the room from the list.
     pub(crate) fn leave(&self) {
         if let Some(rooms) = self.rooms.upgrade() {
             self.remove(&mut rooms.map());
@@ -391,7 +394,7 @@ impl Place {
         self.notify(RoomEvent::Closed { room: self.name.clone() });
     }
 
-    /// Removes this room's entry, and no other that has come in its place.
+    /// Removes this room's entry, and not an entry that has replaced it.
     fn remove(&self, map: &mut HashMap<RoomName, Entry>) {
         if map.get(&self.name).is_some_and(|entry| Arc::ptr_eq(&entry.leases, &self.leases)) {
             map.remove(&self.name);
@@ -407,12 +410,12 @@ impl Entry {
 }
 
 impl Lease {
-    /// Asks something of the room, as soon as there is a place in its inbox; `false` if the room is gone.
+    /// Sends a command to the room as soon as its inbox has space. Returns `false` if the room is gone.
     pub(crate) async fn send(&self, command: Command) -> bool {
         self.inbox.send(command).await.is_ok()
     }
 
-    /// Gives up asking, and keeps the room open.
+    /// Gives up the right to send commands, and keeps the room open.
     pub(crate) fn into_claim(self) -> Claim {
         self.claim
     }
@@ -420,7 +423,7 @@ impl Lease {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // First the count, then the notice: the room counts when it hears of it.
+        // The count has to change before the notification: the room reads the count when it is notified.
         drop(self.lease.take());
         self.released.notify_one();
     }

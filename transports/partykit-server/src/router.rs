@@ -32,7 +32,7 @@ pub(crate) fn router(rooms: Rooms) -> Router {
     Router::new().route("/party/{*rest}", any(visit)).route("/parties/{*rest}", any(visit)).with_state(rooms)
 }
 
-/// What a path that leads to no room is answered with.
+/// The answer to a path that does not name a room.
 pub(crate) fn not_found(headers: &Headers) -> Answer {
     answer(Response::not_found(headers))
 }
@@ -40,7 +40,7 @@ pub(crate) fn not_found(headers: &Headers) -> Answer {
 async fn visit(State(rooms): State<Rooms>, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
     let headers = rooms.config().room.response_headers();
-    // Below the path at which the routes are nested.
+    // The path below the one at which the routes are nested.
     let path = parts.uri.path().to_owned();
     let Some(path) = RoomPath::parse(&path) else {
         return not_found(headers);
@@ -55,9 +55,9 @@ async fn visit(State(rooms): State<Rooms>, request: Request) -> Answer {
     answered.unwrap_or_else(|answer| answer)
 }
 
-/// Opens a WebSocket connection into the room.
+/// Opens a WebSocket connection to the room.
 ///
-/// The room has let the connection in, and sends to it, before the client learns that it is open.
+/// The room accepts the connection, and may send on it, before the client learns that it is open.
 async fn connect(rooms: &Rooms, path: RoomPath<'_>, mut parts: Parts) -> Result<Answer, Answer> {
     let config = rooms.config();
     let headers = config.room.response_headers();
@@ -77,8 +77,8 @@ async fn connect(rooms: &Rooms, path: RoomPath<'_>, mut parts: Parts) -> Result<
         Ok(Some(refusal)) => return Err(answer(refusal)),
         Err(_gone) => return Err(unavailable(headers)),
     }
-    // Larger messages than the room takes are read all the same, up to a point, so that it can say so in good order: to any
-    // client that keeps to PartyKit's limit, for one.
+    // Messages larger than the room's limit are read, too, up to a certain size, so that the room can reject them with
+    // the proper code. Any client within PartyKit's limit gets that code.
     let max_size = config.room.max_message_size().saturating_mul(2).max(Limits::default().message);
     let (config, stop) = (Arc::clone(config), rooms.stop().clone());
     let (answer, socket) = handshake.accept();
@@ -94,7 +94,7 @@ async fn connect(rooms: &Rooms, path: RoomPath<'_>, mut parts: Parts) -> Result<
     Ok(answer)
 }
 
-/// Answers an HTTP request. What the policy refuses opens no room, and its body is not read.
+/// Answers an HTTP request. A request that the policy refuses opens no room, and its body is not read.
 async fn request_room(rooms: &Rooms, path: RoomPath<'_>, parts: Parts, body: Body) -> Result<Answer, Answer> {
     let config = rooms.config();
     let headers = config.room.response_headers();
@@ -119,7 +119,7 @@ async fn request_room(rooms: &Rooms, path: RoomPath<'_>, parts: Parts, body: Bod
     response.await.map(answer).map_err(|_gone| unavailable(headers))
 }
 
-/// The way to a room, which is opened if it is not.
+/// A lease of a room, which is opened if it is closed.
 fn lease(rooms: &Rooms, path: RoomPath<'_>) -> Result<Lease, Response> {
     let headers = rooms.config().room.response_headers();
     rooms.lease(path.into()).map_err(|why| match why {
@@ -130,12 +130,13 @@ fn lease(rooms: &Rooms, path: RoomPath<'_>) -> Result<Lease, Response> {
 
 const STOPPING: &str = "the room is shutting down: try again";
 
-/// How many bytes of a body a second have to arrive at least, once it has taken its time.
+/// How many bytes of a body have to arrive in each second after the `PUT`'s time limit.
 const SLOWEST_BODY: usize = 16 << 10;
 
-/// Reads a body of up to `max_size` bytes; of a larger one enough for the room to see that it is.
+/// Reads a body of up to `max_size` bytes. Of a larger one it reads just enough for the room to detect that.
 ///
-/// Fails with [`io::ErrorKind::TimedOut`] if it takes longer than `patience` and what has arrived takes at the slowest.
+/// Fails with [`io::ErrorKind::TimedOut`] if the body takes longer than `patience` plus the slowest allowed time for
+/// the bytes that have arrived.
 async fn read_body(body: Body, max_size: usize, patience: Duration) -> io::Result<Bytes> {
     let mut chunks = body.into_data_stream();
     let mut body = Vec::new();
@@ -169,7 +170,7 @@ fn wants_websocket(headers: &HeaderMap) -> bool {
 
 fn context(parts: Parts, path: RoomPath<'_>) -> Context {
     let Parts { method, uri, headers, mut extensions, .. } = parts;
-    // The socket is the connection's.
+    // The socket belongs to the connection.
     extensions.remove::<OnUpgrade>();
     let uri = extensions.get().map_or(uri, |OriginalUri(whole)| whole.clone());
     let mut context = Context::default();
@@ -178,11 +179,11 @@ fn context(parts: Parts, path: RoomPath<'_>) -> Context {
     context.method = method.as_str().to_owned();
     context.path = uri.path().to_owned();
     context.query = uri.query().unwrap_or_default().to_owned();
-    // A character for each byte, as JavaScript's `Headers` has them.
+    // One character per byte, as in JavaScript's `Headers`.
     let text = |value: &HeaderValue| value.as_bytes().iter().copied().map(char::from).collect();
     context.headers = headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
     context.peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
-    // hyper's texts are pieces of its read buffer, which would stay as long as the connection: 16 KiB.
+    // hyper's texts are parts of its read buffer of 16 KiB, which would stay in memory as long as the connection.
     if let Some(OriginalUri(uri)) = extensions.get_mut()
         && let Ok(own) = uri.to_string().parse()
     {

@@ -1,4 +1,4 @@
-//! A server on an address of its own.
+//! A server with an address of its own.
 
 use std::{future, io, net::SocketAddr};
 
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{config::ServerConfig, rooms::Rooms, router::not_found};
 
-/// A server of rooms that has its address and waits to be run.
+/// A server of rooms that is bound to its address and is not running yet.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -21,7 +21,7 @@ pub struct Server {
     rooms: Rooms,
 }
 
-/// A server that runs in tasks of its own. Dropped, it ends without waiting for anybody.
+/// A server that runs in tasks of its own. If it is dropped, it ends without waiting for its connections.
 #[derive(Debug)]
 #[must_use = "the server ends when this is dropped"]
 pub struct RunningServer {
@@ -32,9 +32,9 @@ pub struct RunningServer {
 }
 
 impl Server {
-    /// Takes an address to listen on; port 0 is any that is free.
+    /// Binds the address to listen on. Port 0 is any free port.
     ///
-    /// From now on clients can connect, and wait for the server to be run. Fails if the address cannot be had, or the
+    /// From now on clients can connect; they wait until the server runs. Fails if the address is not available or the
     /// configuration is invalid.
     pub async fn bind(address: impl ToSocketAddrs, config: ServerConfig) -> Result<Self> {
         let rooms = Rooms::new(config)?;
@@ -43,22 +43,22 @@ impl Server {
         Ok(Self { listener, local_addr, rooms })
     }
 
-    /// The address, with the port that was chosen.
+    /// Returns the address, with the port that was chosen.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// The rooms.
+    /// Returns the rooms.
     pub fn rooms(&self) -> &Rooms {
         &self.rooms
     }
 
-    /// Runs until `stop` resolves, then ends every connection and returns when all have ended.
+    /// Runs until `stop` resolves, then ends every connection. Returns when all have ended.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<()> {
         let Self { listener, rooms, .. } = self;
         let headers = rooms.config().room.response_headers().clone();
         let app = rooms.router().fallback(move || future::ready(not_found(&headers)));
-        // A change is a small packet that somebody waits for.
+        // A change is a small packet that should be sent without a delay.
         let listener = listener.tap_io(|stream| {
             let _slower = stream.set_nodelay(true);
         });
@@ -72,14 +72,14 @@ impl Server {
         }
         stopping.cancel();
         rooms.shutdown().await;
-        // A request that is still under way gets no answer.
+        // A request in flight gets no answer.
         match timeout(rooms.config().close_timeout, server).await {
             Ok(ended) => ended.map_err(cannot_listen),
             Err(_elapsed) => Ok(()),
         }
     }
 
-    /// Runs in a task, until [`RunningServer::shutdown`].
+    /// Runs the server in a task, until [`RunningServer::shutdown`].
     pub fn spawn(self) -> RunningServer {
         let (local_addr, rooms, stop) = (self.local_addr, self.rooms.clone(), CancellationToken::new());
         let task = tokio::spawn(self.serve(stop.clone().cancelled_owned()));
@@ -88,12 +88,12 @@ impl Server {
 }
 
 impl RunningServer {
-    /// The address, with the port that was chosen.
+    /// Returns the address, with the port that was chosen.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// The rooms.
+    /// Returns the rooms.
     pub fn rooms(&self) -> &Rooms {
         &self.rooms
     }

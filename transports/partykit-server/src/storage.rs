@@ -1,4 +1,4 @@
-//! Storages of rooms, and what they are tested with.
+//! Storages of rooms, and the suite that tests a storage.
 
 #[cfg(feature = "testing")]
 pub mod conformance;

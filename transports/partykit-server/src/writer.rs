@@ -1,4 +1,5 @@
-//! Group commit: one thread stores what waits from all rooms, at once. A commit that is alone may be stored by its room.
+//! Group commit: one thread stores what waits from all rooms, in one call. A commit that is alone may be stored by its
+//! room.
 
 use std::{
     io, mem,
@@ -12,15 +13,16 @@ use roommate_partykit_proto::{Commit, Storage};
 use tokio::sync::oneshot;
 use tracing::error;
 
-/// Stores commits, on a thread of its own or on the caller's. Clones are the same writer; the thread ends with the last of
-/// them.
+/// Stores commits, on a thread of its own or on the caller's. Clones are the same writer. The thread ends with the last
+/// clone.
 ///
-/// While the storage is busy with some commits, those that come gather and are its next call: so a disk that takes as long
-/// for one commit as for a hundred is asked once.
+/// While the storage is busy with some commits, new commits gather, and are stored by its next call. A disk may take as
+/// long for one commit as for a hundred, so this stores all of them in the time of one.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer(Arc<Handle>);
 
-/// Ends the thread when it is dropped, and waits for it: it holds the storage, which is closed then if nobody else does.
+/// When dropped, ends the thread and waits for it. The thread holds the storage, which closes then unless it is used
+/// elsewhere.
 #[derive(Debug)]
 struct Handle {
     queue: Arc<Queue>,
@@ -28,7 +30,8 @@ struct Handle {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What waits. Each room has at most one commit here, since it waits for that before it makes the next.
+/// The commits that wait. Each room has at most one commit here, since it makes the next only after the outcome of this
+/// one.
 #[derive(Debug, Default)]
 struct Queue {
     waiting: Mutex<Waiting>,
@@ -39,12 +42,12 @@ struct Queue {
 struct Waiting {
     commits: Vec<Commit>,
     answers: Answers,
-    /// The storage has commits that it has not answered for.
+    /// The storage has commits whose outcome is not yet known.
     is_busy: bool,
     is_closed: bool,
 }
 
-/// Who waits for the outcomes of some commits, in their order.
+/// The receivers of the outcomes of some commits, in the order of the commits.
 type Answers = Vec<oneshot::Sender<Result<()>>>;
 
 impl Writer {
@@ -57,13 +60,13 @@ impl Writer {
         Ok(Self(Arc::new(Handle { queue, storage, thread: Some(thread) })))
     }
 
-    /// Hands in a commit. The answer comes when it is stored, or is not.
+    /// Hands in a commit. The answer comes when the commit is stored or has failed.
     pub(crate) fn commit(&self, commit: Commit) -> oneshot::Receiver<Result<()>> {
         let (answer, outcome) = oneshot::channel();
         let mut waiting = self.0.queue.waiting();
         waiting.commits.push(commit);
         waiting.answers.push(answer);
-        // If there were others, or the storage is busy, the thread looks again anyway.
+        // If there were other commits, or the storage is busy, the thread checks again by itself.
         let is_asleep = waiting.commits.len() == 1 && !waiting.is_busy;
         drop(waiting);
         if is_asleep {
@@ -72,10 +75,10 @@ impl Writer {
         outcome
     }
 
-    /// Stores a commit on this thread, which blocks meanwhile. The commit comes back if there are others: it is better
-    /// stored with those.
+    /// Stores a commit on this thread, which blocks meanwhile. Returns the commit if there are others, because it is
+    /// better stored together with those.
     ///
-    /// To hand a lone commit to the thread and to be woken by it takes about as long as SQLite takes for it.
+    /// Handing a lone commit to the thread, and being woken by it, takes about as long as SQLite takes to store it.
     pub(crate) fn commit_alone(&self, commit: Commit) -> Result<Result<()>, Commit> {
         let Handle { queue, storage, .. } = &*self.0;
         {
@@ -94,7 +97,7 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.queue.waiting().is_closed = true;
         self.queue.arrived.notify_one();
-        // A panic of it was reported when it happened.
+        // A panic of the thread was reported when it happened.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
@@ -111,11 +114,11 @@ impl Queue {
         }
     }
 
-    /// Everything that waits, as soon as there is anything; `None` when nothing more can come.
+    /// Everything that waits, as soon as there is anything; `None` when no more commits can come.
     fn next(&self) -> Option<(Vec<Commit>, Answers)> {
         let mut waiting = self.waiting();
         while waiting.commits.is_empty() || waiting.is_busy {
-            // Then no writer is left, so none stores a commit alone.
+            // No writer is left then, so none stores a commit alone.
             if waiting.is_closed {
                 return None;
             }
@@ -130,7 +133,7 @@ impl Queue {
     }
 }
 
-/// Says when it is dropped that the storage is not busy any more, which the thread may wait for.
+/// When dropped, marks the storage as idle again. The thread may wait for that.
 struct Busy<'a>(&'a Queue);
 
 impl Drop for Busy<'_> {
@@ -148,12 +151,12 @@ impl Drop for Busy<'_> {
 /// Stores commits, and returns an outcome for each.
 fn store(storage: &dyn Storage, commits: &[Commit]) -> Vec<Result<()>> {
     let count = commits.len();
-    // A storage that panics fails these commits, and the next ones are tried again.
+    // A storage that panics fails these commits. The next ones are tried again.
     let mut outcomes = catch_unwind(AssertUnwindSafe(|| storage.commit(commits))).unwrap_or_else(|_| {
         error!("the storage panicked over {count} commits");
         Vec::new()
     });
-    // One without an outcome is not known to be stored.
+    // A commit without an outcome is not known to be stored.
     outcomes.resize_with(count, || Err(Error::new(ErrorKind::Unavailable, "the storage failed")));
     outcomes
 }
@@ -228,7 +231,7 @@ mod tests {
         assert_eq!(c.await.unwrap().unwrap_err().kind(), ErrorKind::Invalid, "it does not follow");
         assert_eq!(*storage.calls.lock().unwrap(), [1, 3]);
 
-        // A storage that panics fails what it was handed, and nothing else.
+        // A storage that panics fails the commits that it was handed, and no others.
         let bad = writer.commit(commit("bad", 1));
         permit.send(()).unwrap();
         assert_eq!(bad.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);

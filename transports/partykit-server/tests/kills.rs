@@ -1,4 +1,4 @@
-//! Kills a process that commits as fast as it can, and looks what is stored: `cargo test --test kills -- --kills 200`.
+//! Kills a process that commits as fast as it can, and checks what is stored: `cargo test --test kills -- --kills 200`.
 
 use std::{
     collections::BTreeMap,
@@ -50,7 +50,7 @@ fn kill(kills: u64) {
         let storage = Sqlite::open(&path).unwrap();
         for room in ROOMS {
             let opened = storage.open(&RoomName::main(room), &format!("check-{round}"), 0).unwrap();
-            // Each round opens it twice, and the first opening of all finds nothing that is stored.
+            // Each round opens the room twice. The very first opening finds nothing stored.
             assert_eq!(opened.epochs.present().number, 2 * (round + 1), "round {round}: an epoch is lost");
             let last = check(&opened);
             let printed = reported.get(room).copied().unwrap_or(0);
@@ -75,7 +75,7 @@ fn start(path: &Path, round: u64) -> (Child, BufReader<ChildStdout>) {
     (child, lines)
 }
 
-/// Reads what was stored; `None` when the process has ended. A part of a line counts for nothing.
+/// Reads what was reported as stored; `None` when the process has ended. An incomplete line is ignored.
 fn read_line(lines: &mut BufReader<ChildStdout>, reported: &mut BTreeMap<String, u64>) -> Option<()> {
     let mut line = String::new();
     lines.read_line(&mut line).unwrap();
@@ -86,7 +86,7 @@ fn read_line(lines: &mut BufReader<ChildStdout>, reported: &mut BTreeMap<String,
     Some(())
 }
 
-/// Checks what a room is made of, and returns the number of its last record.
+/// Checks the stored parts of a room, and returns the number of its last record.
 fn check(opened: &Opened) -> u64 {
     let snapshot = opened.snapshot.as_ref().map(|text| Snapshot::decode(text).unwrap());
     let mut last = snapshot.map_or(0, |snapshot| snapshot.number);
@@ -102,9 +102,9 @@ fn text(number: u64) -> String {
     number.to_string().repeat(number as usize % 100)
 }
 
-/// Commits to the rooms, and stores snapshots, and prints what is stored once it was reported as stored.
+/// Commits to the rooms and stores snapshots, and prints each once it was reported as stored.
 fn commit_until_killed(path: &Path, round: u64) {
-    // Every other time with a short log, so that it is killed in checkpoints too.
+    // Every other time with a short log, so that the process is also killed during checkpoints.
     let config = SqliteConfig::new().with_wal_bytes(if round.is_multiple_of(2) { 0 } else { 8 << 20 });
     let storage = Sqlite::open_with(path, config).unwrap();
     let mut rooms = ROOMS.map(|room| {

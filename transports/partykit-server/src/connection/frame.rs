@@ -1,4 +1,4 @@
-//! WebSocket frames as a server sends them: unmasked, so that one encoding serves every connection.
+//! WebSocket frames as a server sends them: unmasked, so that one encoding serves all connections.
 
 use std::ops::Range;
 
@@ -25,11 +25,11 @@ pub(crate) struct FramesMut {
     ends: Vec<usize>,
 }
 
-/// The ping of the heartbeat. Pings of a room carry a token.
+/// The ping of the heartbeat. It is empty, while a room's pings carry a token.
 pub(crate) const PING: [u8; 2] = [0x89, 0];
 
 impl Frames {
-    /// Bytes that are sent as if they were one frame.
+    /// Bytes that are handled as one frame.
     pub(crate) fn one(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         Self { header: Bytes::new(), ends: vec![bytes.len()], bytes }
@@ -46,22 +46,22 @@ impl Frames {
         self.ends.len()
     }
 
-    /// How many bytes they have in all.
+    /// The total number of bytes.
     pub(crate) fn size(&self) -> usize {
         self.header.len() + self.bytes.len()
     }
 
-    /// Where the frame begins; the end of the last one for the index after it.
+    /// The position at which the frame begins. For the index after the last frame, the position at which that one ends.
     pub(crate) fn start(&self, frame: usize) -> usize {
         frame.checked_sub(1).map_or(0, |before| self.ends[before])
     }
 
-    /// How many bytes some of the frames have.
+    /// The number of bytes of a range of frames.
     pub(crate) fn size_of(&self, frames: &Range<usize>) -> usize {
         self.start(frames.end) - self.start(frames.start)
     }
 
-    /// Some of the frames in two parts, of which the second may be empty.
+    /// A range of frames, in two parts, of which the second may be empty.
     pub(super) fn parts(&self, frames: &Range<usize>) -> (Bytes, Bytes) {
         let (start, end) = (self.start(frames.start), self.start(frames.end));
         match self.header.len() {
@@ -71,7 +71,7 @@ impl Frames {
         }
     }
 
-    /// What is left of some of the frames after `taken` bytes, in two parts, of which the second may be empty.
+    /// The rest of a range of frames after `taken` bytes, in two parts, of which the second may be empty.
     pub(super) fn rest(&self, frames: &Range<usize>, taken: usize) -> (&[u8], &[u8]) {
         let (start, end) = (self.start(frames.start) + taken, self.start(frames.end));
         match self.header.len() {
@@ -107,7 +107,7 @@ impl FramesMut {
         self.ends.len()
     }
 
-    /// How many bytes they have in all.
+    /// The total number of bytes.
     pub(crate) fn size(&self) -> usize {
         self.bytes.len()
     }
@@ -126,7 +126,7 @@ impl FramesMut {
 fn header(opcode: OpCode, length: usize) -> Vec<u8> {
     let header = FrameHeader { is_final: true, rsv1: false, rsv2: false, rsv3: false, opcode, mask: None };
     let mut bytes = Vec::with_capacity(header.len(length as u64));
-    // A vector takes everything that is written to it.
+    // Writing to a vector never fails.
     let _always = header.format(length as u64, &mut bytes);
     bytes
 }

@@ -1,4 +1,4 @@
-//! The bounded queue of what a socket has not taken yet. No I/O.
+//! The bounded queue of frames that a socket has not accepted yet. No I/O.
 
 use std::{
     collections::VecDeque,
@@ -19,7 +19,7 @@ pub(super) struct Queue {
     bytes: usize,
 }
 
-/// How much may wait for one connection.
+/// The bounds of one connection's queue.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) frames: usize,
@@ -27,7 +27,7 @@ pub(crate) struct Bounds {
     pub(crate) bytes: usize,
 }
 
-/// Whole frames, of which the socket may have taken some bytes, but never all.
+/// Whole frames. The socket may have accepted some of their bytes, but not all.
 #[derive(Debug)]
 struct Piece {
     /// Everything, or the header of a single frame.
@@ -46,8 +46,8 @@ impl Queue {
         self.pieces.is_empty()
     }
 
-    /// Adds frames, of which the socket has taken the first `taken` bytes. Returns `false` if not all fit; those that do
-    /// and come first are added. An empty queue takes any frame.
+    /// Adds frames, of which the socket has accepted the first `taken` bytes. Returns `false` if not all of them fit;
+    /// then it adds only the first ones, as many as fit. An empty queue accepts a frame of any size.
     pub(super) fn push(&mut self, frames: &Frames, range: Range<usize>, taken: usize, bounds: Bounds) -> bool {
         let taken = frames.start(range.start) + taken;
         let mut range = range;
@@ -83,7 +83,7 @@ impl Queue {
         slices.iter_mut().zip(next).map(|(slice, next)| *slice = next).count()
     }
 
-    /// Forgets the next `count` bytes, which the socket has taken.
+    /// Removes the next `count` bytes, which the socket has accepted.
     pub(super) fn advance(&mut self, mut count: usize) {
         self.bytes -= count;
         while let Some(piece) = self.pieces.front_mut() {
@@ -100,7 +100,7 @@ impl Queue {
         *self = Self::default();
     }
 
-    /// Forgets every frame of which the socket has taken nothing, and adds `last`.
+    /// Removes every frame of which the socket has accepted nothing, and adds `last`.
     pub(super) fn finish(&mut self, last: Bytes) {
         let begun = self.pieces.pop_front().filter(|piece| piece.taken > 0);
         *self = Self::default();
@@ -123,7 +123,7 @@ impl Piece {
         self.first.len() + self.second.len() - self.taken
     }
 
-    /// What is left.
+    /// The bytes that are left.
     fn slices(&self) -> impl Iterator<Item = &[u8]> {
         let slices = match self.taken.checked_sub(self.first.len()) {
             None => [&self.first[self.taken..], &self.second],
@@ -133,7 +133,7 @@ impl Piece {
     }
 }
 
-/// Where the frame ends of which `taken` is inside, or the end.
+/// The first end of a frame that is not before `taken`.
 fn end_of_frame(frames: &[u8], taken: usize) -> Option<usize> {
     let mut end = 0;
     while end < taken {
@@ -161,7 +161,7 @@ mod tests {
         frames.freeze()
     }
 
-    /// Everything that is queued, as the socket takes it.
+    /// Everything that is queued, in the order in which the socket accepts it.
     fn drain(queue: &mut Queue, mut at_once: impl FnMut() -> usize) -> Vec<u8> {
         let mut written = Vec::new();
         while !queue.is_empty() {
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn a_frame_that_the_socket_has_begun_is_finished_before_the_last_word() {
         let (frames, last) = (texts(["first", "second", "third"]), Bytes::from_static(b"last"));
-        // Where it was cut, and how many frames have to be whole in the end.
+        // The position of the cut, and how many frames have to be whole in the end.
         for (taken, whole) in [(0, 0), (1, 1), (7, 1), (8, 2), (15, 2), (16, 3)] {
             let mut queue = Queue::default();
             assert!(queue.push(&frames, 0..3, taken, AMPLE));
@@ -229,7 +229,7 @@ mod tests {
                     [payload] => Frames::sharing(&Bytes::from(payload.clone())),
                     payloads => texts(payloads.iter().map(String::as_str)),
                 };
-                // Only what comes first can have been taken in part.
+                // Only the first frames can have been accepted in part.
                 let taken = if queue.is_empty() { (*taken).min(frames.size() - 1) } else { 0 };
                 prop_assert!(queue.push(&frames, 0..frames.len(), taken, AMPLE));
                 expected.extend_from_slice(&bytes(&frames, 0..frames.len())[taken..]);

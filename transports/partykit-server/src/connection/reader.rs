@@ -20,7 +20,7 @@ pub(crate) struct Reader {
     protocol: WebSocketContext,
 }
 
-/// What arrived for the room.
+/// Something that arrived for the room.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
     Text(Utf8Bytes),
@@ -28,7 +28,7 @@ pub(crate) enum Arrival {
     Pong(u64),
 }
 
-/// What some bytes contained.
+/// The contents of some bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
     pub(crate) arrivals: Vec<Arrival>,
@@ -37,21 +37,22 @@ pub(crate) struct Received {
     pub(crate) end: Option<End>,
 }
 
-/// Why there is nothing more to read.
+/// Why reading has ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// The connection ended without a close frame.
     Gone,
     /// Both sides have sent a close frame, if the replies are sent.
     Closed,
-    /// What arrived breaks the protocol or a limit, so what follows cannot be parsed.
+    /// The input breaks the protocol or a limit, so the input after it cannot be parsed.
     Failed(CloseFrame),
 }
 
-/// How many bytes are read at once.
+/// How many bytes one read takes.
 const CHUNK: usize = 16 << 10;
 
-/// The size of the buffer that tungstenite allocates for each connection, and of the pieces in which it copies messages.
+/// The size of the buffer that tungstenite allocates for each connection, and of the pieces in which it copies
+/// messages.
 const BUFFER: usize = 1 << 10;
 
 thread_local! {
@@ -60,7 +61,7 @@ thread_local! {
 }
 
 impl Reader {
-    /// Makes a reader that accepts messages of up to `max_size` bytes.
+    /// Creates a reader that accepts messages of up to `max_size` bytes.
     pub(crate) fn new(max_size: usize) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER)
@@ -103,7 +104,7 @@ impl Reader {
     /// Begins the closing handshake, and returns the encoded close frame.
     pub(crate) fn close(&mut self, frame: CloseFrame) -> Vec<u8> {
         let mut replies = Vec::new();
-        // It fails if the other end has closed meanwhile: then nothing is to be sent.
+        // This fails if the other end has closed meanwhile. Then no frame has to be sent.
         let _closed_already = self.protocol.close(&mut Pipe { input: &[], output: &mut replies }, Some(frame));
         replies
     }
@@ -116,7 +117,7 @@ impl Reader {
             match self.protocol.read(&mut pipe) {
                 Ok(Message::Text(text)) => received.arrivals.push(Arrival::Text(text)),
                 Ok(Message::Pong(payload)) => {
-                    // Pongs to the heartbeat are empty.
+                    // The pongs to the heartbeat are empty.
                     let token = payload[..].try_into().map(u64::from_be_bytes);
                     received.arrivals.extend(token.map(Arrival::Pong));
                 }

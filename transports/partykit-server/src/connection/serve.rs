@@ -25,7 +25,7 @@ const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// How many arrivals are handed to the room as one command.
 const ARRIVALS: usize = 32;
 
-/// Why a connection is closed whose room has ended.
+/// The close frame for a connection whose room has ended.
 pub(crate) const GONE: CloseFrame = away("the room is gone");
 const SILENT: CloseFrame = away("no answer to pings");
 const RESTARTING: CloseFrame =
@@ -42,9 +42,9 @@ enum Ending {
     Gone,
     /// The server closes.
     Close(CloseFrame),
-    /// The server closes, and cannot read on.
+    /// The server closes, and cannot read any more.
     Fail(CloseFrame),
-    /// The other end has closed. The reply remains to be written.
+    /// The other end has closed. Only the reply has to be written.
     Closed { reply: Vec<u8> },
 }
 
@@ -73,7 +73,7 @@ pub(crate) async fn serve(
     connection.end();
 }
 
-/// Hands what arrives to the room, and returns when nothing more will.
+/// Passes arrivals to the room. Returns when no more will arrive.
 async fn read(connection: &Connection, reader: &mut Reader, membership: &Membership) -> Ending {
     loop {
         let mut received = poll_fn(|context| reader.poll_receive(connection, context)).await;
@@ -99,10 +99,11 @@ async fn read(connection: &Connection, reader: &mut Reader, membership: &Members
     }
 }
 
-/// Pings once an interval, and returns when the other end has shown no sign of life for two intervals.
+/// Pings once per interval. Returns when the other end has shown no sign of life for two intervals.
 ///
-/// A sign of life is a byte that arrives, or one that is taken while the network is full: a client that reads a large content
-/// answers pings only after it. When the network becomes full, two intervals begin anew.
+/// A sign of life is a byte that arrives, or a byte that is accepted while the socket is full. The second counts
+/// because a client that reads a large content answers pings only after it. When the socket becomes full, the two
+/// intervals start again.
 async fn silence(connection: &Connection, interval: Duration) {
     let (mut alive, mut next_ping) = (Instant::now(), Instant::now() + interval);
     loop {
@@ -116,7 +117,7 @@ async fn silence(connection: &Connection, interval: Duration) {
         }
         if next_ping <= now {
             next_ping = now + interval;
-            // While something is queued, taking it is the sign of life.
+            // While frames are queued, accepting bytes of them is the sign of life.
             if connection.is_idle() {
                 connection.send_or_drop(&Frames::one(&PING[..]));
             }
@@ -136,7 +137,7 @@ async fn end(connection: &Connection, reader: &mut Reader, ending: Ending) {
     };
     debug!(connection = connection.id().0, code = u16::from(frame.code), reason = %frame.reason, "closing");
     connection.finish(reader.close(frame.clone()));
-    // Dropped with unread input, the socket would be reset, and the close perhaps never read.
+    // If the socket were dropped with unread input, it would be reset, and the client might never read the close frame.
     let read = async {
         if let Ending::Close(_) = ending {
             while poll_fn(|context| reader.poll_receive(connection, context)).await.end.is_none() {}

@@ -1,4 +1,4 @@
-//! Connections to a test instead of a network.
+//! Connections that end in a test instead of a network.
 
 use std::{
     io::{self, Cursor},
@@ -26,7 +26,7 @@ use super::{Bounds, Connection, Frames};
 
 pub(crate) const AMPLE: Bounds = Bounds { frames: 1024, bytes: 1 << 20 };
 
-/// An open connection with a network that holds `network` bytes, and the client's end of it.
+/// An open connection over a network that buffers `network` bytes, and the client's end of it.
 pub(crate) async fn connect(
     id: ConnectionId,
     bounds: Bounds,
@@ -52,7 +52,7 @@ pub(crate) async fn work_once(connection: &Connection) {
     let _pending = poll_immediate(connection.work()).await;
 }
 
-/// A network on which nothing arrives, and that takes everything.
+/// A network on which nothing arrives, and that accepts everything.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Recorder(Arc<Mutex<Vec<Vec<u8>>>>);
 

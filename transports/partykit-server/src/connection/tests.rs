@@ -20,7 +20,7 @@ fn send(connection: &Connection, frames: &Frames) {
     connection.send(frames, 0..frames.len());
 }
 
-/// Reads everything that there is just now.
+/// Reads everything that has arrived so far.
 fn read_now(client: &mut (impl AsyncRead + Unpin), at_most: usize) -> Vec<u8> {
     let mut buffer = vec![0; at_most];
     let count = client.read(&mut buffer).now_or_never().transpose().unwrap().unwrap_or(0);
@@ -57,7 +57,7 @@ async fn a_slow_reader_is_behind_once_and_receives_everything_from_where_the_roo
     connection.notify(Arc::clone(&notices));
     ["half written", "queued", "queued too"].iter().for_each(|text| send(&connection, &texts([*text])));
     assert_eq!(notices.take(), []);
-    // The first of these fits, the second does not, and then the third may not either.
+    // The first frame fits and the second does not. The third must then be dropped, too.
     send(&connection, &texts(["one more is too many", "lost", "lost"]));
     send(&connection, &texts(["lost"]));
     assert_eq!(notices.take(), [Notice::Behind(ID)]);

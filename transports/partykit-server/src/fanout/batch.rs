@@ -1,8 +1,8 @@
-//! What is sent by one flush.
+//! A batch: the frames that one flush sends.
 //!
-//! Most connections are sent every frame of one audience and nothing else. Those frames are in one buffer, which is one write.
-//! The other connections, such as authors and those that are pinged, are *apart*: for each of them the batch is gone through
-//! in order.
+//! Most connections are sent every frame of one audience and nothing else. Those frames are in one buffer, which is one
+//! write. The other connections, such as authors and connections that are pinged, are *apart*. For each of them, the
+//! flush goes through the batch in order.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::connection::Connection;
 
-/// What is to be sent, in order.
+/// The frames to send, in order.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     runs: Vec<Run<BuffersMut>>,
@@ -31,7 +31,7 @@ pub(super) struct Batch {
     apart: BTreeMap<ConnectionId, Apart>,
 }
 
-/// A batch to which nothing is added any more.
+/// A batch that is complete.
 #[derive(Debug)]
 pub(super) struct Sealed {
     runs: Vec<Run<Buffers>>,
@@ -40,7 +40,7 @@ pub(super) struct Sealed {
     apart: BTreeMap<ConnectionId, Apart>,
 }
 
-/// Which of a room's connections: those whose id leaves the remainder `index` when it is divided by `of`.
+/// A part of a room's connections: those whose id, divided by `of`, leaves the remainder `index`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
     pub(super) index: u64,
@@ -62,11 +62,11 @@ struct Broadcast {
     except: Option<ConnectionId>,
 }
 
-/// A connection that is not sent the same as the others.
+/// A connection that is sent other frames than the rest.
 #[derive(Debug)]
 struct Apart {
     connection: Arc<Connection>,
-    /// What it alone is sent, and how many broadcasts come before that.
+    /// The frames for this connection alone, each with the number of broadcasts before it.
     items: Vec<(usize, Item)>,
 }
 
@@ -80,14 +80,15 @@ enum Item {
 /// A connection that is sent something.
 #[derive(Clone, Copy, Debug)]
 enum Target<'a> {
-    /// It is sent all of a run.
+    /// The connection is sent a whole run.
     Plain(&'a Run<Buffers>, &'a Connection),
     Apart(&'a Apart),
 }
 
 /// How many connections are written to before other tasks have a turn: about a quarter of a millisecond.
 const SLICE: usize = 128;
-/// How many bytes are written before that: the sockets' buffers take no more in less than a millisecond.
+/// How many bytes are written before other tasks have a turn: the sockets' buffers accept no more in less than a
+/// millisecond.
 const SLICE_BYTES: usize = 1 << 20;
 
 impl Part {
@@ -103,7 +104,7 @@ impl Batch {
         self.broadcasts.is_empty() && self.apart.is_empty()
     }
 
-    /// How many bytes there are.
+    /// The total number of bytes.
     pub(super) fn size(&self) -> usize {
         self.runs.iter().map(|run| run.buffers.size()).sum::<usize>() + self.singles.size()
     }
@@ -139,7 +140,7 @@ impl Batch {
     }
 
     pub(super) fn seal(mut self) -> Sealed {
-        // A connection of two audiences is sent the frames of both, in order.
+        // A connection in two audiences is sent the frames of both, in order.
         let mut seen = HashSet::new();
         let runs = if self.runs.len() > 1 { &self.runs[..] } else { &[] };
         for (id, connection) in runs.iter().flat_map(|run| run.roster.connections()) {
@@ -173,11 +174,11 @@ impl Apart {
 }
 
 impl Sealed {
-    /// Sends what is for some of the connections.
+    /// Sends the frames for a part of the connections.
     pub(super) async fn deliver(&self, part: Part) {
         let mut targets = self.targets(part);
         loop {
-            // Tokio would have a task pause after as many polls; here the pauses are its own.
+            // Tokio would pause the task after a certain number of polls. This code makes its own pauses.
             let slice = unconstrained(poll_fn(|_| Poll::Ready(self.send_slice(&mut targets))));
             if slice.await.is_none() {
                 return;
@@ -186,7 +187,7 @@ impl Sealed {
         }
     }
 
-    /// Sends to some connections; `None` if those were the last.
+    /// Sends to the next connections; `None` if those were the last.
     fn send_slice<'a>(&'a self, targets: &mut impl Iterator<Item = Target<'a>>) -> Option<()> {
         let (mut count, mut bytes) = (0, 0);
         while count < SLICE && bytes < SLICE_BYTES {
@@ -207,7 +208,7 @@ impl Sealed {
         plain.chain(apart)
     }
 
-    /// Sends a connection what is for it, and returns how many bytes that is at most.
+    /// Sends a connection its frames. Returns an upper bound of their bytes.
     fn send(&self, target: Target<'_>) -> usize {
         match target {
             Target::Plain(run, connection) => {

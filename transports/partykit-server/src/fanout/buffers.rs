@@ -9,40 +9,40 @@ use crate::connection::{
     frame::{Frames, FramesMut},
 };
 
-/// Frames in buffers, being encoded.
+/// Buffers in which frames are being encoded.
 #[derive(Debug, Default)]
 pub(super) struct BuffersMut {
     full: Vec<Frames>,
     last: FramesMut,
 }
 
-/// Frames in buffers.
+/// Buffers of encoded frames.
 #[derive(Debug, Default)]
 pub(super) struct Buffers(Vec<Frames>);
 
-/// Where a frame is.
+/// The position of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     buffer: usize,
     frame: usize,
 }
 
-/// Frames for one connection, which are put together as far as that saves writes.
+/// Frames for one connection. They are joined where that saves writes.
 #[derive(Debug)]
 pub(super) struct Splice<'a> {
     connection: &'a Connection,
-    /// Neighbours, that have come last.
+    /// The newest frames, which are adjacent in a buffer.
     range: Option<(&'a Frames, Range<usize>)>,
-    /// What came before them.
+    /// The frames before them.
     copies: FramesMut,
     size: usize,
 }
 
-/// From this size on a payload is not copied, and a buffer is full.
+/// The size from which on a payload is not copied, and a buffer is full.
 const LARGE: usize = 16 << 10;
 
 impl BuffersMut {
-    /// Adds a text frame. One that is large shares its payload.
+    /// Adds a text frame. A large one shares its payload.
     pub(super) fn push_text(&mut self, payload: &Bytes) -> Place {
         if payload.len() < LARGE {
             return self.push(|frames| frames.push_text(payload));
@@ -56,7 +56,7 @@ impl BuffersMut {
         self.push(|frames| frames.push_ping(token))
     }
 
-    /// How many bytes there are in all.
+    /// The total number of bytes.
     pub(super) fn size(&self) -> usize {
         self.full.iter().map(|frames| frames.size()).sum::<usize>() + self.last.size()
     }
@@ -87,7 +87,7 @@ impl Buffers {
         &self.0
     }
 
-    /// How many bytes there are in all.
+    /// The total number of bytes.
     pub(super) fn size(&self) -> usize {
         self.0.iter().map(|frames| frames.size()).sum()
     }
@@ -114,7 +114,7 @@ impl<'a> Splice<'a> {
         }
     }
 
-    /// Sends what has been added.
+    /// Sends the frames that were added.
     pub(super) fn flushed(&mut self) -> &'a Connection {
         match self.range.take() {
             Some((frames, range)) if self.copies.len() == 0 => self.connection.send(frames, range),
@@ -127,7 +127,7 @@ impl<'a> Splice<'a> {
         self.connection
     }
 
-    /// How many bytes have been added in all.
+    /// The total number of bytes that were added.
     pub(super) fn size(&self) -> usize {
         self.size
     }

@@ -1,4 +1,4 @@
-//! What connections notify their room of.
+//! The notices that connections send to their room.
 
 use std::{
     mem,
@@ -8,17 +8,17 @@ use std::{
 use roommate_partykit_proto::ConnectionId;
 use tokio::sync::Notify;
 
-/// What became of a connection's queue.
+/// What happened to a connection's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
-    /// A frame did not fit. That one and all that follow are dropped, until the room resumes.
+    /// A frame did not fit. It and all later frames are dropped, until the room resumes the connection.
     Behind(ConnectionId),
-    /// What was queued has been written.
+    /// The queued frames have been written.
     CaughtUp(ConnectionId),
 }
 
-/// The notices of a room's connections, in order. There are at most two for each connection: that it is behind, and that it
-/// has caught up. No other follows before the room resumes the connection.
+/// The notices of a room's connections, in order. There are at most two for each connection: that it is behind, and
+/// that it has caught up. No other notice follows before the room resumes the connection.
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
     list: Mutex<Vec<Notice>>,
@@ -36,7 +36,7 @@ impl Notices {
         mem::take(&mut *self.list())
     }
 
-    /// Returns when there may be some.
+    /// Returns when there may be notices.
     pub(crate) async fn arrived(&self) {
         self.arrived.notified().await;
     }

@@ -9,9 +9,9 @@ use crate::connection::Connection;
 /// The connections of an audience, in the order of their ids.
 #[derive(Debug)]
 pub(super) struct Roster {
-    /// What this was looked up for. Held, so that its address is not used again.
+    /// The audience that this was looked up for. It is held, so that its address is not reused.
     members: Arc<[ConnectionId]>,
-    /// The ids are here as well, so that a look at one need not fetch the connection into the processor's cache.
+    /// The ids are stored here as well, so that comparing one does not fetch the connection into the processor's cache.
     connections: Vec<(ConnectionId, Arc<Connection>)>,
 }
 

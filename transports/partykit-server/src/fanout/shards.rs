@@ -1,4 +1,4 @@
-//! The tasks that share a large room's connections among them.
+//! The tasks that share the connections of a large room.
 
 use std::sync::{
     Arc,
@@ -13,22 +13,22 @@ use super::batch::{Part, Sealed};
 #[derive(Debug, Default)]
 pub(super) struct Shards {
     tasks: Vec<mpsc::Sender<Arc<Sealed>>>,
-    /// How many batches, of all tasks, have not been delivered yet.
+    /// How many batches have not been delivered yet, counted over all tasks.
     pending: Arc<AtomicUsize>,
 }
 
-/// A shard's task ended early. What it was sent may be lost.
+/// A shard's task ended early. The batches sent to it may be lost.
 #[derive(Debug)]
 pub(super) struct Lost;
 
-/// The number of connections from which on a room has shards.
+/// The number of connections at which a room gets shards.
 const LARGE: usize = 128;
 
-/// How many batches may wait for a shard. While they wait, what the room sends gathers in the next batch.
+/// How many batches may wait for a shard. While they wait, the room's frames gather in the next batch.
 const PENDING: usize = 1;
 
 impl Shards {
-    /// Sends a batch in a room of `connections` connections, or hands it to the shards.
+    /// Sends a batch in a room of `connections` connections, or passes it to the shards.
     pub(super) async fn deliver(&mut self, batch: Sealed, connections: usize) -> Result<(), Lost> {
         self.resize(connections);
         if self.tasks.is_empty() {
@@ -46,7 +46,7 @@ impl Shards {
         Ok(())
     }
 
-    /// Returns when everything has been delivered.
+    /// Returns when all batches have been delivered.
     #[cfg(test)]
     pub(super) async fn delivered(&self) {
         while self.pending.load(Ordering::Acquire) > 0 {
@@ -60,7 +60,7 @@ impl Shards {
         self.tasks = vec![mpsc::channel(PENDING).0];
     }
 
-    /// Starts or ends the tasks where the room has become large or small.
+    /// Starts or ends the tasks when the room has become large or small.
     fn resize(&mut self, connections: usize) {
         if self.tasks.is_empty() && connections >= LARGE {
             let count = Handle::current().metrics().num_workers();
@@ -68,7 +68,7 @@ impl Shards {
                 self.tasks = (0..count).map(|index| self.start(index, count)).collect();
             }
         } else if !self.tasks.is_empty() && connections < LARGE / 2 && self.pending.load(Ordering::Acquire) == 0 {
-            // They have nothing to do, so what is written from now on comes after everything that they wrote.
+            // They are idle, so frames written from now on come after all frames that they wrote.
             self.tasks.clear();
         }
     }

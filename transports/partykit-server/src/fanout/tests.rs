@@ -169,7 +169,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Takes the steps, and compares what each connection is sent with what it is to be sent.
+/// Takes the steps, and compares the frames that each connection is sent with the expected ones.
 async fn every_connection_is_sent_everything_in_order(steps: Vec<Step>, count: u64) {
     let (mut fanout, recorders) = fanout(count).await;
     let mut recorders: BTreeMap<u64, Recorder> = (0..).zip(recorders).collect();
@@ -243,7 +243,7 @@ proptest! {
     }
 }
 
-/// The number of connections changes the way in which they are written to, in both directions.
+/// The number of connections changes how frames are written to them, in both directions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_that_becomes_large_and_small_again_sends_everything_in_order() {
     let (mut fanout, recorders) = fanout(300).await;

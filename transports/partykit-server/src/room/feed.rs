@@ -1,4 +1,4 @@
-//! What a room sends to a reader in its own process: each record, as soon as it is stored.
+//! A feed: what a room sends to a reader in its own process. It sends each record as soon as it is stored.
 
 use std::{
     collections::VecDeque,
@@ -10,31 +10,31 @@ use std::{
 use futures_util::Stream;
 use roommate_partykit_proto::{Event, Record};
 
-/// How many items, and bytes of records in them, may wait for the reader.
+/// How many items, and bytes of their records, may wait for the reader.
 const MAX_ITEMS: usize = 4096;
 const MAX_BYTES: usize = 8 << 20;
 
-/// What the reader is sent, in the room's order.
+/// An item of a feed, in the room's order.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Item {
-    /// A record is stored.
+    /// A record was stored.
     Stored(Record),
-    /// Records were left out, since the reader was too slow: it reads the content.
+    /// Records were left out, because the reader was too slow. It has to read the content.
     Missed,
-    /// An edit of the reader was stored before it began to read; what it did may have been overwritten by now.
+    /// An edit of the reader was stored before the feed began. Its effect may have been overwritten by now.
     Known(u64),
 }
 
-/// The room's end of a feed. When it is dropped the feed ends.
+/// The room's end of a feed. Dropping it ends the feed.
 #[derive(Debug)]
 pub(crate) struct FeedSender(Arc<Feed>);
 
-/// The reader's end of a feed. When it is dropped the room forgets the feed.
+/// The reader's end of a feed. When it is dropped, the room forgets the feed.
 #[derive(Debug)]
 pub(crate) struct FeedReceiver(Arc<Feed>);
 
-/// A queue of a bounded length. Of a reader that is too slow it leaves out what others did, and not what the reader itself
-/// did: nothing else says what became of that.
+/// A queue of bounded length. If the reader is too slow, the queue leaves out other authors' records. It does not leave
+/// out the reader's own, because only they show the outcome of the reader's edits.
 #[derive(Debug)]
 pub(crate) struct Feed {
     /// The author of the reader's own edits.
@@ -47,18 +47,18 @@ struct Queue {
     items: VecDeque<Item>,
     bytes: usize,
     waker: Option<Waker>,
-    /// One of the ends is gone.
+    /// One of the two ends is gone.
     is_closed: bool,
 }
 
-/// A feed for a reader whose own edits have this author.
+/// Creates a feed for a reader whose own edits have this author.
 pub(crate) fn feed(own: Arc<str>) -> (FeedSender, FeedReceiver) {
     let feed = Arc::new(Feed { own, queue: Mutex::default() });
     (FeedSender(Arc::clone(&feed)), FeedReceiver(feed))
 }
 
 impl FeedSender {
-    /// Sends a record; `false` if nobody reads any more.
+    /// Sends a record. Returns `false` if the reader is gone.
     pub(crate) fn send(&self, record: Record) -> bool {
         let is_open = !self.0.queue().is_closed;
         if is_open && record.event != Event::Nothing {
@@ -69,14 +69,14 @@ impl FeedSender {
 }
 
 impl FeedReceiver {
-    /// The feed, to add to it what the reader finds out.
+    /// Returns the feed, so that the reader can add items of its own.
     pub(crate) fn feed(&self) -> &Arc<Feed> {
         &self.0
     }
 }
 
 impl Feed {
-    /// Puts something at the end.
+    /// Adds an item at the end.
     pub(crate) fn push(&self, item: Item) {
         let mut queue = self.queue();
         let bytes = size(&item);
@@ -101,8 +101,8 @@ impl Feed {
 }
 
 impl Queue {
-    /// Leaves out what others did. What the reader did keeps its order; its place among the others does not matter, since
-    /// the reader reads the content after it.
+    /// Leaves out other authors' records. The reader's own records stay in order. Their position among the others does
+    /// not matter, since the reader reads the content afterwards.
     fn leave_out(&mut self, own: &str) {
         self.items.retain(|item| match item {
             Item::Stored(record) => record.author.as_deref() == Some(own),

@@ -1,4 +1,4 @@
-//! What happened in a room, and what it was then.
+//! The history of a room: its changes, and its content at earlier times.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -14,14 +14,14 @@ const PAGE: usize = 1 << 20;
 /// How often the log may be shortened while it is read, before that is an error.
 const TRIES: usize = 3;
 
-/// The history of a room is kept for as long as [`ServerConfig::with_history`](crate::ServerConfig::with_history) says. It is
-/// read from the storage, on threads that may block, and does not open the room.
+/// The history of a room. It is stored for as long as [`ServerConfig::with_history`](crate::ServerConfig::with_history)
+/// says. It is read from the storage, on threads that may block, and reading it does not open the room.
 impl Room {
-    /// Reads up to `max` changes of the room that came after the sequence number `after`, oldest first. Of the changes that
-    /// are accepted just now it has those that are stored.
+    /// Reads up to `max` changes of the room after the sequence number `after`, oldest first. Changes that are not
+    /// stored yet are not included.
     ///
-    /// Begin with 0, and go on with the [`seq`](Change::seq) of the last change; no change is left when none is returned. A
-    /// page is held in memory, so let `max` be some hundreds.
+    /// Begin with 0, and continue with the [`seq`](Change::seq) of the last change that was returned, until the result
+    /// is empty. A page is held in memory, so `max` should be some hundreds.
     ///
     /// ```
     /// use roommate_server::{Changes, Happened, Rooms, ServerConfig};
@@ -50,42 +50,42 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] if the history is not kept that far back: the error says with which change it begins.
-    /// [`ErrorKind::Corrupt`] if it cannot be read, and those of the storage.
+    /// [`ErrorKind::Invalid`] if the history does not go back that far; the error says with which change it begins.
+    /// [`ErrorKind::Corrupt`] if it cannot be read. Also the errors of the storage.
     pub async fn history(&self, after: u64, max: usize) -> Result<Vec<Change>> {
         self.archive(move |archive| archive.changes(after, max)).await
     }
 
-    /// The content after the change with this sequence number; `None` for 0, where the room had no store.
+    /// Returns the content after the change with this sequence number; `None` for 0, where the room had no store.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] if there is no such change yet, or the history is not kept that far back.
-    /// [`ErrorKind::Corrupt`] if it cannot be read, and those of the storage.
+    /// [`ErrorKind::Invalid`] if there is no such change yet, or the history does not go back that far.
+    /// [`ErrorKind::Corrupt`] if it cannot be read. Also the errors of the storage.
     pub async fn content_at(&self, seq: u64) -> Result<Option<Content>> {
         self.archive(move |archive| archive.content_at(seq)).await
     }
 
-    /// The content at a time, by the server's clock: after the last change that was stored by then. `None` if the room had
-    /// no store then.
+    /// Returns the content at a time, by the server's clock: after the last change that was stored by then. `None` if
+    /// the room had no store then.
     ///
-    /// This looks for the time from the beginning of the history.
+    /// This searches the history from its beginning.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] if the history is not kept that far back: the error says how far it is.
-    /// [`ErrorKind::Corrupt`] if it cannot be read, and those of the storage.
+    /// [`ErrorKind::Invalid`] if the history does not go back that far; the error says how far it goes.
+    /// [`ErrorKind::Corrupt`] if it cannot be read. Also the errors of the storage.
     pub async fn content_at_time(&self, time: SystemTime) -> Result<Option<Content>> {
         let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         self.archive(move |archive| archive.content_at_time(millis)).await
     }
 
-    /// Makes the content what it was after the change with this sequence number. That is a change of its own: clients are sent
-    /// it, it is in the history, and can be taken back by another restore. Returns its sequence number, or that of the room
-    /// if the content is the same.
+    /// Restores the content as it was after the change with this sequence number. The restore is a change of its own:
+    /// clients are sent it, it is in the history, and another restore can undo it. Returns its sequence number, or that
+    /// of the room if the content is the same.
     ///
-    /// What is changed while the content is read is overwritten.
+    /// Changes that are made while the old content is read are overwritten.
     ///
     /// ```
     /// use roommate_server::{Changes, Rooms, ServerConfig};
@@ -106,8 +106,8 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// As [`content_at`](Self::content_at) and [`apply`](Self::apply); [`ErrorKind::Invalid`] for 0, where there was nothing to
-    /// restore.
+    /// As [`content_at`](Self::content_at) and [`apply`](Self::apply). [`ErrorKind::Invalid`] for 0, where there was
+    /// nothing to restore.
     pub async fn restore_to(&self, seq: u64) -> Result<u64> {
         let content = self.content_at(seq).await?.ok_or_else(|| {
             let message = "the room had no store at that time: to remove it, delete the room";
@@ -125,7 +125,7 @@ impl Room {
     }
 }
 
-/// What is stored of a room. Its calls block.
+/// The stored data of a room. Its calls block.
 #[derive(Clone, Copy, Debug)]
 struct Archive<'a> {
     storage: &'a dyn Storage,
@@ -138,7 +138,7 @@ impl Archive<'_> {
         while changes.len() < max {
             let commits = self.storage.log(self.room, seq, PAGE)?;
             let Some(last) = commits.last() else {
-                // A log from which everything was removed does not say so.
+                // A log from which everything was removed gives no sign of that.
                 if changes.is_empty() && self.head()? > after {
                     return Err(self.out_of_reach()?);
                 }
@@ -160,7 +160,8 @@ impl Archive<'_> {
         let mut tries = 1;
         loop {
             match self.fold(seq) {
-                // What follows the snapshot may have been removed since it was read; then there is a newer one.
+                // The commits after the snapshot may have been removed since it was read. Then there is a newer
+                // snapshot.
                 Err(error) if error.kind() == ErrorKind::Invalid && tries < TRIES => tries += 1,
                 folded => return folded,
             }
@@ -192,7 +193,7 @@ impl Archive<'_> {
         }
     }
 
-    /// The content at a time before the log begins: that of the snapshot from which the log goes on, if it is as old.
+    /// The content at a time before the log begins: that of the snapshot at which the log begins, if it is old enough.
     fn content_before_the_log(self, time: u64) -> Result<Option<Content>> {
         let base = match self.first()? {
             Some(first) => first - 1,
@@ -220,7 +221,7 @@ impl Archive<'_> {
         Ok(past.into_content())
     }
 
-    /// The first change that the log has.
+    /// The first change in the log.
     fn first(self) -> Result<Option<u64>> {
         let mut after = 0;
         loop {
@@ -233,7 +234,7 @@ impl Archive<'_> {
         }
     }
 
-    /// Why something is not there any more.
+    /// Says why something is no longer there.
     fn out_of_reach(self) -> Result<Error> {
         let message = match self.first()? {
             Some(first) => format!("the room's history is not kept that far back: it begins with change {first}"),

@@ -1,4 +1,4 @@
-//! Rooms of other servers, taken over.
+//! Takes over rooms of other servers.
 
 use roommate::{Cell, Content, Error, ErrorKind, Result};
 use roommate_partykit_proto::Import;
@@ -6,22 +6,22 @@ use roommate_partykit_proto::Import;
 use super::Room;
 use crate::host::{Author, HostEdit};
 
-/// What came of importing a storage.
+/// The result of importing a storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "keys that are not the store's are not imported"]
 #[non_exhaustive]
 pub struct Imported {
     /// The room's sequence number.
     pub seq: u64,
-    /// The keys of the storage that are not the store's. What they hold was not imported.
+    /// The keys of the storage that do not belong to the store. Their data was not imported.
     pub foreign_keys: Vec<String>,
 }
 
 impl Room {
-    /// Makes the room's store with a content from elsewhere, and returns the room's sequence number when it is stored.
-    /// Clients that are connected are sent it.
+    /// Creates the room's store with a content from elsewhere. Returns the room's sequence number when it is stored.
+    /// Connected clients are sent the content.
     ///
-    /// [`Import::from_json`] reads what a GET of a store answers, or what a PartyKit room has in its storage:
+    /// [`Import::from_json`] reads the answer to a GET of a store, or the storage of a PartyKit room:
     ///
     /// ```
     /// use roommate_server::{Import, Rooms, ServerConfig};
@@ -41,10 +41,10 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`] if the room has a store already: nothing of it is overwritten. And as
+    /// [`ErrorKind::Refused`] if the room has a store already; it is not overwritten. Also the errors of
     /// [`apply`](Self::apply).
     pub async fn import_content(&self, mut content: Content) -> Result<u64> {
-        // Tables and rows without anything in them are in no store.
+        // A store has no empty tables or rows.
         content.prune();
         let edited = self.edit(Author::default(), HostEdit::Create(content)).await?;
         if !edited.is_recorded {
@@ -55,8 +55,8 @@ impl Room {
         Ok(edited.seq)
     }
 
-    /// As [`import_content`](Self::import_content), from the keys and values of a PartyKit room's storage, behind the
-    /// `storagePrefix` of its server; empty unless that sets one.
+    /// As [`import_content`](Self::import_content), from the keys and values of a PartyKit room's storage. `prefix` is
+    /// the `storagePrefix` of that server; it is empty unless the server sets one.
     ///
     /// ```
     /// use roommate_server::{Cell, Rooms, ServerConfig};
@@ -73,7 +73,7 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// As [`import_content`](Self::import_content), and [`ErrorKind::Invalid`] if the storage has no store.
+    /// As [`import_content`](Self::import_content). [`ErrorKind::Invalid`] if the storage has no store.
     pub async fn import_storage(
         &self,
         storage: impl IntoIterator<Item = (String, Cell)>,

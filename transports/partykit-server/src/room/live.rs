@@ -7,13 +7,15 @@ use tracing::warn;
 
 use super::Room;
 
-/// A [`Store`] in sync with a room of this process. Made by [`Room::store`].
+/// A [`Store`] in sync with a room of this process. Created by [`Room::store`].
 ///
-/// What it sets every client of the room is sent, and what clients set is in it, and its listeners are called. It holds the
-/// room open. A room that is closed is opened again, and what was set meanwhile is stored then.
+/// Every client of the room is sent what this store sets. What clients set appears in this store, and its listeners are
+/// called. The store holds the room open. A room that was closed is opened again, and edits that were made meanwhile
+/// are stored then.
 ///
-/// Dropped, it leaves edits behind that the room has not stored yet: [`close`](Self::close) it. Until then it has hold of
-/// the [`Rooms`](crate::Rooms), and so of their storage: close it before a file is opened again in the same process.
+/// Call [`close`](Self::close) at the end: a store that is just dropped loses the edits that the room has not stored
+/// yet. Until it is closed it holds the [`Rooms`](crate::Rooms), and so their storage. Close it before a file is opened
+/// again in the same process.
 ///
 /// ```
 /// use roommate_server::{Rooms, ServerConfig};
@@ -37,12 +39,12 @@ pub struct LiveStore {
     engine: Engine,
 }
 
-/// How long to wait before a room that could not be opened is asked for again: at least, and at most.
+/// The shortest and the longest wait before a room that could not be opened is tried again.
 const RETRY_DELAYS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
 
 impl Room {
-    /// Makes a store that is in sync with the room, and returns when it shows the room's content. A room without a store
-    /// has an empty one then.
+    /// Creates a store that is in sync with the room. Returns when the store shows the room's content. If the room has
+    /// no store, it is empty then.
     ///
     /// # Errors
     ///
@@ -51,8 +53,9 @@ impl Room {
         self.sync(Store::new()).await
     }
 
-    /// As [`store`](Self::store), with a store that the program has made: with schemas or listeners, say. What is in it
-    /// before is the first content of a room that has no store, and is replaced by that of one that has.
+    /// As [`store`](Self::store), with a store that the program has created, for instance with schemas or listeners.
+    /// Content that is in it already becomes the first content of a room that has no store. The content of a room that
+    /// has one replaces it.
     ///
     /// # Errors
     ///
@@ -69,12 +72,12 @@ impl Room {
 }
 
 impl LiveStore {
-    /// The store. Clones of it are the same store.
+    /// Returns the store. Clones of it are the same store.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// The engine that keeps the store in sync: its status, and what is not confirmed yet.
+    /// Returns the engine that keeps the store in sync: it has the status, and the unconfirmed edits.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
@@ -88,7 +91,7 @@ impl LiveStore {
         self.engine.flush().await
     }
 
-    /// Stores what is not stored yet, for 5 s at most, and ends the sync. The store stays as it is.
+    /// Stores what is not stored yet, for 5 s at most, and ends the sync. The store keeps its content.
     pub async fn close(self) {
         self.engine.destroy().await;
     }

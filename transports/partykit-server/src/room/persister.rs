@@ -1,4 +1,4 @@
-//! The way of an engine to a room in its own process.
+//! Connects an engine to a room in its own process.
 
 use std::{
     fmt,
@@ -28,16 +28,16 @@ use crate::{
     rooms::Claim,
 };
 
-/// Persists a store to a room of this process, as any client's: its edits are stored, take their place in the room's order,
-/// and every client is sent them. The [`Policy`](crate::Policy) is not asked.
+/// Persists a store to a room of this process. Edits are stored, have a position in the room's order, and are sent to
+/// every client, like those of any client. The [`Policy`](crate::Policy) is not asked.
 ///
-/// [`Room::store`] is the short way to a store that is in sync with a room. This one is for an engine with other settings,
-/// such as a local copy of its own.
+/// [`Room::store`] is the short way to a store that is in sync with a room. This persister is for an engine with other
+/// settings, such as a local copy of its own.
 ///
-/// While an engine watches the room, the room stays open. When the room is closed, or fails to store a change, the engine
-/// comes back to it. Each edit takes effect once, also if the storage has stored a change and reported an error; unless the
-/// rooms speak the stock dialect only ([`RoomConfig::with_extended`](crate::RoomConfig::with_extended)), which remembers no
-/// clients.
+/// While an engine watches the room, the room stays open. When the room is closed, or fails to store a change, the
+/// engine opens it again. Each edit takes effect once, even if the storage has stored a change and reported an error.
+/// The exception is a room that uses only the stock dialect
+/// ([`RoomConfig::with_extended`](crate::RoomConfig::with_extended)), because it remembers no clients.
 ///
 /// ```
 /// use roommate::{Engine, Store};
@@ -58,17 +58,17 @@ use crate::{
 pub struct RoomPersister {
     room: Room,
     runtime: Option<Handle>,
-    /// Whose edits are saved: the name by which they are recognised in the room's records.
+    /// The author of the edits: the name by which they are recognised in the room's records.
     client: Mutex<Arc<str>>,
-    /// The stream that is open, if one is.
+    /// The open stream, if there is one.
     feed: Mutex<Weak<Feed>>,
-    /// How many edits were known to the room already.
+    /// How many edits the room already had.
     known: AtomicU64,
     is_closed: AtomicBool,
 }
 
 impl Room {
-    /// A persister of this room, for an engine. The engine runs where the rooms do.
+    /// Creates a persister of this room, for an engine. The engine runs in the runtime of the rooms.
     pub fn persister(&self) -> RoomPersister {
         RoomPersister {
             room: self.clone(),
@@ -82,7 +82,7 @@ impl Room {
 }
 
 impl RoomPersister {
-    /// The room.
+    /// Returns the room.
     pub fn room(&self) -> &Room {
         &self.room
     }
@@ -106,7 +106,7 @@ impl RoomPersister {
         self.room.edit(author, edit).await.map_err(temporary)
     }
 
-    /// Offers a first content to a room that perhaps has none, and reads what it has then.
+    /// Offers a first content to a room that may have none, and then reads the room's content.
     async fn offer(&self, save: &Save<'_>) -> Result<Saved> {
         self.edit(save, HostEdit::Create(save.content())).await?;
         match self.read().await? {
@@ -115,11 +115,11 @@ impl RoomPersister {
         }
     }
 
-    /// A receipt for an edit of which there is no record now: it does nothing, or the room took it before.
+    /// A receipt for an edit that made no record now: it changes nothing, or the room had it already.
     fn receipt_of_known(&self) -> Receipt {
-        // The others are sequence numbers, which count from below.
+        // Other receipts are sequence numbers, which count up from below.
         let receipt = u64::MAX - self.known.fetch_add(1, Ordering::Relaxed);
-        // Without a stream the engine saves it again, to the next one.
+        // Without a stream, the engine saves the edit again when the next stream is open.
         if let Some(feed) = lock(&self.feed).upgrade() {
             feed.push(Item::Known(receipt));
         }
@@ -142,7 +142,7 @@ impl Persister for RoomPersister {
         self.check_open()?;
         let Some(changes) = save.changes() else { return self.offer(&save).await };
         match self.edit(&save, HostEdit::Update(changes.clone())).await? {
-            // It has no store: perhaps it was deleted.
+            // The room has no store. It may have been deleted.
             Edited { seq: 0, .. } => self.offer(&save).await,
             Edited { seq, is_recorded: true } => Ok(Saved::Later(Receipt(seq))),
             Edited { is_recorded: false, .. } => Ok(Saved::Later(self.receipt_of_known())),
@@ -185,11 +185,11 @@ impl fmt::Debug for RoomPersister {
     }
 }
 
-/// What a room does to the place of an engine.
+/// The stream of notices for an engine, made from a room's feed.
 struct Notices {
     receiver: FeedReceiver,
     own: Arc<str>,
-    /// What follows the notice that was sent last.
+    /// The notices that follow the last one sent.
     next: Option<Notice>,
     _claim: Claim,
 }
@@ -208,7 +208,7 @@ impl Notices {
             Event::Changed(_) if record.author.as_ref() == Some(&self.own) => Ok(confirmed(record.seq)),
             Event::Changed(changes) => Ok(Notice::Changes(whole(Changes::from_json(changes)?)?)),
             Event::Created(content) => Ok(Notice::Content(whole(Content::from_json(content)?)?)),
-            // It changed nothing, and no feed has it.
+            // It changed nothing, so no feed has it.
             Event::Nothing => Ok(Notice::Stale),
         }
     }
@@ -230,7 +230,7 @@ fn confirmed(receipt: u64) -> Notice {
     Notice::Confirmed { receipt: Receipt(receipt), refused: Changes::new() }
 }
 
-/// What a room renders has nothing that a cell cannot hold.
+/// What a room encodes contains nothing that a cell cannot hold.
 fn whole<T>(read: Decoded<T>) -> Result<T> {
     match read {
         Decoded { value, unrepresentable: 0 } => Ok(value),
@@ -238,7 +238,7 @@ fn whole<T>(read: Decoded<T>) -> Result<T> {
     }
 }
 
-/// What ends one opening of a room passes with the next. Nothing else of a room's errors does.
+/// Makes an error temporary if it ended only one opening of the room: the next opening may succeed.
 fn temporary(error: Error) -> Error {
     match error.kind() {
         ErrorKind::Closed | ErrorKind::Corrupt | ErrorKind::Unavailable => error,
@@ -249,7 +249,7 @@ fn temporary(error: Error) -> Error {
     }
 }
 
-/// Tokio, as engines need it.
+/// Tokio, as a runtime for engines.
 #[derive(Debug)]
 struct Tokio(Handle);
 
@@ -259,7 +259,7 @@ impl Runtime for Tokio {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        // A sleep belongs to the runtime in which it is made.
+        // A sleep belongs to the runtime in which it is created.
         let _entered = self.0.enter();
         Box::pin(tokio::time::sleep(duration))
     }

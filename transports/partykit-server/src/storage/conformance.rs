@@ -1,9 +1,9 @@
-//! The suite that any [`Storage`] can be put through.
+//! The suite that tests any [`Storage`].
 //!
-//! Each check has the words of a sentence of [`Storage`]'s contract for its name, and panics where it does not hold. What a
-//! crash of the operating system or of the power leaves, no check here can see.
+//! Each check is named after a sentence of [`Storage`]'s contract, and panics if that sentence does not hold. The
+//! checks cannot test the effects of a crash of the operating system or of a power failure.
 //!
-//! Turn it on for your tests alone: `roommate-server = { ..., features = ["testing"] }` under `[dev-dependencies]`.
+//! Turn the suite on for tests only: `roommate-server = { ..., features = ["testing"] }` under `[dev-dependencies]`.
 //!
 //! ```
 //! use roommate_server::{Memory, conformance};
@@ -52,10 +52,10 @@ pub use snapshots::{
 };
 pub use threads::{of_owners_that_compete_one_wins_each_number, rooms_are_written_and_read_from_many_threads};
 
-/// Opens a storage: the one that the calls before opened, as after a restart of the process. No two are open at once.
+/// Opens the storage that earlier calls opened, as after a restart of the process. No two are open at once.
 pub type Open<'a> = &'a dyn Fn() -> Arc<dyn Storage>;
 
-/// A check, with an empty storage of its own.
+/// A check. It gets an empty storage of its own.
 pub type Check = fn(Open<'_>);
 
 macro_rules! checks {
@@ -99,12 +99,12 @@ checks![
 
 /// Runs every check, each with a storage of its own.
 ///
-/// `new_storage` makes an empty storage, and returns what opens it. That is called again only when what it returned before
-/// was dropped.
+/// `new_storage` creates an empty storage, and returns a closure that opens it. The closure is called again only after
+/// its previous result was dropped.
 ///
 /// # Panics
 ///
-/// Where the storage breaks the contract.
+/// If the storage breaks the contract.
 pub fn storage<S: Storage, O: Fn() -> S>(new_storage: impl Fn() -> O) {
     for (_, check) in CHECKS {
         let open = new_storage();

@@ -29,12 +29,12 @@ use log::Log;
 
 /// Stores rooms in a SQLite file.
 ///
-/// The file is in WAL mode and every commit is synced to the disk before it is reported as stored. Beside it are SQLite's
-/// files of the same name and `-wal` and `-shm`, and `-lock`, which is locked against a second server. Other programs
-/// may read it at any time: `sqlite3`'s shell, its `.backup` and `VACUUM INTO`, Litestream. They may see a change a moment
-/// before it is synced and sent to anybody.
+/// The file is in WAL mode, and every commit is synced to the disk before it is reported as stored. In the same folder
+/// are SQLite's files, with the same name and `-wal` and `-shm` added, and a file with `-lock` added, which is locked
+/// against a second server. Other programs may read the file at any time: `sqlite3`'s shell, its `.backup` and `VACUUM
+/// INTO`, Litestream. They may see a change a moment before it is synced and sent to any client.
 ///
-/// Dropping it closes the file. What was stored is there even if the process is killed instead.
+/// Dropping the storage closes the file. If the process is killed instead, what was stored is still there.
 ///
 /// ```
 /// use roommate_server::{RoomName, Sqlite, Storage};
@@ -50,18 +50,18 @@ use log::Log;
 pub struct Sqlite {
     shared: Arc<Shared>,
     checkpoints: Checkpoints,
-    /// Dropped last: while there are connections, the file is locked.
+    /// Dropped last: the file is locked while there are connections.
     _lock: Lock,
 }
 
-/// How a [`Sqlite`] storage is set up.
+/// The configuration of a [`Sqlite`] storage.
 #[derive(Clone, Debug)]
 pub struct SqliteConfig {
     max_bytes: Option<u64>,
     wal_bytes: u64,
 }
 
-/// What the checkpoints' thread has too.
+/// What the checkpoint thread uses, too.
 struct Shared {
     path: PathBuf,
     /// The one connection that writes.
@@ -69,24 +69,24 @@ struct Shared {
     log: Log,
     /// Held by the thread that waits for the writer next.
     turn: Mutex<()>,
-    /// Connections that read and are not in use.
+    /// Reading connections that are idle.
     readers: Mutex<Vec<Connection>>,
     errors: Errors,
 }
 
-/// How many connections wait for a reader. More readers than that open their own.
+/// The maximum number of idle reading connections. Further readers open their own.
 const IDLE_READERS: usize = 4;
 
 impl SqliteConfig {
-    /// A file as large as it gets, and 8 MiB of write-ahead log.
+    /// No limit for the file, and 8 MiB of write-ahead log.
     pub fn new() -> Self {
         Self { max_bytes: None, wal_bytes: 8 << 20 }
     }
 
     /// Limits the size of the file. Defaults to no limit.
     ///
-    /// A write that would make it larger fails as on a full disk. The write-ahead log beside it does not count. A file that
-    /// is larger already does not grow.
+    /// A write that would make the file larger fails as on a full disk. The separate write-ahead log does not count. A
+    /// file that is larger already does not grow.
     pub fn with_max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
         self
@@ -94,9 +94,9 @@ impl SqliteConfig {
 
     /// Sets the size of the write-ahead log. Defaults to 8 MiB, and is at least 256 KiB.
     ///
-    /// The log has this size from the beginning: to overwrite a file is faster than to let it grow. When half of it is
-    /// filled, its content is moved to the main file. It grows beyond while writes come faster than that, and while another
-    /// program reads the file for a long time.
+    /// The log has this size from the beginning, because overwriting a file is faster than letting it grow. When half
+    /// of it is filled, its content is moved to the main file. The log grows larger while writes come faster than that,
+    /// and while another program reads the file for a long time.
     pub fn with_wal_bytes(mut self, bytes: u64) -> Self {
         self.wal_bytes = bytes.max(256 << 10);
         self
@@ -110,21 +110,21 @@ impl Default for SqliteConfig {
 }
 
 impl Sqlite {
-    /// Opens the file at `path`, or makes it.
+    /// Opens the file at `path`, or creates it.
     ///
-    /// A file of an older version is brought up to date.
+    /// A file of an older version is upgraded.
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](roommate::ErrorKind::Unavailable) if the file cannot be read, written or made, or is open in another
-    /// server. [`Unsupported`](roommate::ErrorKind::Unsupported) if a newer version of this program wrote it,
-    /// [`Invalid`](roommate::ErrorKind::Invalid) if it is no file of rooms; both leave it as it is.
+    /// [`Unavailable`](roommate::ErrorKind::Unavailable) if the file cannot be read, written or created, or is open in
+    /// another server. [`Unsupported`](roommate::ErrorKind::Unsupported) if a newer version of this program wrote it,
+    /// and [`Invalid`](roommate::ErrorKind::Invalid) if it is not a file of rooms; both leave the file unchanged.
     /// [`Corrupt`](roommate::ErrorKind::Corrupt) if it is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, SqliteConfig::new())
     }
 
-    /// Opens the file at `path`, or makes it, set up as `config` says.
+    /// Opens the file at `path`, or creates it, with the configuration `config`.
     ///
     /// # Errors
     ///
@@ -158,20 +158,20 @@ impl Sqlite {
         Ok(storage)
     }
 
-    /// The file, in full.
+    /// Returns the full path of the file.
     pub fn path(&self) -> &Path {
         &self.shared.path
     }
 }
 
-/// What came of a transaction, and its number in the log.
+/// The result of a transaction, and its number in the log.
 struct Written<T> {
     value: T,
     number: u64,
 }
 
 impl Sqlite {
-    /// Runs a transaction, after which `has_written` says whether it has changed anything. It is not durable yet.
+    /// Runs a transaction. `has_written` then says whether it has changed anything. The transaction is not durable yet.
     fn write<T>(
         &self,
         write: impl FnOnce(&mut Connection) -> Result<T>,
@@ -180,7 +180,7 @@ impl Sqlite {
         let mut writer = self.shared.writer();
         let number = self.shared.log.begin()?;
         let value = write(&mut writer);
-        // One that failed was rolled back.
+        // A failed transaction was rolled back.
         self.shared.log.end(number, value.as_ref().is_ok_and(has_written));
         self.checkpoints.look(&writer);
         Ok(Written { value: value?, number })
@@ -193,15 +193,15 @@ impl Sqlite {
 
     /// Removes commits in slices, so that other commits do not wait for all of it.
     ///
-    /// What cannot be removed, or is left by a crash, only takes space: until the room's next snapshot, or if the room is
-    /// gone until the next start.
+    /// Commits that cannot be removed, or that a crash left, only take space: until the room's next snapshot or, if the
+    /// room was deleted, until the next start.
     fn remove(&self, old: &write::Old) {
         loop {
             let start = Instant::now();
             let of = |error| self.shared.errors.of(error);
             match self.write(|writer| old.remove_some(writer).map_err(of), |_| true) {
                 Ok(Written { value: true, .. }) => return,
-                // Others have as much of the time as this.
+                // Other commits get as much time as this removal.
                 Ok(_) => thread::sleep(start.elapsed()),
                 Err(error) => {
                     warn!(%error, "log that is not needed any more is not removed, and takes space");
@@ -217,7 +217,7 @@ impl Storage for Sqlite {
         let of = |error| self.shared.errors.of(error);
         let begun = self.write(|writer| write::begin_epoch(writer, room, epoch).map_err(of), Option::is_some)?;
         let Some(begun) = self.durable(begun)? else { return Ok(Opened::new(epoch)) };
-        // A room that is deleted in between was deleted before this opening.
+        // If the room is deleted in between, the deletion counts as before this opening.
         let opened = self.shared.read(|connection| read::open(connection, &begun))?;
         Ok(opened.unwrap_or_else(|| Opened::new(epoch)))
     }
@@ -239,7 +239,7 @@ impl Storage for Sqlite {
 
     fn snapshot(&self, snapshot: &StoredSnapshot, keep_since: u64) -> Result<()> {
         let write = |writer: &mut Connection| write::snapshot(writer, snapshot, keep_since, &self.shared.errors);
-        // It is not synced: if a crash loses it, then also that the log was removed which it stands for.
+        // Not synced. If a crash loses the snapshot, it also loses the removal of the log that the snapshot replaces.
         let old = self.write(write, |_| true)?.value;
         if let Some(old) = old {
             self.remove(&old);
@@ -276,9 +276,10 @@ impl Storage for Sqlite {
 
 impl Shared {
     fn writer(&self) -> MutexGuard<'_, Connection> {
-        // Without turns the lock would go to the thread that has just released it and is awake, again and again.
+        // Without turns, the lock would go again and again to the thread that has just released it, because that thread
+        // is awake.
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        // A transaction of a thread that panicked was rolled back when it was dropped.
+        // If a thread panicked, its transaction was rolled back when it was dropped.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -286,7 +287,7 @@ impl Shared {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads in one transaction: what is read is as of one moment.
+    /// Reads in one transaction, so that everything that is read is from one moment.
     fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         let idle = self.readers().pop();
         let read = || -> rusqlite::Result<T> {
@@ -301,7 +302,7 @@ impl Shared {
             Ok(value)
         };
         let value = read().map_err(|error| self.errors.of(error))?;
-        // What is committed can be read before it is synced, and nobody is to act on what a crash can take back.
+        // A commit can be read before it is synced. No caller may act on data that a crash can take back.
         self.log.sync_all()?;
         Ok(value)
     }
@@ -312,8 +313,8 @@ impl Drop for Shared {
         if self.log.check().is_ok() {
             return;
         }
-        // The last connection that is closed would move the log to the main file without a look at its checksums. What the
-        // disk has of the log is unknown; the next start looks at them.
+        // Closing the last connection would move the log to the main file without checking its checksums. It is unknown
+        // what the disk has of the log. The next start checks the checksums.
         let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner);
         let readers = self.readers.get_mut().unwrap_or_else(PoisonError::into_inner);
         for connection in readers.iter().chain([&*writer]) {

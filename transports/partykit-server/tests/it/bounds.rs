@@ -64,10 +64,10 @@ async fn a_connection_that_answers_no_ping_is_ended_and_one_that_does_is_kept() 
     let server =
         serve(uncured().with_heartbeat(Duration::from_secs(1)).with_close_timeout(Duration::from_millis(50))).await;
     put(&server, STORE, "[{},{}]").await;
-    // It is the reading that answers pings.
+    // Pings are answered only while the client reads.
     let mut dead = Socket::open(&server, "/party/r").await;
     let mut live = Socket::open(&server, "/party/r").await;
-    // It outlives the silence that the other one was given by far, and is read from all the time.
+    // This connection outlives by far the silence that is allowed to the other one, and is read all the time.
     for _ in 0..4 {
         assert!(matches!(live.next().await, Some(Message::Ping(_))));
     }
@@ -77,7 +77,7 @@ async fn a_connection_that_answers_no_ping_is_ended_and_one_that_does_is_kept() 
     assert!(dead.closed().await.is_none_or(|close| u16::from(close.code) == 1001));
 }
 
-/// Opens a connection that says nothing, whose network holds little.
+/// Opens a connection that sends nothing, with small network buffers.
 async fn open_mute(address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(64 << 10).unwrap();
@@ -91,7 +91,7 @@ async fn open_mute(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Reads to the end, with a pause after each piece, and counts.
+/// Reads to the end, with a pause after each part, and counts the bytes.
 async fn read_slowly(mut stream: TcpStream, pause: Duration) -> usize {
     let mut buffer = vec![0; 256 << 10];
     let mut count = 0;
@@ -111,7 +111,7 @@ async fn r5_a_content_that_takes_longer_than_a_peer_may_be_silent_arrives() {
     let slow = open_mute(server.local_addr()).await;
     let dead = open_mute(server.local_addr()).await;
     assert_eq!(put(&server, STORE, &content).await, 201);
-    // Silence ends it once it has read everything.
+    // Once it has read everything, silence ends it.
     let arrived = read_slowly(slow, Duration::from_millis(15)).await;
     assert!(arrived > content.len(), "{arrived} of {} bytes arrived", content.len());
     assert!(read_slowly(dead, Duration::ZERO).await < content.len(), "whoever took nothing was waited for");
@@ -126,7 +126,7 @@ async fn a_handshake_that_is_given_up_leaves_nothing_behind() {
                          sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
         stream.write_all(handshake.as_bytes()).await.unwrap();
     }
-    // Some of them got further than others.
+    // Some of them have read more than others.
     Socket::open(&server, "/party/r").await;
     eventually(async || server.rooms().is_empty()).await;
 }
@@ -141,7 +141,7 @@ async fn a_server_that_ends_says_so_and_its_address_is_free_at_once() {
     let (ended, code, _) = tokio::join!(
         server.shutdown(),
         async { alice.closed().await.map(|close| u16::from(close.code)) },
-        // Bob keeps his end open for as long as he likes.
+        // Bob does not close his end.
         async { bob.next().await }
     );
     ended.unwrap();

@@ -12,7 +12,7 @@ use crate::support::{CLIENT, Socket, get, put, request, serve, uncured};
 
 const STORE: &str = "/party/r/store";
 
-/// Connects and joins as `client`; returns the answer, too.
+/// Connects and joins as `client`. Also returns the answer.
 async fn join(server: &RunningServer, client: &str, at: Option<Position>) -> (Socket, ServerMessage) {
     let mut socket = Socket::open(server, "/party/r?_pk=x&roommate=1").await;
     let join = ClientMessage::Join(Join { client: client.into(), at, decided: 0 });
@@ -63,7 +63,7 @@ async fn a_client_that_comes_back_is_told_what_it_missed_and_one_of_another_serv
     }
 }
 
-/// Without the header the content's changes would be made once more.
+/// Without the header, the changes in the content would take effect a second time.
 #[tokio::test]
 async fn r7_a_first_content_whose_header_cannot_be_read_makes_nothing() {
     let server = serve(uncured()).await;

@@ -1,4 +1,4 @@
-//! The example of a program with rooms in it.
+//! The example of a program that hosts rooms.
 
 use std::process::{Command, Stdio};
 

@@ -1,4 +1,4 @@
-//! What happened in a room, read back.
+//! Reads the history of a room.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -89,7 +89,7 @@ async fn r4_a_history_that_is_not_kept_says_how_far_back_it_goes() {
         for n in 1..=100 {
             room.apply(value("v", n)).await.unwrap();
         }
-        // Snapshots are stored when there is time.
+        // Snapshots are stored when the storage is idle.
         if !is_kept {
             eventually(async || room.history(0, 1).await.is_err()).await;
             let first = first_kept(&room).await;
@@ -114,7 +114,7 @@ async fn r4_a_history_that_is_not_kept_says_how_far_back_it_goes() {
     }
 }
 
-/// The first change of a room that is kept.
+/// The first change in a room's history.
 async fn first_kept(room: &Room) -> u64 {
     for after in 0..100 {
         if let Ok(changes) = room.history(after, 1).await {
@@ -167,7 +167,7 @@ async fn the_content_at_a_time_is_what_the_last_change_by_then_has_made() {
 
 #[tokio::test]
 async fn r4_the_content_at_a_time_before_the_log_is_that_of_its_snapshot_or_an_error() {
-    // From change 4 on, and the snapshot of change 3.
+    // The log from change 4 on, and the snapshot of change 3.
     let room = stored(&[3, 5], 4500).room("main", "r");
     assert_eq!(room.history(3, 10).await.unwrap().len(), 3);
     for (time, content) in [(3000, 3), (3999, 3), (4000, 4), (5500, 5), (6000, 6)] {
@@ -205,7 +205,7 @@ async fn r4_a_history_that_cannot_be_read_is_an_error() {
 async fn a_rooms_history_outlives_its_server_and_a_live_store_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let config = async || {
-        // Threads of the server before may still have it.
+        // Threads of the previous server may still hold it.
         let mut storage = None;
         eventually(async || {
             storage = roommate_server::Sqlite::open(folder.path().join("rooms.db")).ok();
@@ -233,7 +233,7 @@ async fn a_rooms_history_outlives_its_server_and_a_live_store_goes_on() {
     let room = rooms.room("main", "r");
     let history = room.history(0, 1000).await.unwrap();
     let authors: std::collections::BTreeSet<_> = history.iter().map(|change| change.author.clone()).collect();
-    // An empty store is made by the first of them.
+    // The first of them creates an empty store.
     assert_eq!((history.len(), authors.len()), (301, 3));
     for seq in [2, 101, 102, 201, 301] {
         assert_eq!(room.content_at(seq).await.unwrap(), Some(v(seq as i64 - 2)));

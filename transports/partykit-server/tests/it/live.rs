@@ -56,7 +56,7 @@ async fn pages_and_a_store_in_the_server_see_each_others_edits() {
     eventually(async || store.value("by_page") == Some(1.into())).await;
     assert_eq!(*seen.lock().unwrap(), [Some(Cell::from(1))]);
 
-    // Both write the same: the room's order decides, and all show that.
+    // Both write the same cell: the room's order decides, and all stores show the result.
     for round in 0..50 {
         store.set_value("both", round).unwrap();
         page.say(format!("s[{{}},{{\"both\":{}}},1]", round + 1000)).await;
@@ -119,7 +119,7 @@ async fn a_store_holds_its_room_open_and_lets_it_go_when_it_is_closed() {
     let store = room(&server).store().await.unwrap();
     store.set_value("v", 1).unwrap();
     store.flush().await.unwrap();
-    // Another room comes and goes meanwhile.
+    // Another room is opened and closed meanwhile.
     server.rooms().room("main", "other").apply(value("v", 1)).await.unwrap();
     eventually(async || server.rooms().len() == 1).await;
     assert_eq!(store.engine().unconfirmed(), []);
@@ -174,7 +174,7 @@ async fn r7_an_edit_that_is_stored_and_reported_as_failed_takes_effect_once() {
     let before = storage.writes();
     store.set_value("v", 1).unwrap();
     eventually(async || storage.writes() > before).await;
-    // Somebody sees it, and changes it, before it is sent again.
+    // Another client sees it and changes it before it is sent again.
     assert_eq!(get(&server, STORE).await, r#"[{},{"v":1}]"#);
     room(&server).apply(value("v", 2)).await.unwrap();
     engine.flush().await.unwrap();

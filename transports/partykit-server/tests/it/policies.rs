@@ -1,4 +1,4 @@
-//! Policies that wait, and what they see and attach.
+//! Policies that wait: what they see, and what they attach.
 
 use std::{future::pending, time::Duration};
 
@@ -26,7 +26,7 @@ use crate::support::{CLIENT, Socket, eventually, get, put, request, serve};
 
 const STORE: &str = "/parties/main/r/store";
 
-/// Does what the query says, after a while.
+/// Does what the query says, after a delay.
 #[derive(Debug)]
 struct Slow;
 
@@ -99,14 +99,14 @@ async fn a_slow_policy_delays_nobody_but_the_client_that_it_is_asked_about() {
     let url = format!("http://{}{STORE}?hang", server.local_addr());
     let hanging = tokio::spawn(CLIENT.get(url).send());
     assert_eq!(get(&server, STORE).await, "[{},{\"v\":1}]");
-    // And a server that is told to end does not wait for it.
+    // A server that is stopped does not wait for the policy either.
     server.shutdown().await.unwrap();
     if let Ok(response) = hanging.await.unwrap() {
         assert_eq!(response.status(), 503);
     }
 }
 
-/// What the program's own middleware knows of a request.
+/// What the program's own middleware has found out about a request.
 #[derive(Clone, Debug)]
 struct User(String);
 
@@ -114,7 +114,7 @@ struct User(String);
 #[derive(Clone, Debug)]
 struct Owns(String);
 
-/// Lets users in, each of whom may set the value of their name.
+/// Lets users in. Each user may set the value with their name.
 #[derive(Debug)]
 struct Users;
 
@@ -188,7 +188,7 @@ async fn middleware_attaches_a_user_and_the_policy_what_that_user_may_do() {
     program.end().await;
 }
 
-/// Notes the paths that it sees.
+/// Records the paths that it sees.
 #[derive(Debug)]
 struct Whole;
 

@@ -20,7 +20,7 @@ async fn serve(args: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>, String) 
     serve_stored(&[args, &["--memory"]].concat()).await
 }
 
-/// The same with rooms where the arguments say.
+/// The same, with rooms stored as the arguments say.
 async fn serve_stored(args: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>, String) {
     let mut args = args.to_vec();
     args.splice(0..0, ["serve", "--listen", "127.0.0.1:0"]);

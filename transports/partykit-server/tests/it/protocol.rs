@@ -88,7 +88,8 @@ async fn r8_a_client_that_breaks_the_protocol_is_closed_with_a_code_and_no_other
     ];
     for (bytes, code) in cases {
         let (mut stream, _) = answer(&server, &format!("{HANDSHAKE}\r\n")).await;
-        // What follows cannot be understood, and must neither be taken for frames nor cost the close its way.
+        // The input after it cannot be parsed. It must not be taken for frames, and must not keep the close frame from
+        // being sent.
         let change = frame(0x81, b"s[{},{\"v\":0},1]");
         stream.write_all(&[frame(0x89, b"!"), bytes.clone(), change.repeat(100)].concat()).await.unwrap();
         let mut close = [0; 4];

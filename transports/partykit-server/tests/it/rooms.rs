@@ -1,4 +1,4 @@
-//! What the program that hosts the rooms does with them.
+//! The use of rooms by the program that hosts them.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ async fn events_say_what_becomes_of_rooms() {
     assert_eq!(events.next().await, Some(RoomEvent::Changed { room: r(), seq: 2 }));
     assert_eq!(events.next().await, Some(RoomEvent::Closed { room: r() }));
 
-    // A subscriber that does not read misses the oldest, and learns how many.
+    // A subscriber that does not read misses the oldest events, and receives their number.
     let room = server.rooms().room("main", "r");
     for n in 0..1500 {
         room.apply(value("v", n)).await.unwrap();
@@ -146,7 +146,7 @@ async fn r6_an_edit_that_cannot_be_stored_is_an_error_and_nobody_is_sent_it() {
     assert_eq!(get(&server, STORE).await, r#"[{},{"v":1}]"#);
 }
 
-/// Where a task may not block: else the room itself waits for such a commit.
+/// Runs where a task may not block. If it could block, the room's own task would wait for such a commit.
 #[tokio::test]
 async fn r4_a_room_is_not_evicted_while_a_commit_is_in_flight() {
     let (storage, hold) = (Faulty::new(Memory::new()), Hold::new());
@@ -182,7 +182,7 @@ async fn a_room_of_partykit_is_taken_over_with_its_content() {
     assert!(error.to_string().contains("has a store already"), "{error}");
     assert_eq!(room.content().await.unwrap(), Some(import.content));
 
-    // What a GET said is imported as well, and so are keys and cells; an empty store is one.
+    // The answer to a GET can be imported as well, and so can keys and cells. An empty store counts as a store.
     let other = server.rooms().room("main", "other");
     let import = Import::from_json(&get(&server, STORE).await).unwrap();
     other.import_content(import.content).await.unwrap();

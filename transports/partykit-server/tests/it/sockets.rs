@@ -31,8 +31,8 @@ async fn everybody_but_the_author_hears_a_change() {
     assert_eq!(get(&server, STORE).await, "[{\"t\":{\"r\":{\"c\":\"x\"}}},{}]");
 }
 
-/// In the original the second of two connections of one name takes the place of the first, and whichever closes first
-/// takes the other off the list: open, able to send, and deaf.
+/// In the original, the second of two connections with one name replaces the first. Whichever closes first removes the
+/// other from the list: that one stays open and can send, but receives nothing.
 #[tokio::test]
 async fn connections_of_one_name_all_hear_until_they_leave() {
     let server = serve(uncured()).await;
@@ -151,7 +151,7 @@ async fn a_hundred_rooms_keep_to_themselves() {
 async fn an_empty_room_goes_with_the_last_who_leaves() {
     let server = serve(uncured()).await;
     let mut alice = Socket::open(&server, "/party/r").await;
-    // Bob's connection is not closed but cut.
+    // Bob's connection is not closed but aborted.
     let bob = Socket::open(&server, "/party/r").await;
     assert_eq!(server.rooms().len(), 1);
     drop(bob);

@@ -1,4 +1,4 @@
-//! A server to talk to, and clients to talk with.
+//! A server and clients for the tests.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -14,19 +14,19 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest, protocol::CloseFrame},
 };
 
-/// Longer than anything takes that works.
+/// A time-out that is longer than anything takes that works.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Making a client takes a while. Each test has a runtime of its own, so no connection outlives its request.
+/// Creating a client takes a while. Each test has a runtime of its own, so no connection outlives its request.
 pub(crate) static CLIENT: LazyLock<Client> =
     LazyLock::new(|| Client::builder().pool_max_idle_per_host(0).build().unwrap());
 
-/// A server whose rooms tell stock connections no more than the stock server does, so that frames can be counted.
+/// A server whose rooms send stock connections no more than the stock server does, so that frames can be counted.
 pub(crate) fn uncured() -> ServerConfig {
     ServerConfig::new().with_room(RoomConfig::new().with_cures(false))
 }
 
-/// A server that ends with what is returned.
+/// A server that ends when the returned value is dropped.
 pub(crate) async fn serve(config: ServerConfig) -> RunningServer {
     Server::bind("127.0.0.1:0", config).await.unwrap().spawn()
 }
@@ -44,7 +44,7 @@ pub(crate) async fn get(server: &RunningServer, path: &str) -> String {
     request(server, Method::GET, path, "").await.text().await.unwrap()
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 pub(crate) async fn eventually(mut is_so: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !is_so().await {
@@ -72,7 +72,7 @@ impl Socket {
         self.0.send(Message::text(text.into())).await.unwrap();
     }
 
-    /// The next message of any kind; `None` at the end, in whatever way it came.
+    /// The next message of any kind; `None` when the connection has ended in any way.
     pub(crate) async fn next(&mut self) -> Option<Message> {
         timeout(DEADLINE, self.0.next()).await.expect("something is heard in time")?.ok()
     }
@@ -88,12 +88,12 @@ impl Socket {
         }
     }
 
-    /// How the server closes the connection; `None` if it just ends.
+    /// The close frame of the server; `None` if the connection just ends.
     pub(crate) async fn closed(&mut self) -> Option<CloseFrame> {
         loop {
             match self.next().await {
                 Some(Message::Close(close)) => {
-                    // Reading on is what answers it.
+                    // Reading on sends the answer to the close.
                     self.next().await;
                     return close;
                 }

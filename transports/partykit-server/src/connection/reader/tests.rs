@@ -32,7 +32,7 @@ fn text(text: &str) -> Arrival {
     Arrival::Text(text.into())
 }
 
-/// What comes of bytes that arrive in pieces of some size.
+/// The result of reading bytes that arrive in pieces of some size.
 fn receive(bytes: &[u8], piece: usize) -> Received {
     let (mut reader, mut all) = (Reader::new(1000), Received::default());
     for piece in bytes.chunks(piece) {

@@ -1,4 +1,4 @@
-//! Epochs: who may write.
+//! Epochs: which owner may write.
 
 use roommate::ErrorKind;
 use roommate_partykit_proto::{Epochs, MAX_EPOCHS, Opened, Position};
@@ -8,7 +8,7 @@ use super::{
     support::{Owner, commit, numbers, opened_numbers, whole_log},
 };
 
-/// To open a room of which nothing was ever committed writes nothing.
+/// Opening a room of which nothing was ever committed writes nothing.
 pub fn opening_a_room_that_is_not_stored_writes_nothing(open: Open<'_>) {
     const LINE: &str = "to open a room of which nothing was ever committed writes nothing";
     let storage = open();
@@ -94,7 +94,7 @@ pub fn a_commit_under_an_older_epoch_is_refused(open: Open<'_>) {
     drop(storage);
     let storage = open();
     assert_eq!(commit(&*storage, &[first.next(2, &["z"])]), [Some(ErrorKind::Refused)], "after a restart: {LINE}");
-    // It was not opened since.
+    // The room was not opened since.
     second.commit(&*storage, 3, &["z"]);
     second.epoch.number += 1;
     assert_eq!(commit(&*storage, &[second.next(3, &["w"])]), [Some(ErrorKind::Refused)], "one that never was: {LINE}");

@@ -1,4 +1,4 @@
-//! Random histories, against the model.
+//! Random histories, compared with the model.
 
 use std::{collections::BTreeMap, fmt::Debug};
 
@@ -14,9 +14,10 @@ const HISTORIES: u64 = 12;
 const STEPS: u64 = 150;
 const ROOMS: [&str; 4] = ["a", "b", "c", "d"];
 
-/// Random histories of calls have the outcomes, and end, as those of [`Memory`].
+/// Random histories of calls have the same outcomes as in [`Memory`], and end in the same state.
 ///
-/// The owners of rooms compete, leave gaps, repeat themselves, go on after their room was removed; clocks go back.
+/// The owners of rooms compete, leave gaps, repeat commits, and continue after their room was removed. Clocks go
+/// backwards.
 pub fn random_histories_end_as_in_the_model(open: Open<'_>) {
     let mut storage = Reopening::new(open);
     for seed in 0..HISTORIES {
@@ -37,9 +38,9 @@ pub fn random_histories_end_as_in_the_model(open: Open<'_>) {
 struct History {
     random: Random,
     model: Memory,
-    /// By room, the one that opened it last at the end.
+    /// For each room, the owner that opened it last, at the end of the list.
     owners: BTreeMap<&'static str, Vec<Owner>>,
-    /// By room, the sequence numbers after each of its records.
+    /// For each room, the sequence numbers after each of its records.
     seqs: BTreeMap<&'static str, Vec<u64>>,
     time: u64,
     epochs: u64,
@@ -187,7 +188,7 @@ impl History {
         }
     }
 
-    /// Checks that both did the same; of errors, that they are of one kind.
+    /// Checks that both had the same result. Of errors, it compares the kind.
     fn same<T: Debug + PartialEq>(&self, outcome: Result<T>, expected: Result<T>) {
         let [outcome, expected] = [outcome, expected].map(|outcome| outcome.map_err(|error| error.kind()));
         assert!(outcome == expected, "{}: {outcome:?} and in the model {expected:?}", self.label);

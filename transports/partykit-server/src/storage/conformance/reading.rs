@@ -1,4 +1,4 @@
-//! What is read of rooms without opening them, and their removal.
+//! Reading rooms without opening them, and removing rooms.
 
 use roommate::ErrorKind;
 use roommate_partykit_proto::{Opened, RoomInfo, RoomName, Storage};
@@ -8,7 +8,7 @@ use super::{
     support::{Owner, commit, numbers, whole_log},
 };
 
-/// The log is read in parts: commits beyond a sequence number, as many as have some bytes together, and at least one.
+/// The log is read in parts: the commits after a sequence number, as many as fit into some bytes, and at least one.
 pub fn the_log_is_read_in_parts(open: Open<'_>) {
     const LINE: &str =
         "the log is read in parts: commits beyond a sequence number, as many as have some bytes together";
@@ -63,7 +63,7 @@ pub fn a_room_is_described_as_it_was_committed(open: Open<'_>) {
     assert_eq!(storage.describe(&owner.room).expect(LINE), info(3, 5, 9), "opening it is no change: {LINE}");
 }
 
-/// Rooms are listed in the order of their names, after one, so that they can be listed in parts.
+/// Rooms are listed in the order of their names, after a given one, so that they can be listed in parts.
 pub fn rooms_are_listed_in_the_order_of_their_names(open: Open<'_>) {
     const LINE: &str = "rooms are listed in the order of their names, after one, so that they can be listed in parts";
     let storage = open();
@@ -94,7 +94,7 @@ pub fn rooms_are_listed_in_the_order_of_their_names(open: Open<'_>) {
     assert_eq!(storage.list(None, 0).expect(LINE), [], "{LINE}");
 }
 
-/// Removing a room removes all that is stored of it, and nothing of others.
+/// Removing a room removes all its stored data, and no data of other rooms.
 pub fn removing_a_room_removes_all_of_it(open: Open<'_>) {
     const LINE: &str = "removing a room removes all that is stored of it, and nothing of others";
     let storage = open();
@@ -139,7 +139,7 @@ pub fn the_owner_of_a_removed_room_is_refused(open: Open<'_>) {
     assert_eq!(storage.describe(&second.room).expect(LINE), None, "{LINE}");
 }
 
-/// A room that was removed begins anew: with its first record, and no epoch of before.
+/// A room that was removed starts anew: with its first record, and without its earlier epochs.
 pub fn a_removed_room_begins_anew(open: Open<'_>) {
     const LINE: &str = "a room that was removed begins anew: with its first record, and no epoch of before";
     let storage = open();

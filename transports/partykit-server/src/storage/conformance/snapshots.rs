@@ -1,4 +1,4 @@
-//! Snapshots, and what of the log they make unnecessary.
+//! Snapshots, and the part of the log that they make unnecessary.
 
 use roommate::ErrorKind;
 use roommate_partykit_proto::{Opened, Snapshot, Storage};
@@ -55,7 +55,7 @@ pub fn a_snapshot_of_a_number_replaces_that_one(open: Open<'_>) {
     assert_eq!((opened.snapshot, numbers(&opened.log)), (Some(snapshot.text), (5..=10).collect()), "{LINE}");
 }
 
-/// A snapshot is stored only if no newer one is: the log may not go on from it any more.
+/// A snapshot is stored only if no newer one is: the log may no longer continue from it.
 pub fn a_snapshot_is_never_replaced_by_an_older_one(open: Open<'_>) {
     const LINE: &str = "a snapshot is stored only if no newer one is";
     let storage = open();
@@ -67,7 +67,7 @@ pub fn a_snapshot_is_never_replaced_by_an_older_one(open: Open<'_>) {
     assert_eq!((opened.snapshot, numbers(&opened.log)), (Some(snapshot_text(8, 8)), vec![9, 10]), "{LINE}");
 }
 
-/// The log goes on from a snapshot, whatever was removed of it.
+/// The log continues from a snapshot, even after parts of the log were removed.
 pub fn the_log_goes_on_from_a_snapshot(open: Open<'_>) {
     const LINE: &str = "the log goes on from a snapshot, whatever was removed of it";
     for keep_since in 0..=12 {
@@ -81,7 +81,7 @@ pub fn the_log_goes_on_from_a_snapshot(open: Open<'_>) {
     }
 }
 
-/// The content at each time since the one given can be made again.
+/// The content at each time since the given one can be restored.
 pub fn the_content_at_each_time_since_the_given_one_can_be_made_again(open: Open<'_>) {
     const LINE: &str = "the content at each time since the one given can be made again";
     for keep_since in 0..=12 {
@@ -101,8 +101,8 @@ pub fn the_content_at_each_time_since_the_given_one_can_be_made_again(open: Open
     }
 }
 
-/// Commits up to the newest snapshot without a record of a time since the one given are removed, and the snapshots before
-/// that one.
+/// Commits up to the newest snapshot are removed if all their records are older than the given time, and so are the
+/// snapshots before that one.
 pub fn what_is_older_than_the_given_time_is_removed(open: Open<'_>) {
     const LINE: &str = "commits up to the newest snapshot without a record of a time since the one given are removed";
     for (keep_since, log_from, first_snapshot) in [(0, 1, 2), (2, 1, 2), (3, 3, 2), (4, 4, 3), (7, 7, 6), (99, 10, 9)] {
@@ -121,7 +121,7 @@ pub fn what_is_older_than_the_given_time_is_removed(open: Open<'_>) {
     }
 }
 
-/// Of a commit that goes beyond a snapshot nothing is removed, and a record in it is as old as the commit.
+/// Nothing is removed of a commit that goes beyond a snapshot, and a record in it is as old as the commit.
 pub fn nothing_of_a_commit_that_goes_beyond_a_snapshot_is_removed(open: Open<'_>) {
     const LINE: &str = "of a commit that goes beyond a snapshot nothing is removed";
     let storage = open();
@@ -138,7 +138,7 @@ pub fn nothing_of_a_commit_that_goes_beyond_a_snapshot_is_removed(open: Open<'_>
     assert_eq!((opened.snapshot, numbers(&opened.log)), (Some(snapshot_text(4, 4)), vec![3, 4, 5]), "{LINE}");
 }
 
-/// A room with commits of a record each, at the times 1 to 10.
+/// A room with commits of one record each, at the times 1 to 10.
 fn ten_commits(storage: &dyn Storage) -> Owner {
     let mut owner = Owner::open(storage, "r", "a");
     for time in 1..=10 {
@@ -154,7 +154,7 @@ fn open_again(storage: &dyn Storage, owner: &mut Owner) -> Opened {
     opened
 }
 
-/// Checks that a room can be made of what it is opened from.
+/// Checks that a room can be restored from what it is opened from.
 fn check_content(storage: &dyn Storage, owner: &mut Owner, last: u64) {
     let opened = open_again(storage, owner);
     let base = opened.snapshot.map_or(0, |text| decode(&text).number);

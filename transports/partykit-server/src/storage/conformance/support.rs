@@ -1,4 +1,4 @@
-//! What the checks are written with.
+//! Helpers of the checks.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ impl Owner {
         Self::open_all(storage, room, epoch).0
     }
 
-    /// Opens a room, and returns what it is made of too.
+    /// Opens a room, and also returns its stored parts.
     pub(super) fn open_all(storage: &dyn Storage, room: &str, epoch: &str) -> (Self, Opened) {
         let room = RoomName::main(room);
         let opened = storage.open(&room, epoch, 0).expect("a room is opened");
@@ -31,7 +31,7 @@ impl Owner {
         (Self { room, epoch, last, seq }, opened)
     }
 
-    /// A commit of some records after those before it, which is not stored yet. They have the texts in them.
+    /// A commit of some records that follow the earlier ones. It is not stored yet. The records contain the texts.
     pub(super) fn next(&mut self, time: u64, texts: &[&str]) -> Commit {
         let records = texts.iter().map(|text| {
             self.last += 1;
@@ -75,7 +75,7 @@ pub(super) fn snapshot_text(number: u64, seq: u64) -> String {
     Snapshot { number, seq, time: None, content: None, clients: Vec::new() }.encode()
 }
 
-/// The numbers of the records in commits, all of which are to be as [`record`] makes them.
+/// The numbers of the records in commits. All records have to be as [`record`] creates them.
 pub(super) fn numbers(log: &[StoredCommit]) -> Vec<u64> {
     let records = log.iter().flat_map(|commit| Record::decode_lines(&commit.records).expect("records are as stored"));
     records.map(|record| record.number).collect()
@@ -86,12 +86,12 @@ pub(super) fn opened_numbers(storage: &dyn Storage, room: &str, epoch: &str) -> 
     numbers(&Owner::open_all(storage, room, epoch).1.log)
 }
 
-/// All of a room's log that there is.
+/// The whole stored log of a room.
 pub(super) fn whole_log(storage: &dyn Storage, room: &RoomName) -> Vec<StoredCommit> {
     storage.log(room, 0, usize::MAX).expect("a log is read")
 }
 
-/// Stores commits and returns the kind of error of each that is not stored.
+/// Stores commits. Returns the kind of error of each that is not stored.
 pub(super) fn commit(storage: &dyn Storage, commits: &[Commit]) -> Vec<Option<ErrorKind>> {
     let outcomes = storage.commit(commits);
     assert_eq!(outcomes.len(), commits.len(), "there is an outcome for each commit");
@@ -133,7 +133,7 @@ impl<'a> Reopening<'a> {
         Self { open, storage: None }
     }
 
-    /// The storage, opened if it is not.
+    /// The storage, which is opened if it is closed.
     pub(super) fn get(&mut self) -> &dyn Storage {
         &**self.storage.get_or_insert_with(self.open)
     }

@@ -1,4 +1,4 @@
-//! All storages here fulfil the contract. A storage with a bug fails the check of the bug's name.
+//! All storages of this repository fulfil the contract. A storage with a bug fails the check that the bug names.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

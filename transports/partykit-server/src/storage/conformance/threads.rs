@@ -21,7 +21,7 @@ const WRITERS: usize = 3;
 const ROOMS: usize = 3;
 const COMMITS: u64 = 100;
 
-/// Rooms are committed, read, and stored in snapshots from many threads at once, and lose nothing.
+/// Many threads commit to rooms, read them and store snapshots at once. Nothing is lost.
 pub fn rooms_are_written_and_read_from_many_threads(open: Open<'_>) {
     const LINE: &str = "rooms are committed, read, and stored in snapshots from many threads at once, and lose nothing";
     let storage = open();
@@ -48,7 +48,7 @@ pub fn rooms_are_written_and_read_from_many_threads(open: Open<'_>) {
         });
         let snapshots = scope.spawn(move || {
             for (owner, number) in taken {
-                // Always removing all that it makes unnecessary, but the last commit, which the readers look for.
+                // Removes all unnecessary log each time, except the last commit, which the readers look for.
                 storage.snapshot(&owner.snapshot(number), u64::MAX).expect(LINE);
             }
         });
@@ -68,7 +68,7 @@ pub fn rooms_are_written_and_read_from_many_threads(open: Open<'_>) {
             let opened = Owner::open_all(storage, &name(writer, room), "end").1;
             let base = opened.snapshot.map_or(0, |text| Snapshot::decode(&text).expect(LINE).number);
             let expected: Vec<_> = (base + 1..=committed.load(Ordering::Acquire)).collect();
-            // The snapshot is of the first of a commit's two records.
+            // The snapshot includes only the first of a commit's two records.
             let mut read = numbers(&opened.log);
             read.retain(|number| *number > base);
             assert_eq!(read, expected, "after a snapshot of {base}: {LINE}");
@@ -86,13 +86,13 @@ fn write(storage: &dyn Storage, writer: usize, committed: &[AtomicU64; ROOMS], t
             outcome.expect("a commit of the only owner is stored");
         }
         if random.one_in(4) {
-            // So that the readers have a turn, on a machine with few cores and a fast storage.
+            // Gives the readers a turn, on a machine with few cores and a fast storage.
             thread::sleep(Duration::from_micros(50));
         }
         for (owner, committed) in owners.iter().zip(committed) {
             committed.store(owner.last, Ordering::Release);
             if random.one_in(5) {
-                // Not of the last commit: the log is never empty.
+                // Not of the last commit, so that the log is never empty.
                 take.send((owner.clone(), owner.last - 1)).expect("snapshots are taken");
             }
         }
@@ -103,7 +103,8 @@ fn name(writer: usize, room: usize) -> String {
     format!("{writer}-{room}")
 }
 
-/// Of owners that compete for a room, one wins each number of its log, and what is stored is what was reported as stored.
+/// If owners compete for a room, one of them wins each number of its log. What is stored is what was reported as
+/// stored.
 pub fn of_owners_that_compete_one_wins_each_number(open: Open<'_>) {
     const LINE: &str = "of owners that compete for a room, one wins each number of its log";
     let storage = open();

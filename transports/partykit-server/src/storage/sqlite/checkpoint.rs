@@ -1,4 +1,4 @@
-//! Moves what was committed from the write-ahead log to the main file, beside the commits.
+//! Moves commits from the write-ahead log to the main file, concurrently with new commits.
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -32,12 +32,12 @@ struct State {
     ended: bool,
 }
 
-/// Commits wait for the last part of a checkpoint, so that the log begins anew. This many pages are few enough; or
-/// as many rounds before were not enough for them.
+/// Commits wait for the last part of a checkpoint, so that the log starts anew. The last part may begin when this few
+/// pages are left, or after this many rounds.
 const FEW_PAGES: i32 = 64;
 const ROUNDS: usize = 8;
 
-/// How long a checkpoint that failed is not tried again, at first and at most.
+/// The wait before a failed checkpoint is tried again, at first and at most.
 const RETRY: Duration = Duration::from_millis(50);
 const MAX_RETRY: Duration = Duration::from_secs(5);
 
@@ -46,7 +46,8 @@ impl Checkpoints {
     pub(super) fn start(shared: Arc<Shared>, bytes: u64) -> Result<Self> {
         let open = || -> rusqlite::Result<_> {
             let connection = file::open_reader(&shared.path)?;
-            // Commits wait for a checkpoint, so it waits for no reader: another program may read for hours.
+            // Commits wait for a checkpoint, so a checkpoint must not wait for a reader: another program may read for
+            // hours.
             connection.busy_timeout(Duration::ZERO)?;
             file::sync_fully(&connection)?;
             // A connection opens the log when it reads for the first time.
@@ -67,7 +68,7 @@ impl Checkpoints {
         Ok(Self { wake, threshold, thread: Some(thread) })
     }
 
-    /// Looks whether the log is long enough after a write, and wakes the thread.
+    /// Checks after a write whether the log is long enough, and wakes the thread if so.
     pub(super) fn look(&self, writer: &Connection) {
         if pages(writer).is_ok_and(|(pages, _)| pages > self.threshold) {
             self.wake.state().wanted = true;
@@ -80,7 +81,7 @@ impl Drop for Checkpoints {
     fn drop(&mut self) {
         self.wake.state().ended = true;
         self.wake.changed.notify_one();
-        // A panic of it was reported when it happened.
+        // A panic of the thread was reported when it happened.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
@@ -90,7 +91,7 @@ impl Wake {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until a checkpoint is wanted. Returns whether it is: else the thread has to end.
+    /// Waits until a checkpoint is wanted. Returns `false` if the thread has to end instead.
     fn wait(&self) -> bool {
         let state = self.changed.wait_while(self.state(), |state| !state.wanted && !state.ended);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
@@ -107,7 +108,7 @@ impl Wake {
 fn run(shared: &Shared, connection: &Connection, wake: &Wake) {
     let mut retry = RETRY;
     while wake.wait() {
-        // A checkpoint does not look at checksums: it may move what the disk has lost, in place of what it was.
+        // A checkpoint does not check checksums: it may overwrite good data with what the disk has lost.
         if shared.log.check().is_err() {
             break;
         }
@@ -128,9 +129,10 @@ fn run(shared: &Shared, connection: &Connection, wake: &Wake) {
     }
 }
 
-/// Moves what the log has, and lets it begin anew. Returns whether it does.
+/// Moves the content of the log, and starts the log anew. Returns whether that succeeded.
 fn checkpoint(shared: &Shared, connection: &Connection) -> rusqlite::Result<bool> {
-    // Commits go on meanwhile, so each round leaves some; each leaves fewer, unless they come faster than they are moved.
+    // Commits continue meanwhile, so each round leaves some pages. Each leaves fewer, unless commits come faster than
+    // they are moved.
     for _ in 0..ROUNDS {
         connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE)?;
         let (pages, moved) = pages(connection)?;
@@ -149,7 +151,7 @@ fn checkpoint(shared: &Shared, connection: &Connection) -> rusqlite::Result<bool
     }
 }
 
-/// How many pages the log has, and how many of them are in the main file too.
+/// How many pages the log has, and how many of them are also in the main file.
 fn pages(connection: &Connection) -> rusqlite::Result<(i32, i32)> {
     connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::NOOP)
 }

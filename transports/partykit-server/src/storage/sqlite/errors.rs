@@ -1,11 +1,11 @@
-//! What SQLite's errors mean to a host of rooms, and what to do about them.
+//! Translates SQLite's errors for a host of rooms, with advice on what to do.
 
 use std::path::{Path, PathBuf};
 
 use roommate::{Error, ErrorKind};
 use rusqlite::ErrorCode;
 
-/// Makes errors that name the file.
+/// Creates errors that name the file.
 pub(super) struct Errors {
     path: PathBuf,
 }
@@ -56,7 +56,7 @@ impl Errors {
     }
 }
 
-/// SQLite's code; `None` if what was read is not what was ever written.
+/// SQLite's code; `None` if the data that was read was never written in this form.
 fn code(error: &rusqlite::Error) -> Option<ErrorCode> {
     match error {
         rusqlite::Error::FromSqlConversionFailure(..)

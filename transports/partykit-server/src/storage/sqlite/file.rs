@@ -1,4 +1,4 @@
-//! The file: whether it is one of rooms, who may write to it, and how it is set up.
+//! The file: whether it is a file of rooms, which process may write to it, and its settings.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -22,20 +22,20 @@ const STATEMENTS: usize = 40;
 
 /// Locks the file against other servers while it lives.
 ///
-/// The lock is on a file of its own. SQLite locks parts of its file, and those locks would end if this process opened and
-/// closed the file by other means.
+/// The lock is on a file of its own. SQLite locks parts of its file, and those locks would end if this process opened
+/// and closed the file by other means.
 #[derive(Debug)]
 pub(super) struct Lock(File);
 
 impl Drop for Lock {
-    /// Closing the file is not enough: a child process of this program has it open too until it executes another
-    /// program, and the lock would last as long.
+    /// Closing the file is not enough. A child process of this program also has the file open until it executes another
+    /// program, and the lock would last until then.
     fn drop(&mut self) {
         let _ = self.0.unlock();
     }
 }
 
-/// The file itself where `path` is a link, so that all who name it lock the same.
+/// The file itself if `path` is a link, so that all paths to it use the same lock.
 pub(super) fn full_path(path: &Path) -> Result<PathBuf> {
     let Some(name) = path.file_name() else {
         return Err(Error::new(
@@ -57,8 +57,8 @@ pub(super) fn full_path(path: &Path) -> Result<PathBuf> {
 
 /// Checks that SQLite may open the file, by its first bytes alone.
 ///
-/// SQLite itself may write to a file that it only opened, if a program that wrote to it was killed. Not to one of
-/// another application, nor to one of a newer version.
+/// SQLite may write to a file that it only opens, if a program that wrote to it was killed. It must not do that to a
+/// file of another application, or of a newer version.
 pub(super) fn check_header(path: &Path) -> Result<()> {
     const LENGTH: usize = 100;
     let mut header = Vec::with_capacity(LENGTH);
@@ -107,13 +107,13 @@ impl Lock {
     }
 }
 
-/// Opens the connection that writes, and brings the file up to date.
+/// Opens the connection that writes, and upgrades the file.
 pub(super) fn open_writer(path: &Path, config: &SqliteConfig, errors: &Errors) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let of = |error| errors.of(error);
     let mut connection = Connection::open_with_flags(path, flags).map_err(of)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(of)?;
-    // A new file is not in WAL mode yet: its first transaction makes it one of rooms, on disk and at once.
+    // A new file is not in WAL mode yet. So its first transaction makes it a file of rooms durably and in one step.
     let version = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(of)?;
     migrate(&mut connection, version, migrations_from(path, version)?).map_err(of)?;
     set_up(&connection, config).map_err(of)?;
@@ -153,7 +153,7 @@ fn migrations_from(path: &Path, version: i64) -> Result<&'static [&'static str]>
 fn set_up(connection: &Connection, config: &SqliteConfig) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "journal_mode", "wal")?;
-    // Commits are synced by `Log`; only checkpoints are by SQLite.
+    // `Log` syncs the commits. SQLite syncs only checkpoints.
     connection.pragma_update(None, "synchronous", "normal")?;
     sync_fully(connection)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
@@ -163,37 +163,39 @@ fn set_up(connection: &Connection, config: &SqliteConfig) -> rusqlite::Result<()
         .wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE)
         .and_then(|_| grow_wal(connection, config.wal_bytes));
     match prepared.as_ref().map_err(rusqlite::Error::sqlite_error_code) {
-        // On a full disk the server starts, and goes on when there is space; beside a program that reads all goes on.
+        // On a full disk the server starts all the same, and can write when there is space. If another program reads
+        // the file, the server works as usual.
         Err(Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy)) => {}
         _ => prepared?,
     }
     if let Some(bytes) = config.max_bytes {
         let page_size: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-        // It answers with the new limit.
+        // The statement returns the new limit.
         connection.pragma_update_and_check(None, "max_page_count", (bytes / page_size).max(1), |_| Ok(()))?;
     }
     Ok(())
 }
 
-/// Has syncs of this connection do on a Mac what `fsync` alone does not do there: empty the disk's own cache too.
+/// On a Mac, makes syncs of this connection also empty the disk's own cache, which `fsync` alone does not do there.
 pub(super) fn sync_fully(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)
 }
 
-/// Has this connection leave the write-ahead log as it is when it is closed.
+/// Makes this connection leave the write-ahead log unchanged when it is closed.
 pub(super) fn keep_log(connection: &Connection) {
     if let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
         warn!(%error, "the write-ahead log is moved to the main file, though the disk may have lost some of it");
     }
 }
 
-/// Makes the file of the write-ahead log as large as it is to be, so that commits overwrite what is there.
+/// Extends the file of the write-ahead log to its final size, so that commits overwrite existing data.
 ///
-/// To sync a file that grew takes an entry in the file system's own journal, by another thread of the kernel.
+/// Syncing a file that grew needs an entry in the file system's own journal, which another thread of the kernel writes.
 fn grow_wal(connection: &Connection, bytes: u64) -> rusqlite::Result<()> {
     let pages: i64 = connection.pragma_query_value(None, "cache_size", |row| row.get(0))?;
-    // A transaction that does not fit into memory writes to the log before it is committed; this one never is.
+    // A transaction that does not fit into memory writes to the log before it is committed. This transaction is never
+    // committed.
     connection.pragma_update(None, "cache_size", 10)?;
     let grown = (|| {
         let transaction = connection.unchecked_transaction()?;
@@ -209,7 +211,7 @@ fn grow_wal(connection: &Connection, bytes: u64) -> rusqlite::Result<()> {
 mod tests {
     use super::*;
 
-    /// Found as a test that failed because another one started a program at that moment.
+    /// Found as a test that failed because another test started a program at that moment.
     #[test]
     fn a_program_that_is_being_started_does_not_keep_the_file_locked() {
         let folder = tempfile::tempdir().unwrap();

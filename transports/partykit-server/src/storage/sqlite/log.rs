@@ -1,4 +1,4 @@
-//! Makes what was committed durable, beside openings, snapshots and checkpoints.
+//! Makes commits durable, concurrently with openings, snapshots and checkpoints.
 
 use std::{
     fs::{File, OpenOptions},
@@ -12,18 +12,20 @@ use std::{
 
 use roommate::{Error, ErrorKind, Result};
 
-/// The file of the write-ahead log, to be synced.
+/// The file of the write-ahead log, which has to be synced.
 ///
-/// SQLite itself would sync it within each commit: by `fsync`, as it is compiled here, which on Linux takes a second write for
-/// the file's times, and while no other transaction can begin. So the connection that writes leaves it out
-/// (`synchronous = normal`), and the thread that committed syncs afterwards, by `fdatasync` and without the connection.
+/// SQLite itself would sync it within each commit, during which no other transaction can begin. As compiled here, it
+/// would use `fsync`, which on Linux takes a second write for the file's times. So the connection that writes leaves
+/// the sync out (`synchronous = normal`). The thread that committed syncs afterwards, by `fdatasync` and without
+/// holding the connection.
 ///
-/// The order of transactions is kept: each frame of the log has a checksum over all before it, so a crash leaves the
-/// transactions up to some one. What need not be durable itself, such as a snapshot, needs no sync.
+/// The order of transactions is preserved: each frame of the log has a checksum over all frames before it, so a crash
+/// leaves all transactions up to one of them. Data that need not be durable by itself, such as a snapshot, needs no
+/// sync.
 #[derive(Debug)]
 pub(super) struct Log {
     file: File,
-    /// How many transactions have begun to write. All of them may be visible to those who read.
+    /// How many transactions have begun to write. Readers may see all of them.
     begun: AtomicU64,
     /// How many are in the file.
     committed: AtomicU64,
@@ -31,16 +33,17 @@ pub(super) struct Log {
     synced: AtomicU64,
     /// Held by the thread that syncs.
     turn: Mutex<()>,
-    /// Why a sync failed. The system may have dropped what it could not write, and says so once, so there is no next try.
+    /// Why a sync failed. The system may have dropped what it could not write, and reports that only once, so a sync is
+    /// never tried again.
     failure: OnceLock<Error>,
 }
 
 impl Log {
-    /// The log of a database that is open in WAL mode. What a process that was killed has left there is durable then.
+    /// Opens the log of a database that is open in WAL mode. What a killed process has left in it is durable by then.
     pub(super) fn open(database: &Path) -> io::Result<Self> {
         let mut path = database.as_os_str().to_owned();
         path.push("-wal");
-        // On some systems a file has to be writable to be synced.
+        // Some systems can sync only a file that is open for writing.
         let file = OpenOptions::new().write(true).open(path)?;
         file.sync_data()?;
         Ok(Self::new(file))
@@ -67,20 +70,21 @@ impl Log {
         Ok(self.begun.fetch_add(1, SeqCst) + 1)
     }
 
-    /// The transaction is over. The caller still holds the connection.
+    /// Notes that the transaction is over. The caller still holds the connection.
     pub(super) fn end(&self, number: u64, has_written: bool) {
         self.committed.store(number, SeqCst);
         if !has_written {
-            // Then it is durable if all before it is.
+            // The transaction is then durable if all transactions before it are.
             let _ = self.synced.compare_exchange(number - 1, number, SeqCst, SeqCst);
         }
     }
 
-    /// Makes a transaction that is over durable, and all before it; or all of which the caller has read anything.
+    /// Makes a finished transaction and all before it durable, or all transactions of which the caller has read
+    /// anything.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unavailable`] if the disk does not take them; from then on always.
+    /// [`ErrorKind::Unavailable`] if the disk does not accept them. From then on, every call fails.
     pub(super) fn sync(&self, number: u64) -> Result<()> {
         if self.synced.load(SeqCst) >= number {
             return self.check();
@@ -112,11 +116,11 @@ impl Log {
         self.sync(self.begun.load(SeqCst))
     }
 
-    /// Whether syncs work.
+    /// Checks whether syncs work.
     ///
     /// # Errors
     ///
-    /// Why one did not.
+    /// Why a sync did not work.
     pub(super) fn check(&self) -> Result<()> {
         self.failure.get().map_or(Ok(()), |failure| Err(failure.clone()))
     }
@@ -164,7 +168,7 @@ mod tests {
         assert!(log.is_synced());
     }
 
-    /// After a failed `fsync` Linux takes the pages for written, and the next one succeeds.
+    /// After a failed `fsync`, Linux treats the pages as written, and the next `fsync` succeeds.
     #[cfg(target_os = "linux")]
     #[test]
     fn r6_after_a_sync_that_failed_nothing_is_durable_any_more() {

@@ -1,4 +1,4 @@
-//! What is read of rooms, each in one transaction.
+//! Reads the stored data of rooms, each in one transaction.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::write::Begun;
 
-/// Reads what a room is made of under an epoch that was begun; `None` if it was deleted since.
+/// Reads the parts of a room under an epoch that has begun; `None` if the room was deleted since.
 pub(super) fn open(connection: &Connection, begun: &Begun) -> Result<Option<Opened>> {
     let mut epochs = connection
         .prepare_cached(sql::EPOCHS)?

@@ -1,4 +1,4 @@
-//! What the suite of all storages cannot see: the file, other programs, a full disk.
+//! What the general suite of storages cannot test: the file, other programs, a full disk.
 
 use std::{fs, path::PathBuf, thread, time::Duration};
 
@@ -48,7 +48,7 @@ impl Owner {
         Commit { room: self.room.clone(), epoch: self.epoch.clone(), time: 1, records: vec![record] }
     }
 
-    /// Stores such a commit; if that fails, it is as if it was never tried.
+    /// Stores such a commit. If that fails, the number is used again.
     fn commit(&mut self, storage: &Sqlite, size: usize) -> Result<()> {
         let commit = self.next(size);
         let outcome = storage.commit(&[commit]).remove(0);
@@ -63,7 +63,7 @@ impl Owner {
         StoredSnapshot { room, epoch, number, seq: number, text: "{}".into() }
     }
 
-    /// Checks that all that was stored can be read.
+    /// Checks that everything that was stored can be read.
     fn check(&self, storage: &Sqlite) {
         let log = storage.log(&self.room, 0, usize::MAX).unwrap();
         let numbers: Vec<_> = log.iter().map(|commit| commit.last).collect();
@@ -78,7 +78,7 @@ fn check_integrity(path: &Path) {
     assert_eq!(found, "ok");
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..2000 {
         if is_so() {
@@ -89,7 +89,7 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     panic!("it does not come: {what}");
 }
 
-/// How many pages the write-ahead log has after a commit, the first after a checkpoint being where it begins anew.
+/// How many pages the write-ahead log has after a commit. The first commit after a checkpoint starts the log anew.
 fn log_pages(storage: &Sqlite, owner: &mut Owner) -> i32 {
     owner.commit(storage, 10).unwrap();
     let pages = storage.shared.writer().wal_checkpoint_v2(Some(rusqlite::MAIN_DB), rusqlite::wal::CheckpointMode::NOOP);

@@ -1,4 +1,4 @@
-//! What is written of rooms, each in one transaction of the one connection that writes.
+//! Writes the stored data of rooms, each in one transaction of the only connection that writes.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::{errors::Errors, read::saturated};
 /// How many commits are removed from a log in one transaction.
 const SLICE: usize = 200;
 
-/// The longest text that a row can hold beside its other columns: SQLite's limit is 1,000,000,000 bytes for all.
+/// The longest text that a row can hold together with its other columns: SQLite's limit is 1,000,000,000 bytes for all.
 const MAX_TEXT: usize = 999_000_000;
 
 /// An epoch that has begun.
@@ -21,7 +21,7 @@ pub(super) struct Begun {
     pub(super) number: u64,
 }
 
-/// Commits that are to be removed from a log.
+/// Commits to remove from a log.
 pub(super) struct Old {
     room: i64,
     /// The number of their last record.
@@ -48,7 +48,7 @@ pub(super) fn begin_epoch(
     Ok(Some(Begun { room, number }))
 }
 
-/// Stores commits, whose records `texts` has, in one transaction.
+/// Stores commits in one transaction. `texts` has the text of their records.
 pub(super) fn commit(
     connection: &mut Connection,
     commits: &[Commit],
@@ -75,7 +75,7 @@ pub(super) fn commit(
     outcomes
 }
 
-/// Stores a snapshot, and returns what of the log is not needed any more.
+/// Stores a snapshot. Returns the part of the log that is not needed any more.
 pub(super) fn snapshot(
     connection: &mut Connection,
     snapshot: &StoredSnapshot,
@@ -111,7 +111,7 @@ pub(super) fn snapshot(
     store().map_err(of)
 }
 
-/// Removes a room but for its log, and returns that; `None` if it is not stored.
+/// Removes a room except its log, and returns the log; `None` if the room is not stored.
 pub(super) fn remove(connection: &mut Connection, room: &RoomName) -> rusqlite::Result<Option<Old>> {
     let transaction = begin(connection)?;
     let Some((room, _)) = head(&transaction, room)? else { return Ok(None) };
@@ -122,7 +122,7 @@ pub(super) fn remove(connection: &mut Connection, room: &RoomName) -> rusqlite::
     Ok(Some(Old::all_of(room)))
 }
 
-/// What a crash left to be removed.
+/// The commits that a crash left to be removed.
 pub(super) fn unfinished(connection: &Connection) -> rusqlite::Result<Vec<Old>> {
     connection.prepare(sql::UNFINISHED)?.query_map([], |row| row.get(0).map(Old::all_of))?.collect()
 }
@@ -149,7 +149,7 @@ fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
-/// Stores a commit, or returns why it may not be stored; then it has written nothing.
+/// Stores a commit, or returns why it may not be stored. In that case it has written nothing.
 fn store(transaction: &Transaction<'_>, commit: &Commit, text: &str) -> rusqlite::Result<Result<()>> {
     let head = head(transaction, &commit.room)?;
     let check = commit.check(head.as_ref().map(|(_, head)| head));
@@ -179,7 +179,7 @@ fn add_epoch(transaction: &Transaction<'_>, room: i64, number: u64, id: &str, be
     Ok(())
 }
 
-/// A room's id and what decides about it; `None` if it is not stored.
+/// A room's id and the data that decides whether it may be written; `None` if the room is not stored.
 fn head(transaction: &Transaction<'_>, room: &RoomName) -> rusqlite::Result<Option<(i64, Head)>> {
     let mut statement = transaction.prepare_cached(sql::HEAD)?;
     let head = statement.query_row([room.party(), room.room()], |row| {
@@ -203,7 +203,7 @@ fn old_until(transaction: &Transaction<'_>, room: i64, head: &Head, keep_since: 
     Ok(head.last)
 }
 
-/// Checks that SQLite can store a text and numbers, so that one that it cannot store takes no other commit down.
+/// Checks that SQLite can store a text and numbers, so that a commit that it cannot store does not fail the others.
 fn check_size(text: usize, numbers: &[u64]) -> Result<()> {
     if text > MAX_TEXT {
         let message = format!("{text} bytes are more than SQLite stores in one row, {MAX_TEXT}");

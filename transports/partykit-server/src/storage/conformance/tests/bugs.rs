@@ -1,4 +1,4 @@
-//! Storages with a bug each.
+//! Storages that each have one bug.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +14,7 @@ use roommate_partykit_proto::{
 
 macro_rules! bugs {
     ($($(#[doc = $doc:literal])* $bug:ident => $check:ident,)*) => {
-        /// What is wrong with a storage.
+        /// The bug of a storage.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Bug { $($(#[doc = $doc])* $bug),* }
 
@@ -26,7 +26,7 @@ macro_rules! bugs {
 }
 
 bugs! {
-    /// Reports commits as stored that it stores with the next one only.
+    /// Reports commits as stored that it stores only with the next one.
     StoredLater => what_was_committed_is_there_after_a_restart,
     /// Stores the first half of a commit's records.
     HalfOfACommit => a_commit_is_stored_as_a_whole_and_as_it_was,
@@ -36,9 +36,9 @@ bugs! {
     EmptyCommit => a_commit_has_records,
     /// Stores a commit that leaves a gap.
     Gap => a_commit_that_does_not_follow_is_invalid,
-    /// Stores a commit that was stored, again.
+    /// Stores a commit a second time.
     Again => a_commit_that_does_not_follow_is_invalid,
-    /// A refused commit takes the others of the call down.
+    /// A refused commit makes the others of the call fail.
     RefusedTakesOthersDown => a_commit_that_is_refused_has_no_effect_on_the_others,
     /// Outcomes are in another order than commits.
     OutcomesInAnotherOrder => a_commit_that_is_refused_has_no_effect_on_the_others,
@@ -48,9 +48,9 @@ bugs! {
     NoNewEpoch => each_opening_of_a_stored_room_begins_an_epoch,
     /// Each epoch begins at 0.
     EpochsBeginAtZero => each_opening_of_a_stored_room_begins_an_epoch,
-    /// An epoch is in memory alone until a commit.
+    /// An epoch is only in memory until a commit.
     EpochsInMemory => an_epoch_is_there_after_a_restart,
-    /// Forgets the epochs before.
+    /// Forgets the earlier epochs.
     NoList => an_epoch_is_there_after_a_restart,
     /// Remembers every epoch.
     EpochsWithoutBound => the_list_of_epochs_is_bounded,
@@ -58,7 +58,7 @@ bugs! {
     NoFence => a_commit_under_an_older_epoch_is_refused,
     /// Stores a snapshot of an older epoch.
     NoFenceForSnapshots => a_snapshot_under_an_older_epoch_is_refused,
-    /// Takes two epochs of one number for the same.
+    /// Treats two epochs with the same number as the same.
     FenceByNumber => of_two_owners_of_a_new_room_the_first_to_commit_has_it,
     /// Opens a room from its oldest snapshot, with the log after the newest.
     OldestSnapshot => a_room_is_opened_from_its_newest_snapshot_and_the_log_after_it,
@@ -66,39 +66,39 @@ bugs! {
     SnapshotOfWhatIsNotStored => a_snapshot_has_stored_records_only,
     /// Ignores a snapshot of a number that is stored.
     FirstSnapshotStays => a_snapshot_of_a_number_replaces_that_one,
-    /// Takes a late snapshot for the newest one.
+    /// Treats a late snapshot as the newest one.
     LateSnapshot => a_snapshot_is_never_replaced_by_an_older_one,
     /// Removes the log for a snapshot that it does not store.
     TrimmedBeforeStored => the_log_goes_on_from_a_snapshot,
     /// Removes a record more than the snapshot has.
     TrimmedOneTooFar => the_log_goes_on_from_a_snapshot,
-    /// Removes what is not old.
+    /// Removes commits that are not old.
     KeepSinceIgnored => the_content_at_each_time_since_the_given_one_can_be_made_again,
-    /// Takes records of the time itself for old.
+    /// Treats records of exactly the given time as old.
     KeepAfterInsteadOfSince => what_is_older_than_the_given_time_is_removed,
     /// Removes nothing.
     NeverTrims => what_is_older_than_the_given_time_is_removed,
     /// Removes commits that go beyond a snapshot.
     TrimsWholeCommits => nothing_of_a_commit_that_goes_beyond_a_snapshot_is_removed,
-    /// Reads the log from the sequence number on, not beyond it.
+    /// Reads the log from the sequence number on, not from the next one.
     LogFromInsteadOfAfter => the_log_is_read_in_parts,
-    /// Reads as much of the log as there is.
+    /// Reads the whole log, without the limit.
     LogWithoutBound => the_log_is_read_in_parts,
     /// Reads nothing if the first commit is too large.
     LogStuck => the_log_is_read_in_parts,
-    /// Describes a room as changed when it was made.
+    /// Describes a room as changed when it was created.
     ChangedIsCreated => a_room_is_described_as_it_was_committed,
     /// Lists rooms in another order.
     Unordered => rooms_are_listed_in_the_order_of_their_names,
-    /// Lists the room again after which it was to list.
+    /// Lists the given room again, and not only those after it.
     ListFrom => rooms_are_listed_in_the_order_of_their_names,
     /// Removing a room leaves its snapshots.
     DeleteLeavesSnapshots => removing_a_room_removes_all_of_it,
-    /// Reports that a room was removed that was not there.
+    /// Reports the removal of a room that did not exist.
     DeleteAlwaysTrue => removing_a_room_removes_all_of_it,
     /// Lets the owner of a removed room write.
     DeleteDoesNotFence => the_owner_of_a_removed_room_is_refused,
-    /// A room that was removed goes on with its epochs.
+    /// A room that was removed continues with its epochs.
     DeleteLeavesEpochs => a_removed_room_begins_anew,
     /// Loses a commit now and then.
     LosesTheTwentieth => random_histories_end_as_in_the_model,
@@ -116,7 +116,7 @@ pub(super) struct Buggy {
     state: Mutex<State>,
 }
 
-/// What the bugs need to know; it ends when the storage is closed.
+/// What the bugs need to know. It is reset when the storage is closed.
 #[derive(Debug, Default)]
 struct State {
     commits: u64,
@@ -192,7 +192,7 @@ impl Buggy {
         self.rooms.commit(&[commit]).remove(0)
     }
 
-    /// What is read of a log, with a bug of reading.
+    /// The result of reading a log, with a bug of reading.
     fn misread(&self, log: &mut [StoredCommit]) {
         if self.is(Bug::OtherText) {
             log.iter_mut().for_each(|commit| commit.records = commit.records.trim_end().into());

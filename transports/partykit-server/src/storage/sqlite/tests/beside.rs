@@ -1,4 +1,4 @@
-//! Other programs, and the checkpoints' thread, beside the commits.
+//! Other programs and the checkpoint thread, concurrently with the commits.
 
 use super::*;
 

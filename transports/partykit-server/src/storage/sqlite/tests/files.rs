@@ -1,8 +1,8 @@
-//! Which files are opened, and what is done to them.
+//! Which files are opened, and how opening changes them.
 
 use super::*;
 
-/// What a folder has in it, by name.
+/// The content of a folder, by name.
 fn bytes_of(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
     let mut files: Vec<_> = files.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
@@ -10,7 +10,7 @@ fn bytes_of(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     files
 }
 
-/// Checks that a file is refused and that nothing is done in its folder, and returns the error.
+/// Checks that a file is refused and that its folder stays unchanged. Returns the error.
 fn refused(folder: &Path, path: &Path) -> Error {
     let before = bytes_of(folder);
     let error = Sqlite::open(path).unwrap_err();
@@ -31,7 +31,7 @@ fn r4_a_file_of_a_newer_version_is_refused_with_what_to_do_and_left_as_it_is() {
     let error = refused(folder.path(), &path);
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("newer version") && error.to_string().contains("run that version"), "{error}");
-    // One that a crash left with its version in the write-ahead log alone.
+    // A file that a crash left with its version only in the write-ahead log.
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 1).unwrap();
     let writer = Connection::open(&path).unwrap();
     let reader = Connection::open(&path).unwrap();
@@ -231,7 +231,7 @@ fn r6_commits_are_synced() {
     let writer = storage.shared.writer();
     let setting = |name| writer.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
     assert_eq!(setting("journal_mode"), rusqlite::types::Value::Text("wal".into()));
-    // What it leaves out of a commit, `Log` does.
+    // `Log` does the sync that SQLite leaves out of a commit.
     assert_eq!(setting("synchronous"), rusqlite::types::Value::Integer(1));
     assert_eq!(setting("fullfsync"), rusqlite::types::Value::Integer(1));
     drop(writer);
@@ -240,7 +240,7 @@ fn r6_commits_are_synced() {
     assert!(storage.shared.log.is_synced());
     Owner::open(&storage, "r");
     assert!(storage.shared.log.is_synced());
-    // Somebody else has committed, and this is read before that is synced.
+    // Another thread has committed, and the commit is read before it is synced.
     let number = storage.shared.log.begin().unwrap();
     storage.shared.log.end(number, true);
     storage.describe(&owner.room).unwrap();
@@ -258,7 +258,7 @@ fn r6_after_a_sync_that_failed_nothing_is_stored_or_moved_any_more() {
         owner
     };
     let storage = Sqlite::open_with_log(&path, &SqliteConfig::new(), |_| Ok(Log::broken())).unwrap();
-    // Opening the room is the first that is to be durable.
+    // Opening the room is the first write that has to be durable.
     let error = storage.open(&owner.room, "e", 0).unwrap_err();
     assert!(error.to_string().contains("start the server again"), "{error}");
     let log = || fs::read(path.with_extension("db-wal")).unwrap();

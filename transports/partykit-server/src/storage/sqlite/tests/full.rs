@@ -26,7 +26,7 @@ fn r4_a_full_disk_refuses_commits_until_there_is_space() {
     let [mut small, mut large] = ["small", "large"].map(|room| Owner::open(&storage, room));
     small.commit(&storage, 10).unwrap();
     check_error(&fill(&storage, &mut large));
-    // A call of several commits is one transaction: each has the error, but one that was refused for itself.
+    // A call with several commits is one transaction: each commit has the error, except one that was refused by itself.
     let mut wrong = small.next(10);
     small.last -= 1;
     wrong.epoch.number += 1;
@@ -37,11 +37,11 @@ fn r4_a_full_disk_refuses_commits_until_there_is_space() {
     check_error(outcomes[1].as_ref().unwrap_err());
     let refused_snapshot = StoredSnapshot { text: "x".repeat(100_000), ..small.snapshot(1) };
     check_error(&storage.snapshot(&refused_snapshot, 0).unwrap_err());
-    // What is stored is read, and what needs no more space is written.
+    // Stored data can be read, and writes that need no more space succeed.
     small.check(&storage);
     large.check(&storage);
     small = Owner::open(&storage, "small");
-    // A snapshot that makes the log unnecessary makes space.
+    // A snapshot that makes the log unnecessary frees space.
     storage.snapshot(&large.snapshot(large.last), u64::MAX).unwrap();
     large.commit(&storage, 100_000).unwrap();
     small.commit(&storage, 10).unwrap();
