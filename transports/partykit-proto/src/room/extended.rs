@@ -82,15 +82,22 @@ impl Extended {
     /// Restores a client from a snapshot.
     pub(super) fn restore(&mut self, client: KnownClient) {
         self.clients.restore(client);
-        self.clients.forget(self.max_clients);
     }
 
     /// Restores what is known of a client from a record after the snapshot.
     pub(super) fn replay(&mut self, record: &Record) {
         if let (Some(author), Some(decided)) = (&record.author, &record.decided) {
             self.clients.replay(author, decided);
-            self.clients.forget(self.max_clients);
         }
+    }
+
+    /// Ends the opening, after all that is stored was restored.
+    ///
+    /// Clients are not forgotten before this. A client may have been connected, and so not forgotten, between two of its
+    /// records. Forgotten between them and taken up again, it would be known by its last change, but not by what was refused
+    /// of those before it, and those would be confirmed in full.
+    pub(super) fn opened(&mut self) {
+        self.clients.forget(self.max_clients);
     }
 
     /// The clients, for a snapshot.

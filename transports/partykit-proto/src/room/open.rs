@@ -41,6 +41,9 @@ impl Room {
                 }
             }
         }
+        if let Some(extended) = &mut room.extended {
+            extended.opened();
+        }
         Ok(room)
     }
 
