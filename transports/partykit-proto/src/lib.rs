@@ -29,6 +29,8 @@ mod policy;
 mod record;
 mod refusals;
 mod room;
+#[cfg(test)]
+mod samples;
 mod shared_str;
 mod snapshot;
 pub mod socket;

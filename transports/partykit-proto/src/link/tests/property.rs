@@ -8,23 +8,7 @@ mod world;
 use world::{CLIENTS, Op, World};
 
 fn any_changes() -> impl Strategy<Value = Changes> {
-    let row = prop_oneof![Just("r"), Just("s"), Just("kept")];
-    let leaf = prop_oneof![
-        8 => (row.clone(), prop_oneof![Just("a"), Just("b"), Just("secret")], 0..4u32).prop_map(|(r, c, to)| cell(r, c, Some(to))),
-        2 => (row.clone(), prop_oneof![Just("a"), Just("b")]).prop_map(|(r, c)| cell(r, c, None)),
-        2 => row.prop_map(|row| {
-            let mut changes = Changes::new();
-            changes.del_row("t", row);
-            changes
-        }),
-        1 => Just({
-            let mut changes = Changes::new();
-            changes.del_table("t");
-            changes
-        }),
-        3 => (0..4u32).prop_map(value),
-    ];
-    proptest::collection::vec(leaf, 1..5).prop_map(|leaves| leaf::of_one_transaction(&leaves))
+    samples::any_changes(0..4u32)
 }
 
 fn any_op() -> impl Strategy<Value = Op> {
