@@ -5,7 +5,7 @@ use std::sync::Arc;
 use roommate_partykit_proto::{Epoch, Epochs, Opened, RoomInfo, RoomName, StoredCommit, sql};
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
-use super::write::Begun;
+use super::write::{Begun, saturated};
 
 /// Reads the parts of a room under an epoch that has begun; `None` if the room was deleted since.
 pub(super) fn open(connection: &Connection, begun: &Begun) -> Result<Option<Opened>> {
@@ -66,11 +66,6 @@ pub(super) fn list(connection: &Connection, after: Option<&RoomName>, max: usize
 
 fn id(connection: &Connection, room: &RoomName) -> Result<Option<i64>> {
     connection.prepare_cached(sql::HEAD)?.query_row([room.party(), room.room()], |row| row.get(0)).optional()
-}
-
-/// No stored number is beyond what SQLite stores.
-pub(super) fn saturated(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn commit(row: &Row<'_>) -> Result<StoredCommit> {

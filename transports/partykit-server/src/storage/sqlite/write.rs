@@ -6,7 +6,7 @@ use roommate::{Error, ErrorKind, Result};
 use roommate_partykit_proto::{Commit, Head, RoomName, StoredSnapshot, sql};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{errors::Errors, read::saturated};
+use super::errors::Errors;
 
 /// How many commits are removed from a log in one transaction.
 const SLICE: usize = 200;
@@ -215,4 +215,9 @@ fn check_size(text: usize, numbers: &[u64]) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// No stored number is beyond what SQLite stores.
+pub(super) fn saturated(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
