@@ -19,8 +19,8 @@ use std::{
 use roommate::{Content, Error, ErrorKind, Receipt, Result};
 
 use super::{
-    CheckId, Dialect, Greeting, Link, LinkOptions, LinkOutput, Listening, Session, SessionOptions, SessionOutput, Side,
-    Spoken, Wire, hung_up,
+    CheckId, Greeting, Link, LinkOptions, LinkOutput, Listening, Session, SessionOptions, SessionOutput, Side, Spoken,
+    hung_up,
 };
 
 mod decoder;
@@ -76,7 +76,7 @@ pub struct RoomClientOptions {
 pub enum RoomClientOutput {
     /// Send this frame on this connection.
     Send(Side, Arc<str>),
-    /// Ping this connection, and call [`RoomClient::alive`] when the pong arrives.
+    /// Ping this connection, and call [`RoomClient::ponged`] when the pong arrives.
     Ping(Side, CheckId),
     /// GET the room's content, and pass the result to [`RoomClient::checked`].
     Get(CheckId),
@@ -111,10 +111,12 @@ impl Default for RoomClientOptions {
 
 impl RoomClient {
     /// Creates a client without connections. `name` is the `client` of [`Session::new`].
-    pub fn new(wire: Wire, dialect: Dialect, name: impl Into<Arc<str>>, options: RoomClientOptions) -> Self {
+    ///
+    /// `decoder` is what its messages are read with.
+    pub fn new(decoder: Decoder, name: impl Into<Arc<str>>, options: RoomClientOptions) -> Self {
         Self {
-            link: Link::new(wire, options.link),
-            session: Session::new(dialect, name, options.session),
+            link: Link::new(decoder.wire, options.link),
+            session: Session::new(decoder.dialect, name, options.session),
             options,
             watch: None,
             watches: 0,
@@ -177,7 +179,7 @@ impl RoomClient {
         self.carry_out();
     }
 
-    /// Handles the loss of a connection, with the server's code and reason, or with 1006 if the server sent none.
+    /// Handles the loss of a connection, with the server's code and reason, or with [`ABNORMAL`](crate::socket::ABNORMAL) if the server sent none.
     pub fn closed(&mut self, side: Side, code: u16, reason: &str, now: Duration) {
         match side {
             Side::Main => self.main_is_open = false,
@@ -196,7 +198,7 @@ impl RoomClient {
     }
 
     /// Handles a message that a connection received. If `side` is the ear, it must be the ear of the current watch.
-    pub fn heard(&mut self, side: Side, incoming: Incoming, now: Duration) {
+    pub fn received(&mut self, side: Side, incoming: Incoming, now: Duration) {
         match incoming.0 {
             Message::Extended(message) => self.session.heard(message, now),
             Message::Stock(payload) => self.link.heard(side, payload, now),
@@ -210,7 +212,7 @@ impl RoomClient {
     }
 
     /// Handles the pong of a [`RoomClientOutput::Ping`].
-    pub fn alive(&mut self, check: CheckId) {
+    pub fn ponged(&mut self, check: CheckId) {
         self.link.alive(check);
         self.carry_out();
     }
@@ -223,7 +225,7 @@ impl RoomClient {
 
     /// Handles the result of a [`RoomClientOutput::Ask`].
     pub fn answered(&mut self, asking: Asking, answer: Result<Spoken>, now: Duration) {
-        let Some(watch) = self.watch.as_mut().filter(|watch| watch.is_meant(asking)) else { return };
+        let Some(watch) = self.watch.as_mut().filter(|watch| watch.is_current(asking)) else { return };
         match Spoken::greet(&mut watch.spoken, answer) {
             Greeting::Speak(Spoken::Stock) => self.link.opened(Side::Ear, now),
             Greeting::Speak(Spoken::Extended) => {
@@ -244,7 +246,7 @@ impl RoomClient {
             (Side::Main, Some(watch))
                 if error.kind() == ErrorKind::Refused
                     && !self.main_was_open
-                    && watch.waits(&self.link, &self.session) =>
+                    && watch.may_become_ready(&self.link, &self.session) =>
             {
                 watch.failure = Some(error);
             }

@@ -31,6 +31,9 @@ pub use self::{
     state::{Next, State},
 };
 
+/// The close code of a connection that broke without a close frame: RFC 6455, 7.4.1. It is never sent.
+pub const ABNORMAL: u16 = 1006;
+
 /// One WebSocket message, cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Message {
@@ -124,7 +127,7 @@ pub enum SocketEvent {
     Pong(Bytes),
     /// The connection ended. Each `Open` has one `Close`, and a connection that never opened has none.
     Close {
-        /// The close code: the server's, the one given to `close`, or 1006 when the connection broke without a close
+        /// The close code: the server's, the one given to `close`, or [`ABNORMAL`] when the connection broke without a close
         /// frame.
         code: u16,
         /// The close reason; often empty.

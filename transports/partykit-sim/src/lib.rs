@@ -5,6 +5,7 @@
 //! ([`RoomClient`](roommate_partykit_proto::RoomClient)) and the production room
 //! ([`Room`](roommate_partykit_proto::Room)).
 
+mod answers;
 pub mod mock;
 pub mod sim;
 

@@ -40,12 +40,9 @@ use std::{
 
 use roommate::Content;
 
-use self::{
-    client::{Client, LOST},
-    network::Network,
-};
+use self::{client::Client, network::Network};
 pub use self::{network::Channel, persister::MockPersister};
-use crate::proto::{ConnectionId, LinkOptions, RoomConfig, Side};
+use crate::proto::{ConnectionId, LinkOptions, RoomConfig, Side, socket::ABNORMAL};
 
 /// A room in memory and the network around it. Clones share the room.
 ///
@@ -179,7 +176,7 @@ impl MockRoom {
         while !world.held && world.deliver_next() {
             world.carry_out();
         }
-        let wakes: Vec<Waker> = world.clients.iter_mut().flat_map(Client::take_wakes).collect();
+        let wakes: Vec<Waker> = world.clients.iter_mut().flat_map(|client| client.hosted.take_wakes()).collect();
         drop(world);
         wakes.into_iter().for_each(Waker::wake);
         result
@@ -206,7 +203,9 @@ impl World {
     /// Begins to connect, unless a connection exists or is being opened.
     fn open(&mut self, number: usize, side: Side) {
         let client = &mut self.clients[number];
-        if client.hosted.client.check_open().is_ok() && (side == Side::Main || client.hosted.client.has_watch()) {
+        if client.hosted.client.check_open().is_ok()
+            && (side == Side::Main || client.hosted.client.listens_to(Side::Ear))
+        {
             if side == Side::Main {
                 client.hosted.client.retried();
             }
@@ -216,7 +215,7 @@ impl World {
 
     fn cut(&mut self, number: usize, side: Side, arrives: bool) {
         self.network.cut((number, side), arrives);
-        self.clients[number].hosted.client.closed(side, LOST, "", self.now);
+        self.clients[number].hosted.client.closed(side, ABNORMAL, "", self.now);
     }
 
     fn deliver_next(&mut self) -> bool {

@@ -1,16 +1,16 @@
 //! The decoder of the messages that arrive on a client's connections. It does not need the client.
 
+use std::sync::Arc;
+
 use roommate::{Decoded, Payload, Result};
 
 use crate::{Dialect, ServerMessage, Side, Wire};
 
 /// Decodes messages. It is separate from the client, so that a large message is decoded without the client's lock.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Decoder {
-    /// Decodes the messages of stock servers.
-    pub wire: Wire,
-    /// Decodes the messages of the extended dialect.
-    pub dialect: Dialect,
+    pub(super) wire: Wire,
+    pub(super) dialect: Dialect,
 }
 
 /// A decoded message.
@@ -24,6 +24,12 @@ pub(super) enum Message {
 }
 
 impl Decoder {
+    /// Creates a decoder for messages with a prefix, which server and clients have to agree on.
+    pub fn new(prefix: impl Into<Arc<str>>) -> Self {
+        let prefix = prefix.into();
+        Self { wire: Wire::new(Arc::clone(&prefix)), dialect: Dialect::new(prefix) }
+    }
+
     /// Decodes a text message; `None` for one that is not TinyBase's.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::task::Poll;
 use roommate::{Changes, EditKey, Notice};
 
 use super::*;
-use crate::Ticket;
+use crate::{Ticket, Wire, socket::ABNORMAL};
 
 const STOCK: Option<Result<Spoken>> = Some(Ok(Spoken::Stock));
 const EXTENDED: Option<Result<Spoken>> = Some(Ok(Spoken::Extended));
@@ -17,7 +17,7 @@ fn at(seconds: u64) -> Duration {
 
 fn client() -> RoomClient {
     let options = RoomClientOptions { extends: true, ..RoomClientOptions::default() };
-    RoomClient::new(Wire::default(), Dialect::default(), "c", options)
+    RoomClient::new(Decoder::default(), "c", options)
 }
 
 /// A client with a watch, whose connections are open and whose question for the dialect has this answer, if any.
@@ -52,10 +52,9 @@ fn reported(client: &mut RoomClient) -> Vec<String> {
     reports.collect()
 }
 
-fn hear(client: &mut RoomClient, side: Side, text: &str) {
-    let decoder = Decoder { wire: Wire::default(), dialect: Dialect::default() };
-    let decoded = decoder.decode(side, text).expect("a message of ours").expect("it can be read");
-    client.heard(side, decoded.value, at(0));
+fn receive(client: &mut RoomClient, side: Side, text: &str) {
+    let decoded = Decoder::default().decode(side, text).expect("a message of ours").expect("it can be read");
+    client.received(side, decoded.value, at(0));
 }
 
 fn unavailable() -> Error {
@@ -74,7 +73,7 @@ fn an_answer_for_a_connection_that_is_over_decides_nothing() {
     let watch = client.begin_watch(true, at(0));
     client.opened(Side::Ear, at(0));
     let first = asked(&mut client).unwrap();
-    client.closed(Side::Ear, 1006, "", at(1));
+    client.closed(Side::Ear, ABNORMAL, "", at(1));
     client.answered(first, Ok(Spoken::Extended), at(1));
     assert!(outputs(&mut client).is_empty(), "the connection is closed");
     client.opened(Side::Ear, at(2));
@@ -91,7 +90,7 @@ fn an_answer_for_a_connection_that_is_over_decides_nothing() {
 #[test]
 fn a_server_that_speaks_another_dialect_than_before_ends_the_watch() {
     let (mut client, watch) = watching(EXTENDED);
-    client.closed(Side::Ear, 1006, "", at(1));
+    client.closed(Side::Ear, ABNORMAL, "", at(1));
     client.opened(Side::Ear, at(2));
     let asking = asked(&mut client).unwrap();
     client.answered(asking, Ok(Spoken::Stock), at(2));
@@ -105,7 +104,7 @@ fn a_server_that_speaks_another_dialect_than_before_ends_the_watch() {
 #[test]
 fn a_server_that_cannot_answer_for_its_dialect_is_asked_again_once_it_is_known() {
     let (mut client, _) = watching(EXTENDED);
-    client.closed(Side::Ear, 1006, "", at(1));
+    client.closed(Side::Ear, ABNORMAL, "", at(1));
     client.opened(Side::Ear, at(2));
     let asking = asked(&mut client).unwrap();
     client.answered(asking, Err(unavailable()), at(2));
@@ -131,7 +130,7 @@ fn a_save_waits_until_the_dialect_is_known() {
     assert!(matches!(client.save(&edit(), None, at(0)), Ok(Some(Ticket::Confirmed(_)))));
     assert!(matches!(&outputs(&mut client)[..], [RoomClientOutput::Send(Side::Main, _)]));
     let (mut client, _) = watching(EXTENDED);
-    hear(&mut client, Side::Ear, EMPTY_SNAPSHOT);
+    receive(&mut client, Side::Ear, EMPTY_SNAPSHOT);
     outputs(&mut client);
     assert!(matches!(client.save(&edit(), None, at(0)), Ok(Some(Ticket::Confirmed(_)))));
     assert!(matches!(&outputs(&mut client)[..], [RoomClientOutput::Send(Side::Ear, _)]));
@@ -176,7 +175,7 @@ fn a_refusal_of_the_very_first_connection_ends_the_watch_and_a_later_one_is_repo
 
     let (mut later, watch) = watching(None);
     later.report_errors();
-    later.closed(Side::Main, 1006, "", at(1));
+    later.closed(Side::Main, ABNORMAL, "", at(1));
     later.failed(Side::Main, refused(), false);
     assert!(!later.is_watch_ready(watch).unwrap());
     assert_eq!(reported(&mut later), ["no"]);
@@ -199,12 +198,12 @@ fn a_main_connection_that_fails_for_good_may_be_led_back() {
 fn an_error_of_the_ear_is_a_notice_or_a_report_and_neither_while_main_is_closed() {
     let (mut client, watch) = watching(EXTENDED);
     client.report_errors();
-    hear(&mut client, Side::Ear, EMPTY_SNAPSHOT);
+    receive(&mut client, Side::Ear, EMPTY_SNAPSHOT);
     assert!(client.is_watch_ready(watch).unwrap());
     while client.next_notice(watch).is_ready() {}
     client.failed(Side::Ear, unavailable(), false);
     assert_eq!(reported(&mut client), ["away"], "the main connection is open");
-    client.closed(Side::Main, 1006, "", at(1));
+    client.closed(Side::Main, ABNORMAL, "", at(1));
     client.failed(Side::Ear, unavailable(), false);
     assert!(!client.has_output() && !client.is_readable(watch), "the main connection reports why");
     client.failed(Side::Ear, Error::new(ErrorKind::Refused, "too large"), false);
@@ -242,7 +241,7 @@ fn a_save_waits_while_confirmations_are_not_read_and_learns_when_one_is() {
         assert!(saved < 100_000, "the queue has no bound");
         assert!(matches!(ticket, Ticket::Confirmed(_)));
         saved += 1;
-        hear(&mut client, Side::Ear, &Wire::default().encode_changes(&edit()));
+        receive(&mut client, Side::Ear, &Wire::default().encode_changes(&edit()));
         outputs(&mut client);
     }
     assert!(saved > 128, "{saved}");
@@ -254,7 +253,7 @@ fn a_save_waits_while_confirmations_are_not_read_and_learns_when_one_is() {
 #[test]
 fn a_save_does_not_wait_for_a_store_that_the_engine_offers_when_it_saves_nothing() {
     let (mut client, _) = watching(EXTENDED);
-    hear(&mut client, Side::Ear, r#"r["snapshot",{"epoch":"e","seq":0,"last":null},[],null]"#);
+    receive(&mut client, Side::Ear, r#"r["snapshot",{"epoch":"e","seq":0,"last":null},[],null]"#);
     let mut save = || client.save(&edit(), None, at(0));
     let error = std::iter::repeat_with(&mut save).take(1000).find_map(Result::err).expect("there is no room any more");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -275,11 +274,11 @@ fn a_watch_that_begins_ends_the_one_before() {
 #[test]
 fn a_content_that_is_the_only_notice_is_loaded_without_a_request() {
     let (mut client, watch) = watching(EXTENDED);
-    hear(&mut client, Side::Ear, EMPTY_SNAPSHOT);
+    receive(&mut client, Side::Ear, EMPTY_SNAPSHOT);
     assert!(client.take_content().is_some());
     assert!(client.next_notice(watch).is_pending(), "it is not sent twice");
     let (mut client, _) = watching(STOCK);
-    hear(&mut client, Side::Ear, &Wire::default().encode_content(&Content::new()));
+    receive(&mut client, Side::Ear, &Wire::default().encode_content(&Content::new()));
     assert!(client.take_content().is_none(), "a stock server's notice is not all that there is");
 }
 
@@ -287,7 +286,7 @@ fn a_content_that_is_the_only_notice_is_loaded_without_a_request() {
 #[test]
 fn an_offer_for_another_client_than_the_one_that_joined_takes_another_connection() {
     let (mut client, _) = watching(EXTENDED);
-    hear(&mut client, Side::Ear, r#"r["snapshot",{"epoch":"e","seq":0,"last":null},[],null]"#);
+    receive(&mut client, Side::Ear, r#"r["snapshot",{"epoch":"e","seq":0,"last":null},[],null]"#);
     outputs(&mut client);
     let offer = client.offer(EditKey { client: "another", number: 1 }).unwrap();
     assert!(offer.is_some_and(|offer| offer.contains("another")));
@@ -297,7 +296,7 @@ fn an_offer_for_another_client_than_the_one_that_joined_takes_another_connection
 #[test]
 fn what_is_to_be_sent_on_the_ear_of_a_watch_is_not_sent_on_the_next_ones() {
     let (mut client, watch) = watching(None);
-    client.closed(Side::Ear, 1006, "", at(1));
+    client.closed(Side::Ear, ABNORMAL, "", at(1));
     client.opened(Side::Ear, at(2));
     assert!(client.has_output(), "it asks for the dialect");
     client.end_watch(watch, at(2));

@@ -40,11 +40,11 @@ impl Watch {
     }
 
     /// Whether the watch is not ready yet, and still may become ready.
-    pub(super) fn waits(&self, link: &Link, session: &Session) -> bool {
+    pub(super) fn may_become_ready(&self, link: &Link, session: &Session) -> bool {
         !self.ends() && !self.is_ready(link, session)
     }
 
-    pub(super) fn is_meant(&self, asking: Asking) -> bool {
+    pub(super) fn is_current(&self, asking: Asking) -> bool {
         self.is_open && asking == Asking { watch: self.id, connection: self.connection }
     }
 
@@ -83,7 +83,7 @@ impl RoomClient {
 
     /// Ends a watch. Returns whether it was the current one, whose ear the caller must close.
     pub fn end_watch(&mut self, id: WatchId, now: Duration) -> bool {
-        let is_present = self.is_present(id);
+        let is_present = self.watch.as_ref().is_some_and(|watch| watch.id == id);
         if is_present {
             self.end_present_watch(now);
             self.carry_out();
@@ -105,16 +105,6 @@ impl RoomClient {
                     | RoomClientOutput::Reconnect
             )
         });
-    }
-
-    pub(super) fn is_present(&self, id: WatchId) -> bool {
-        self.watch.as_ref().is_some_and(|watch| watch.id == id)
-    }
-
-    /// Whether there is a watch.
-    #[cfg(feature = "testing")]
-    pub fn has_watch(&self) -> bool {
-        self.watch.is_some()
     }
 
     /// Whether every connection that a watch listens to is open.

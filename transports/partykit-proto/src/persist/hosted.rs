@@ -25,7 +25,7 @@ pub struct Hosted {
 
 /// A save that has begun.
 #[derive(Debug)]
-pub enum Begun {
+pub(super) enum Begun {
     /// A notice reports the outcome.
     Later(Receipt),
     Handing(oneshot::Receiver<Result<()>>),
@@ -38,7 +38,12 @@ impl Hosted {
     }
 
     /// Begins a save of changes; `None` if the queue is full for now.
-    pub fn save(&mut self, changes: &Changes, edit: Option<EditKey<'_>>, now: Duration) -> Result<Option<Begun>> {
+    pub(super) fn save(
+        &mut self,
+        changes: &Changes,
+        edit: Option<EditKey<'_>>,
+        now: Duration,
+    ) -> Result<Option<Begun>> {
         Ok(self.client.save(changes, edit, now)?.map(|ticket| match ticket {
             Ticket::Confirmed(receipt) => Begun::Later(receipt),
             Ticket::Handed(receipt) => {
@@ -56,7 +61,7 @@ impl Hosted {
     }
 
     /// Polls for the next notice of a watch, like a stream.
-    pub fn poll_notice(&mut self, watch: WatchId, context: &Context<'_>) -> Poll<Option<Result<Notice>>> {
+    pub(super) fn poll_notice(&mut self, watch: WatchId, context: &Context<'_>) -> Poll<Option<Result<Notice>>> {
         let notice = self.client.next_notice(watch);
         if notice.is_pending() {
             self.reader = Some((watch, context.waker().clone()));
@@ -65,7 +70,7 @@ impl Hosted {
     }
 
     /// Wakes a task after the next change of the client.
-    pub fn wait(&mut self, waker: &Waker) {
+    pub(super) fn wait(&mut self, waker: &Waker) {
         if !self.waiting.iter().any(|waiting| waiting.will_wake(waker)) {
             self.waiting.push(waker.clone());
         }
@@ -82,7 +87,7 @@ impl Hosted {
 
 impl Begun {
     /// Resolves when the save is complete, or when only a notice will report its outcome.
-    pub async fn saved(self) -> Result<Saved> {
+    pub(super) async fn saved(self) -> Result<Saved> {
         match self {
             Self::Later(receipt) => Ok(Saved::Later(receipt)),
             Self::Handing(handing) => {

@@ -1,13 +1,14 @@
 //! One persister's client.
 
-use std::{task::Waker, time::Duration};
+use std::time::Duration;
 
-use roommate::{Content, Error, ErrorKind, Result};
+use roommate::{Error, ErrorKind};
 
 use super::network::{Answering, Arrival, Network};
 use crate::{
+    answers::content,
     persist::Hosted,
-    proto::{Decoder, LinkOptions, Put, Response, RoomClient, RoomClientOptions, RoomClientOutput, StoreAnswer},
+    proto::{Decoder, LinkOptions, Response, RoomClient, RoomClientOptions, RoomClientOutput},
 };
 
 pub(super) struct Client {
@@ -15,14 +16,11 @@ pub(super) struct Client {
     decoder: Decoder,
 }
 
-/// The close code of a connection that ended without one.
-pub(super) const LOST: u16 = 1006;
-
 impl Client {
     pub(super) fn new(number: usize, decoder: Decoder, link: LinkOptions) -> Self {
         let options = RoomClientOptions { link, ..RoomClientOptions::default() };
         let name = format!("mock {number}");
-        let client = RoomClient::new(decoder.wire.clone(), decoder.dialect.clone(), name, options);
+        let client = RoomClient::new(decoder.clone(), name, options);
         Self { hosted: Hosted::new(client), decoder }
     }
 
@@ -36,10 +34,10 @@ impl Client {
             Arrival::Closed(side, code) => self.hosted.client.closed(side, code, "", now),
             Arrival::Frame(side, frame) => {
                 if let Some(Ok(decoded)) = self.decoder.decode(side, &frame) {
-                    self.hosted.client.heard(side, decoded.value, now);
+                    self.hosted.client.received(side, decoded.value, now);
                 }
             }
-            Arrival::Pong(check) => self.hosted.client.alive(check),
+            Arrival::Pong(check) => self.hosted.client.ponged(check),
             Arrival::Answer(answering, response) => self.answered(answering, Some(response), now),
         }
     }
@@ -74,19 +72,4 @@ impl Client {
             }
         }
     }
-
-    pub(super) fn take_wakes(&mut self) -> Vec<Waker> {
-        self.hosted.take_wakes()
-    }
-}
-
-/// The content in the response to a GET.
-pub(super) fn content(request: &str, response: &Response) -> Result<Option<Content>> {
-    let answer = StoreAnswer { request, status: response.status, body: response.body.as_bytes() };
-    Ok(answer.content()?.map(|decoded| decoded.value))
-}
-
-/// The outcome in the response to a PUT.
-pub(super) fn put(request: &str, response: &Response) -> Result<Put> {
-    StoreAnswer { request, status: response.status, body: response.body.as_bytes() }.put()
 }

@@ -10,8 +10,8 @@ use futures_util::FutureExt;
 use roommate::Content;
 
 use crate::proto::{
-    CheckId, ConnectionId, Context, Decoder, Dialect, DurableRoom, Input, Memory, Opened, Output, RequestId, Response,
-    RoomConfig, RoomName, SharedStr, Side, Storage, Wire,
+    CheckId, ConnectionId, Context, Decoder, DurableRoom, Input, Memory, Opened, Output, RequestId, Response,
+    RoomConfig, RoomName, SharedStr, Side, Storage,
 };
 
 /// A queue of messages that wait to be delivered.
@@ -118,8 +118,7 @@ impl Network {
     }
 
     pub(super) fn decoder(&self) -> Decoder {
-        let prefix = self.config.message_prefix();
-        Decoder { wire: Wire::new(prefix), dialect: Dialect::new(prefix) }
+        Decoder::new(self.config.message_prefix())
     }
 
     pub(super) fn content(&self) -> Option<Content> {

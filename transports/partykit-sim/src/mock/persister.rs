@@ -5,14 +5,11 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures_channel::oneshot;
 use futures_core::stream::BoxStream;
-use roommate::{Capability, Content, Error, ErrorKind, Notice, Persister, Result, Save, Saved};
+use roommate::{Capability, Content, Error, Notice, Persister, Result, Save, Saved};
 
-use super::{
-    ClientId, MockRoom,
-    client::{content, put},
-    network::Answering,
-};
+use super::{ClientId, MockRoom, network::Answering};
 use crate::{
+    answers::{answer, content, unavailable},
     persist::{self, Host, Hosted},
     proto::{Limits, LinkOptions, Put, Response, Side, WatchId, closed},
 };
@@ -61,7 +58,7 @@ impl MockHost {
             Ok::<_, Error>(())
         })?;
         let response = answered.await.map_err(|_| closed())?;
-        response.ok_or_else(|| Error::new(ErrorKind::Unavailable, format!("{method} of the room did not get through")))
+        response.ok_or_else(|| unavailable(method))
     }
 }
 
@@ -102,7 +99,7 @@ impl Host for MockHost {
     }
 
     async fn put(&self, content: &Content, _: Option<String>) -> Result<Put> {
-        put("PUT of the room", &self.request("PUT", content.to_json()).await?)
+        answer("PUT of the room", &self.request("PUT", content.to_json()).await?).put()
     }
 
     fn limits(&self) -> Limits {

@@ -8,7 +8,7 @@ use super::{
     random::Random,
     world::{Client, Event, World},
 };
-use crate::proto::{Asking, CheckId, Response, Side};
+use crate::proto::{Asking, CheckId, Response, Side, socket::ABNORMAL};
 
 /// One connection, or the attempt at one.
 pub(super) struct Conn {
@@ -58,9 +58,6 @@ pub(super) enum Down {
     /// The end of the connection, with the close code.
     End(u16),
 }
-
-/// The close code of a connection that ends without one.
-pub(super) const ABNORMAL: u16 = 1006;
 
 /// A pending HTTP request.
 pub(super) struct Request {

@@ -3,17 +3,16 @@
 
 use std::{task::Waker, time::Duration};
 
-use roommate::{Content, Error, ErrorKind, Result};
-
 use super::{
     network::Answering,
     world::{Client, Event, World},
 };
 use crate::{
+    answers::{answer, content, unavailable},
     persist::Hosted,
     proto::{
-        Asking, CheckId, DIALECT_HEADER, Decoder, Dialect, LinkOptions, Response, RoomClient, RoomClientOptions,
-        RoomClientOutput, SessionOptions, Side, Spoken, StoreAnswer, Wire,
+        Asking, CheckId, DIALECT_HEADER, Decoder, LinkOptions, Response, RoomClient, RoomClientOptions,
+        RoomClientOutput, SessionOptions, Side, Spoken,
     },
 };
 
@@ -42,9 +41,9 @@ impl Ours {
             notices = 8;
         }
         let options = RoomClientOptions { link, session, notices, extends };
-        let decoder = Decoder { wire: Wire::default(), dialect: Dialect::default() };
+        let decoder = Decoder::default();
         let name = format!("persister {number}");
-        let client = RoomClient::new(decoder.wire.clone(), decoder.dialect.clone(), name, options);
+        let client = RoomClient::new(decoder.clone(), name, options);
         Self { hosted: Hosted::new(client), decoder, extends, tick_at: None }
     }
 
@@ -67,17 +66,17 @@ impl World {
     pub(super) fn ours_heard(&mut self, peer: usize, side: Side, frame: &str) {
         self.act(peer, |ours, now| {
             if let Some(Ok(decoded)) = ours.decoder.decode(side, frame) {
-                ours.hosted.client.heard(side, decoded.value, now);
+                ours.hosted.client.received(side, decoded.value, now);
             }
         });
     }
 
     pub(super) fn ours_ponged(&mut self, peer: usize, check: CheckId) {
-        self.act(peer, |ours, _| ours.hosted.client.alive(check));
+        self.act(peer, |ours, _| ours.hosted.client.ponged(check));
     }
 
     pub(super) fn ours_checked(&mut self, peer: usize, check: CheckId, response: Option<Response>) {
-        let answer = response.and_then(|response| content(&response).ok());
+        let answer = response.and_then(|response| content("GET", &response).ok());
         self.act(peer, |ours, now| ours.hosted.client.checked(check, answer, now));
     }
 
@@ -137,16 +136,4 @@ impl World {
         }
         result
     }
-}
-
-fn content(response: &Response) -> Result<Option<Content>> {
-    Ok(answer("GET", response).content()?.map(|decoded| decoded.value))
-}
-
-fn answer<'a>(request: &'a str, response: &'a Response) -> StoreAnswer<'a> {
-    StoreAnswer { request, status: response.status, body: response.body.as_bytes() }
-}
-
-fn unavailable(method: &str) -> Error {
-    Error::new(ErrorKind::Unavailable, format!("{method} of the room did not get through"))
 }

@@ -4,13 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     history::MAX_CLIENTS,
-    network::{ABNORMAL, Up},
+    network::Up,
     random::Random,
     world::{Client, Event, World},
 };
 use crate::proto::{
     CheckId, Side,
-    socket::{Beat, Fate, Heartbeat, Message, Next, PartySocketOptions, Pulse, State},
+    socket::{ABNORMAL, Beat, Fate, Heartbeat, Message, Next, PartySocketOptions, Pulse, State},
 };
 
 /// A `PartySocket` whose connections are simulated.

@@ -14,10 +14,9 @@ use tracing::{trace, warn};
 
 use super::{PartyKitConfig, http::Endpoint, state::State};
 use crate::{
-    proto::persist::{Host, Hosted},
     proto::{
-        Asking, CheckId, DIALECT_PARAMETER, DIALECT_VERSION, Decoder, Dialect, Limits, Put, Side, Spoken, WatchId,
-        Wire,
+        Asking, CheckId, DIALECT_PARAMETER, DIALECT_VERSION, Decoder, Limits, Put, Side, Spoken, WatchId,
+        persist::{Host, Hosted},
         socket::{Message, PartySocketOptions, ReadyState, SocketEvent},
     },
     socket::{PartySocket, SocketEvents},
@@ -56,7 +55,7 @@ pub(super) struct Work {
 impl Shared {
     pub(super) fn new(socket: &PartySocket, config: &PartyKitConfig) -> Result<Self> {
         let prefix = &config.message_prefix;
-        let decoder = Decoder { wire: Wire::new(prefix.clone()), dialect: Dialect::new(prefix.clone()) };
+        let decoder = Decoder::new(prefix.clone());
         let extends = config.extended_dialect && config.listening_connection;
         let state = State::new(socket, config, decoder.clone(), extends)?;
         Ok(Self {
@@ -146,7 +145,7 @@ impl Shared {
             SocketEvent::Message(message) => {
                 // Without an ear notices come from the main connection.
                 if self.look(|state| state.hosted.client.listens_to(Side::Main)) {
-                    self.heard(Side::Main, &message, |_| true);
+                    self.received(Side::Main, &message, |_| true);
                 }
             }
             event => self.with(|state, now| match event {
@@ -175,7 +174,7 @@ impl Shared {
     pub(super) fn ear_event(&self, watch: WatchId, event: SocketEvent) -> bool {
         let lasts = move |state: &State| state.ear.as_ref().is_some_and(|ear| ear.watch == watch);
         if let SocketEvent::Message(message) = event {
-            return self.heard(Side::Ear, &message, lasts);
+            return self.received(Side::Ear, &message, lasts);
         }
         self.with(|state, now| {
             let Some(ear) = state.ear.as_mut().filter(|ear| ear.watch == watch) else { return false };
@@ -225,7 +224,7 @@ impl Shared {
         self.with(|state, _| state.hosted.client.failed(Side::Main, error, true));
     }
 
-    fn heard(&self, side: Side, message: &Message, lasts: impl FnOnce(&State) -> bool) -> bool {
+    fn received(&self, side: Side, message: &Message, lasts: impl FnOnce(&State) -> bool) -> bool {
         let Message::Text(frame) = message else { return true };
         match self.decoder.decode(side, frame) {
             Some(Ok(Decoded { value, unrepresentable })) => {
@@ -235,7 +234,7 @@ impl Shared {
                 self.with(|state, now| {
                     let lasts = lasts(state);
                     if lasts {
-                        state.hosted.client.heard(side, value, now);
+                        state.hosted.client.received(side, value, now);
                     }
                     lasts
                 })
@@ -262,7 +261,7 @@ impl Shared {
 
 fn pong(state: &mut State, payload: &[u8]) {
     if let Ok(payload) = payload.try_into() {
-        state.hosted.client.alive(CheckId::from_bytes(payload));
+        state.hosted.client.ponged(CheckId::from_bytes(payload));
     }
 }
 

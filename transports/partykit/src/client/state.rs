@@ -7,10 +7,9 @@ use tokio::time::Instant;
 
 use super::{PartyKitConfig, line::Line};
 use crate::{
-    proto::persist::Hosted,
     proto::{
         Asking, CheckId, Decoder, LinkOptions, RoomClient, RoomClientOptions, RoomClientOutput, SessionOptions, Side,
-        WatchId, socket::ReadyState,
+        WatchId, persist::Hosted, socket::ReadyState,
     },
     socket::{PartySocket, SocketEvents, random_id},
 };
@@ -45,7 +44,7 @@ impl State {
         let session = SessionOptions { limits, ..SessionOptions::default() };
         let client = RoomClientOptions { link, session, extends, ..RoomClientOptions::default() };
         Ok(Self {
-            hosted: Hosted::new(RoomClient::new(decoder.wire, decoder.dialect, random_id()?, client)),
+            hosted: Hosted::new(RoomClient::new(decoder, random_id()?, client)),
             main: Line::new(socket.clone()),
             ear: None,
             room_url: options.room_url()?,
@@ -92,7 +91,7 @@ impl State {
 
     pub(super) fn close(&mut self, now: Duration) {
         self.hosted.client.close(now);
-        self.ear = None;
+        (self.ear, self.ask) = (None, None);
         self.main.closed();
     }
 

@@ -12,7 +12,7 @@ use tokio::{
 use super::*;
 use crate::{
     proto::{
-        Dialect, RoomClient, RoomClientOptions, SessionOptions, Spoken, WatchId, Wire,
+        Decoder, RoomClient, RoomClientOptions, SessionOptions, Spoken, WatchId,
         socket::{Message, PartySocketOptions, SocketEvent},
     },
     socket::PartySocket,
@@ -112,7 +112,7 @@ async fn r5_a_room_that_takes_longer_to_arrive_than_the_server_may_take_to_answe
     let late = persister(slow_link(host).await);
     let session = SessionOptions { patience: Duration::from_millis(300), ..SessionOptions::default() };
     let options = RoomClientOptions { session, extends: true, ..RoomClientOptions::default() };
-    let client = RoomClient::new(Wire::default(), Dialect::default(), "late", options);
+    let client = RoomClient::new(Decoder::default(), "late", options);
     late.shared.look(|state| state.hosted.client = client);
     let _told = soon(late.watch()).await.expect("it joins");
     assert_eq!(soon(late.load()).await.expect("loaded"), Some(room));

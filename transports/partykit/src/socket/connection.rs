@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::{
 use super::{connect::WebSocket, events::Told, metered::Vitals, shared::Shared};
 use crate::proto::{
     TOO_BIG,
-    socket::{Goodbye, Heartbeat, Message, Next, SocketEvent},
+    socket::{ABNORMAL, Goodbye, Heartbeat, Message, Next, SocketEvent},
 };
 
 /// How a connection ended.
@@ -169,7 +169,7 @@ impl Connection<'_> {
 
 impl End {
     fn broken(error: Error) -> Self {
-        Self { goodbye: Goodbye { code: 1006, reason: String::new() }, is_clean: false, error: Some(error) }
+        Self { goodbye: Goodbye { code: ABNORMAL, reason: String::new() }, is_clean: false, error: Some(error) }
     }
 }
 

@@ -7,8 +7,8 @@ use futures_channel::oneshot;
 use futures_core::stream::BoxStream;
 use roommate::{Capability, Content, Notice, Persister, Result, Save, Saved};
 
-use super::{answer, content, unavailable};
 use crate::{
+    answers::{answer, content, unavailable},
     persist::{self, Host, Hosted},
     proto::{Limits, OFFER_HEADER, Put, Response, WatchId},
     sim::{executor::Simulator, network::Answering, world::Client},
@@ -64,7 +64,7 @@ impl Host for SimHost {
     }
 
     async fn get(&self) -> Result<Option<Content>> {
-        content(&self.request("GET", Vec::new(), String::new()).await?)
+        content("GET", &self.request("GET", Vec::new(), String::new()).await?)
     }
 
     async fn put(&self, content: &Content, offer: Option<String>) -> Result<Put> {
