@@ -32,6 +32,8 @@ pub(super) struct Connection {
     pub(super) open: bool,
     /// Whether the connection is intact.
     pub(super) whole: bool,
+    /// The answer to the join was lost, so the client has to report that the server does not answer.
+    pub(super) answer_is_lost: bool,
     pub(super) up: VecDeque<Arc<str>>,
     pub(super) down: VecDeque<Down>,
 }
